@@ -1,0 +1,147 @@
+/**
+ * What travels between S3, Step Functions and the Lambdas. Every Lambda checks its input against these schemas at its
+ * edge, so that a malformed event ends as `InvalidInput` and not as a crash.
+ */
+import * as v from 'valibot';
+import { PipelineError } from './errors.ts';
+
+/** `object` of an EventBridge "Object Created" event of S3, as AWS sends it (the key is not URL-encoded). */
+export const s3ObjectSchema = v.object({
+  key: v.pipe(v.string(), v.minLength(1)),
+  /** Bytes. Absent in events written by hand or by backfill. */
+  size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  /** Hex, without quotes. */
+  etag: v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
+  /** Only on buckets with versioning. */
+  'version-id': v.optional(v.pipe(v.string(), v.maxLength(1024))),
+  /** Hex; orders the events of one key. */
+  sequencer: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-fA-F]{1,64}$/)), '0'),
+});
+
+/** The lane decides who waits when slots are short: live photos go first. */
+export const laneSchema = v.picklist(['live', 'backfill']);
+export type Lane = v.InferOutput<typeof laneSchema>;
+
+/** The execution's input: what the rule's input transformer makes of the S3 event. */
+export const executionInputSchema = v.object({
+  lane: v.optional(laneSchema, 'live'),
+  bucket: v.pipe(v.string(), v.minLength(3), v.maxLength(63)),
+  object: s3ObjectSchema,
+  /** When S3 created the object, ISO 8601. */
+  event_time: v.optional(v.string()),
+});
+export type ExecutionInput = v.InferOutput<typeof executionInputSchema>;
+
+/** What a state's `Catch` leaves behind: `Error` and `Cause` of Step Functions. */
+export const caughtErrorSchema = v.object({
+  Error: v.string(),
+  Cause: v.optional(v.string(), ''),
+});
+
+/** Result of EnsureCollection, at `$.photo`. */
+export const photoSchema = v.object({
+  event_id: v.pipe(v.string(), v.uuid()),
+  photo_id: v.pipe(v.string(), v.uuid()),
+  collection_id: v.string(),
+  /** Rekognition's face model version of the collection, when it is known. */
+  face_model_version: v.nullable(v.string()),
+  /** How often the collection was found gone during this execution. */
+  recreations: v.pipe(v.number(), v.integer()),
+});
+export type Photo = v.InferOutput<typeof photoSchema>;
+
+/** Result of ReserveSlot, at `$.slot`. */
+export const slotSchema = v.object({
+  /** When IndexFaces may be called, milliseconds since the epoch. */
+  slot_ms: v.number(),
+  /** The same, cut to the whole second: Wait states know no milliseconds. */
+  wait_until: v.string(),
+  /** Throttled calls of this execution so far. */
+  throttles: v.pipe(v.number(), v.integer()),
+  /** How often the stored response was found gone and the photo indexed again. */
+  reindexes: v.pipe(v.number(), v.integer()),
+});
+export type Slot = v.InferOutput<typeof slotSchema>;
+
+/** Result of IndexFaces, at `$.result`: a pointer and counts, never the faces. */
+export const indexResultSchema = v.object({
+  results_key: v.string(),
+  face_count: v.pipe(v.number(), v.integer()),
+  unindexed_count: v.pipe(v.number(), v.integer()),
+});
+export type IndexResult = v.InferOutput<typeof indexResultSchema>;
+
+/** Result of PersistResults, at `$.outcome`: the execution's output. */
+export interface PersistOutcome {
+  event_id: string;
+  photo_id: string;
+  /** `stored`; `known` when this version was stored before; `superseded` when a newer version was. */
+  effect: 'stored' | 'known' | 'superseded';
+  face_count: number;
+  unindexed_count: number;
+}
+
+/** The state as the Lambdas see it: the execution's input plus what earlier states added. */
+const stateSchema = v.object({
+  ...executionInputSchema.entries,
+  photo: v.optional(photoSchema),
+  slot: v.optional(slotSchema),
+  result: v.optional(indexResultSchema),
+  returned: v.optional(caughtErrorSchema),
+  failure: v.optional(caughtErrorSchema),
+});
+
+export const ensureCollectionRequestSchema = v.object({
+  input: stateSchema,
+  execution_arn: v.string(),
+  max_recreations: v.number(),
+});
+export type EnsureCollectionRequest = v.InferOutput<typeof ensureCollectionRequestSchema>;
+
+export const reserveSlotRequestSchema = v.object({
+  input: stateSchema,
+  execution_arn: v.string(),
+  max_throttles: v.number(),
+  max_reindexes: v.number(),
+});
+export type ReserveSlotRequest = v.InferOutput<typeof reserveSlotRequestSchema>;
+
+export const indexFacesRequestSchema = v.object({
+  input: v.object({ ...stateSchema.entries, photo: photoSchema, slot: slotSchema }),
+  execution_arn: v.string(),
+});
+export type IndexFacesRequest = v.InferOutput<typeof indexFacesRequestSchema>;
+
+export const persistResultsRequestSchema = v.object({
+  input: v.object({ ...stateSchema.entries, photo: photoSchema, result: indexResultSchema }),
+  execution_arn: v.string(),
+  started_at: v.string(),
+});
+export type PersistResultsRequest = v.InferOutput<typeof persistResultsRequestSchema>;
+
+export const markFailedRequestSchema = v.object({
+  input: v.object({ ...stateSchema.entries, failure: caughtErrorSchema }),
+  execution_arn: v.string(),
+  started_at: v.string(),
+});
+export type MarkFailedRequest = v.InferOutput<typeof markFailedRequestSchema>;
+
+/** Parses a Lambda's input; throws `InvalidInput` with the path of the first offending field. */
+export function parseRequest<Schema extends v.GenericSchema>(
+  schema: Schema,
+  request: unknown,
+): v.InferOutput<Schema> {
+  const parsed = v.safeParse(schema, request, { abortEarly: true });
+  if (parsed.success) {
+    return parsed.output;
+  }
+  const issue = parsed.issues[0];
+  throw new PipelineError('InvalidInput', `${v.getDotPath(issue) ?? 'input'}: ${issue.message}`);
+}
+
+/**
+ * The version of a photo that is paid for once: the S3 version id where the bucket has versioning, else the ETag.
+ */
+export function photoVersion(object: ExecutionInput['object']): string {
+  return object['version-id'] || object.etag;
+}

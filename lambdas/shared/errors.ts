@@ -1,0 +1,110 @@
+/**
+ * Every way in which the pipeline can fail, by the name under which Step Functions routes it, Postgres stores it
+ * (`photos.failure_code`), the metrics count it and the runbook explains it.
+ *
+ * The names are ours and not the SDK's, because DynamoDB and Rekognition share names
+ * (`ProvisionedThroughputExceededException`, `ResourceNotFoundException`, `ThrottlingException`) that mean
+ * different things to the state machine.
+ */
+
+/** Who or what has to change before another try can succeed. */
+export type FailureClass = 'photo' | 'rate' | 'collection' | 'transient' | 'database' | 'setup' | 'operator';
+
+interface FailureKind {
+  /** What has to change before another try can succeed. */
+  readonly class: FailureClass;
+  /** Whether the same photo version, sent again once the cause is gone, can be indexed. */
+  readonly retryable: boolean;
+}
+
+export const failureKinds = {
+  // The photo is at fault: no retry, ever.
+  InvalidPhotoKey: { class: 'photo', retryable: false },
+  InvalidImageFormat: { class: 'photo', retryable: false },
+  ImageTooLarge: { class: 'photo', retryable: false },
+  InvalidS3Object: { class: 'photo', retryable: false },
+  InvalidParameter: { class: 'photo', retryable: false },
+  InvalidInput: { class: 'photo', retryable: false },
+
+  // The rate.
+  RekognitionThrottled: { class: 'rate', retryable: true },
+  SlotExpired: { class: 'rate', retryable: true },
+  ThrottledTooOften: { class: 'rate', retryable: true },
+  LedgerBusy: { class: 'rate', retryable: true },
+  BackfillWaits: { class: 'rate', retryable: true },
+
+  // An operator or a limit holds the pipeline.
+  IndexingPaused: { class: 'operator', retryable: true },
+  DailyImageCapReached: { class: 'operator', retryable: true },
+
+  // The collection is gone or full.
+  CollectionNotFound: { class: 'collection', retryable: true },
+  CollectionLostTooOften: { class: 'collection', retryable: true },
+
+  // A moment's trouble.
+  RekognitionUnavailable: { class: 'transient', retryable: true },
+  StorageUnavailable: { class: 'transient', retryable: true },
+  IdempotencyAlreadyInProgressError: { class: 'transient', retryable: true },
+  IdempotencyStoreUnavailable: { class: 'transient', retryable: true },
+  ResultNotFound: { class: 'transient', retryable: true },
+  ResultLostTooOften: { class: 'transient', retryable: true },
+  InternalError: { class: 'transient', retryable: true },
+
+  // The database.
+  DatabaseUnavailable: { class: 'database', retryable: true },
+
+  // The set-up: an engineer has to act.
+  AccessDenied: { class: 'setup', retryable: true },
+  QuotaExceeded: { class: 'setup', retryable: true },
+  DatabaseMisconfigured: { class: 'setup', retryable: true },
+  MissingConfiguration: { class: 'setup', retryable: true },
+} as const satisfies Record<string, FailureKind>;
+
+export type FailureName = keyof typeof failureKinds;
+
+/** The error that a Lambda throws: its `name` is what Step Functions sees as `errorType` and routes by. */
+export class PipelineError extends Error {
+  override readonly name: FailureName;
+
+  constructor(name: FailureName, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = name;
+  }
+}
+
+export function isFailureName(name: string): name is FailureName {
+  return Object.hasOwn(failureKinds, name);
+}
+
+export function failureKind(name: FailureName): FailureKind {
+  return failureKinds[name];
+}
+
+/** The fields of an AWS SDK error that say what happened; all optional, because anything can be thrown. */
+interface AwsErrorDetails {
+  name: string;
+  message: string;
+  requestId: string | undefined;
+  httpStatus: number | undefined;
+}
+
+/** Reads name, message, request id and HTTP status off whatever was thrown, without ever throwing itself. */
+export function awsErrorDetails(error: unknown): AwsErrorDetails {
+  const e = (typeof error === 'object' && error !== null ? error : {}) as {
+    name?: unknown;
+    message?: unknown;
+    $metadata?: { requestId?: unknown; httpStatusCode?: unknown };
+  };
+  return {
+    name: typeof e.name === 'string' ? e.name : 'UnknownError',
+    message: typeof e.message === 'string' ? e.message : String(error),
+    requestId: typeof e.$metadata?.requestId === 'string' ? e.$metadata.requestId : undefined,
+    httpStatus: typeof e.$metadata?.httpStatusCode === 'number' ? e.$metadata.httpStatusCode : undefined,
+  };
+}
+
+/** One line that keeps the original error's name and request id, for the renamed error's message. */
+export function describeAwsError(service: string, error: unknown): string {
+  const { name, message, requestId } = awsErrorDetails(error);
+  return `${service} ${name}: ${message}${requestId ? ` (request ${requestId})` : ''}`;
+}

@@ -1,0 +1,69 @@
+/**
+ * Names that more than one part must spell alike: metrics (emitted by the Lambdas, alarmed on by `lib`), log events and
+ * environment variables. This module imports nothing, so that `lib` can use it without pulling in a Lambda's code.
+ */
+
+export const METRICS_NAMESPACE = 'Rollcall';
+export const SERVICE_NAME = 'rollcall';
+
+export const metricNames = {
+  collectionsCreated: 'CollectionsCreated',
+  photosIndexed: 'PhotosIndexed',
+  photosFailed: 'PhotosFailed',
+  facesIndexed: 'FacesIndexed',
+  facesUnindexed: 'FacesUnindexed',
+  photosWithoutFaces: 'PhotosWithoutFaces',
+  rekognitionCalls: 'RekognitionCalls',
+  rekognitionErrors: 'RekognitionErrors',
+  throttles: 'Throttles',
+  slotDelay: 'SlotDelay',
+  processingTime: 'ProcessingTime',
+} as const;
+
+/** Dimensions of the metrics that have one. */
+export const metricDimensions = {
+  /** `PhotosFailed`: the failure's class (`photo`, `rate`, ...). */
+  failureClass: 'Class',
+  /** `RekognitionErrors`: the error's name. */
+  error: 'Error',
+} as const;
+
+export const logEvents = {
+  collectionCreated: 'collection.created',
+  slotReserved: 'slot.reserved',
+  facesIndexed: 'face_index.indexed',
+  succeeded: 'face_index.succeeded',
+  superseded: 'face_index.superseded',
+  failed: 'face_index.failed',
+  throttled: 'face_index.throttled',
+  faceWithoutId: 'face_index.face_without_id',
+  migrated: 'database.migrated',
+} as const;
+
+/** Environment variables of the Lambdas: set by `lib`, read by `lambdas/shared/environment.ts`. */
+export const environmentNames = {
+  /** DynamoDB table of the Powertools idempotency records (partition key `id`, TTL attribute `expiration`). */
+  idempotencyTable: 'IDEMPOTENCY_TABLE',
+  /** DynamoDB table of the slot ledger (partition key `id`). */
+  ledgerTable: 'LEDGER_TABLE',
+  /** Bucket of the stored IndexFaces responses. */
+  resultsBucket: 'RESULTS_BUCKET',
+  /** Collection ids are this prefix followed by the event id. */
+  collectionPrefix: 'COLLECTION_PREFIX',
+  /** The account's IndexFaces quota in calls per second. */
+  indexFacesPerSecond: 'INDEX_FACES_PER_SECOND',
+  /** IndexFaces QualityFilter: NONE, AUTO, LOW, MEDIUM or HIGH. */
+  qualityFilter: 'QUALITY_FILTER',
+  /** IndexFaces MaxFaces, 1 to 100. */
+  maxFaces: 'MAX_FACES',
+  /** IndexFaces DetectionAttributes, comma separated. */
+  detectionAttributes: 'DETECTION_ATTRIBUTES',
+  /** `iam` (RDS IAM authentication, host/port/name/user below) or `secret` (a connection URL in Secrets Manager). */
+  databaseAuth: 'DATABASE_AUTH',
+  databaseHost: 'DATABASE_HOST',
+  databasePort: 'DATABASE_PORT',
+  databaseName: 'DATABASE_NAME',
+  databaseUser: 'DATABASE_USER',
+  /** ARN of the secret whose string is `postgresql://user:password@host:port/database`. */
+  databaseSecretArn: 'DATABASE_SECRET_ARN',
+} as const;
