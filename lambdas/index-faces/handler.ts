@@ -1,0 +1,43 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { type Attribute, type QualityFilter, RekognitionClient } from '@aws-sdk/client-rekognition';
+import { S3Client } from '@aws-sdk/client-s3';
+import { clientOptions } from '../shared/clients.ts';
+import { type IndexResult, indexFacesRequestSchema, parseRequest } from '../shared/contract.ts';
+import { requireEnv, requireNumberEnv } from '../shared/environment.ts';
+import { idempotent } from '../shared/idempotency.ts';
+import { environmentNames } from '../shared/names.ts';
+import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { indexFaces } from './index-faces.ts';
+
+// One attempt: a throttled call has to take a new slot first.
+const rekognition = new RekognitionClient(clientOptions(30_000, 1));
+const s3 = new S3Client(clientOptions(10_000, 3));
+const dynamodb = new DynamoDBClient(clientOptions(3_000, 3));
+const once = idempotent<IndexResult>({
+  dynamodb,
+  table: requireEnv(environmentNames.idempotencyTable),
+  prefix: 'photo',
+});
+const settings = {
+  resultsBucket: requireEnv(environmentNames.resultsBucket),
+  qualityFilter: requireEnv(environmentNames.qualityFilter) as QualityFilter,
+  maxFaces: requireNumberEnv(environmentNames.maxFaces),
+  detectionAttributes: requireEnv(environmentNames.detectionAttributes).split(',') as Attribute[],
+};
+
+export const handler = lambdaHandler((request, context) =>
+  indexFaces(
+    {
+      rekognition,
+      s3,
+      telemetry,
+      ...settings,
+      now: Date.now,
+      sleep: (ms) => sleep(ms),
+      reportThrottle: async () => {},
+      once: (key, index) => once(context, key, index),
+    },
+    parseRequest(indexFacesRequestSchema, request),
+  ),
+);

@@ -1,0 +1,208 @@
+import {
+  type Attribute,
+  type FaceRecord,
+  IndexFacesCommand,
+  type IndexFacesCommandOutput,
+  type QualityFilter,
+  type RekognitionClient,
+} from '@aws-sdk/client-rekognition';
+import { HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { rekognitionError, s3Error } from '../shared/aws-errors.ts';
+import { type IndexFacesRequest, type IndexResult, photoVersion } from '../shared/contract.ts';
+import { PipelineError } from '../shared/errors.ts';
+import { logEvents, metricDimensions, metricNames } from '../shared/names.ts';
+import { SLOT_GOOD_FOR_MS } from '../shared/slot-ledger.ts';
+import { resultMetadata, resultsKey, type StoredResult } from '../shared/stored-result.ts';
+import type { Telemetry } from '../shared/telemetry.ts';
+
+/** https://docs.aws.amazon.com/rekognition/latest/dg/limits.html: an image in S3 may have 15 MB. */
+const MAX_IMAGE_BYTES = 15 * 1024 * 1024;
+
+export interface IndexFacesDeps {
+  rekognition: RekognitionClient;
+  s3: S3Client;
+  telemetry: Telemetry;
+  resultsBucket: string;
+  qualityFilter: QualityFilter;
+  maxFaces: number;
+  detectionAttributes: Attribute[];
+  /** Milliseconds since the epoch. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  /** Tells the slot ledger that the call made at `calledAtMs` was throttled. */
+  reportThrottle(calledAtMs: number): Promise<void>;
+  /** Runs `index` once for a photo version, by way of the idempotency record. */
+  once(key: string, index: () => Promise<IndexResult>): Promise<IndexResult>;
+}
+
+/**
+ * Indexes the faces of one photo version, once: waits for the slot, calls IndexFaces, stores the response.
+ *
+ * @returns where the response lies, and counts; the faces themselves never travel
+ * @throws PipelineError `ImageTooLarge`, `InvalidImageFormat`, `InvalidS3Object`, `InvalidParameter`,
+ *   `PhotoSuperseded`, `SlotExpired`, `RekognitionThrottled`, `RekognitionUnavailable`,
+ *   `CollectionNotFound`, `QuotaExceeded`, `AccessDenied`, `StorageUnavailable` and the errors of `once`
+ */
+export async function indexFaces(deps: IndexFacesDeps, request: IndexFacesRequest): Promise<IndexResult> {
+  const { bucket, object, slot } = request.input;
+  // What the event already tells costs no call.
+  if (object.size === 0) {
+    throw new PipelineError('InvalidImageFormat', 'The photo is empty (0 bytes)');
+  }
+  if (object.size !== undefined && object.size > MAX_IMAGE_BYTES) {
+    throw new PipelineError(
+      'ImageTooLarge',
+      `The photo has ${object.size} bytes; Rekognition takes at most ${MAX_IMAGE_BYTES}`,
+    );
+  }
+  // A photo whose stored response was lost is indexed again, past the record of the first time.
+  const again = slot.reindexes > 0 ? `#${slot.reindexes}` : '';
+  return deps.once(`${bucket}/${object.key}#${photoVersion(object)}${again}`, () => indexOnce(deps, request));
+}
+
+async function indexOnce(deps: IndexFacesDeps, request: IndexFacesRequest): Promise<IndexResult> {
+  const { input } = request;
+  const key = resultsKey(input.photo, photoVersion(input.object));
+  // A Lambda can die between storing the response and its idempotency record: what is stored is not paid again.
+  const stored = input.slot.reindexes > 0 ? undefined : await storedCounts(deps, key);
+  if (stored) {
+    return stored;
+  }
+  await checkPhoto(deps, request);
+
+  const delay = input.slot.slot_ms - deps.now();
+  if (-delay > SLOT_GOOD_FOR_MS) {
+    throw new PipelineError('SlotExpired', `The slot was ${-delay} ms old`);
+  }
+  if (delay > 0) {
+    await deps.sleep(delay);
+  }
+  const response = await callRekognition(deps, request);
+  return storeResponse(deps, request, key, response);
+}
+
+/** The counts of a response that an earlier attempt stored, or undefined. */
+async function storedCounts(deps: IndexFacesDeps, key: string): Promise<IndexResult | undefined> {
+  try {
+    const { Metadata: metadata } = await deps.s3.send(
+      new HeadObjectCommand({ Bucket: deps.resultsBucket, Key: key }),
+    );
+    const faceCount = Number(metadata?.[resultMetadata.faceCount] ?? Number.NaN);
+    const unindexedCount = Number(metadata?.[resultMetadata.unindexedCount] ?? Number.NaN);
+    return Number.isInteger(faceCount) && Number.isInteger(unindexedCount)
+      ? { results_key: key, face_count: faceCount, unindexed_count: unindexedCount }
+      : undefined;
+  } catch (error) {
+    const renamed = s3Error(error, 'ResultNotFound');
+    if (renamed.name === 'ResultNotFound') {
+      return undefined;
+    }
+    throw renamed;
+  }
+}
+
+/** Nothing is paid for an object that is gone, or that a newer upload has replaced since its event was sent. */
+async function checkPhoto(
+  deps: IndexFacesDeps,
+  { input: { bucket, object } }: IndexFacesRequest,
+): Promise<void> {
+  const versionId = object['version-id'];
+  try {
+    const head = await deps.s3.send(
+      new HeadObjectCommand({
+        Bucket: bucket,
+        Key: object.key,
+        ...(versionId && { VersionId: versionId }),
+      }),
+    );
+    if (!versionId && head.ETag?.replaceAll('"', '') !== object.etag) {
+      throw new PipelineError(
+        'PhotoSuperseded',
+        `A newer upload (ETag ${head.ETag}) replaced this version (${object.etag}) before it was indexed`,
+      );
+    }
+  } catch (error) {
+    throw error instanceof PipelineError ? error : s3Error(error, 'InvalidS3Object');
+  }
+}
+
+async function callRekognition(
+  deps: IndexFacesDeps,
+  { input: { bucket, object, photo, slot } }: IndexFacesRequest,
+): Promise<IndexFacesCommandOutput> {
+  const { metrics, logger } = deps.telemetry;
+  const calledAt = deps.now();
+  metrics.addMetric(metricNames.rekognitionCalls, 'Count', 1);
+  try {
+    return await deps.rekognition.send(
+      new IndexFacesCommand({
+        CollectionId: photo.collection_id,
+        Image: {
+          S3Object: {
+            Bucket: bucket,
+            Name: object.key,
+            ...(object['version-id'] && { Version: object['version-id'] }),
+          },
+        },
+        // Rekognition stores no second copy of the same image in one collection under the same id.
+        ExternalImageId: photo.photo_id,
+        DetectionAttributes: deps.detectionAttributes,
+        MaxFaces: deps.maxFaces,
+        QualityFilter: deps.qualityFilter,
+      }),
+    );
+  } catch (thrown) {
+    const error = rekognitionError(thrown);
+    if (error.name === 'RekognitionThrottled') {
+      metrics.addMetric(metricNames.throttles, 'Count', 1);
+      logger.warn(error.message, { event: logEvents.throttled, attempt: slot.throttles + 1 });
+      // A ledger that cannot be told must not hide that the call was throttled.
+      await deps.reportThrottle(calledAt).catch((failure: unknown) => {
+        logger.warn('The slot ledger did not take the report of a throttle', { error: failure as Error });
+      });
+    } else {
+      metrics
+        .singleMetric()
+        .addDimension(metricDimensions.error, error.name)
+        .addMetric(metricNames.rekognitionErrors, 'Count', 1);
+    }
+    throw error;
+  }
+}
+
+async function storeResponse(
+  deps: IndexFacesDeps,
+  { input: { object, photo } }: IndexFacesRequest,
+  key: string,
+  response: IndexFacesCommandOutput,
+): Promise<IndexResult> {
+  const faceRecords: FaceRecord[] = response.FaceRecords ?? [];
+  const unindexedFaces = response.UnindexedFaces ?? [];
+  const result: StoredResult = {
+    photo_id: photo.photo_id,
+    event_id: photo.event_id,
+    collection_id: photo.collection_id,
+    object_version: photoVersion(object),
+    indexed_at: new Date(deps.now()).toISOString(),
+    face_model_version: response.FaceModelVersion ?? photo.face_model_version,
+    face_records: faceRecords,
+    unindexed_faces: unindexedFaces,
+  };
+  try {
+    await deps.s3.send(
+      new PutObjectCommand({
+        Bucket: deps.resultsBucket,
+        Key: key,
+        Body: JSON.stringify(result),
+        ContentType: 'application/json',
+        Metadata: {
+          [resultMetadata.faceCount]: String(faceRecords.length),
+          [resultMetadata.unindexedCount]: String(unindexedFaces.length),
+        },
+      }),
+    );
+  } catch (error) {
+    throw s3Error(error, 'ResultNotFound');
+  }
+  return { results_key: key, face_count: faceRecords.length, unindexed_count: unindexedFaces.length };
+}

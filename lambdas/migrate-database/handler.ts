@@ -1,0 +1,14 @@
+import path from 'node:path';
+import { withDatabase } from '../shared/database.ts';
+import { logEvents } from '../shared/names.ts';
+import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { migrateDatabase } from './migrate-database.ts';
+
+/** The bundle carries the migrations beside its code. */
+const MIGRATIONS_FOLDER = path.join(import.meta.dirname, 'migrations');
+
+export const handler = lambdaHandler(async () => {
+  const applied = await withDatabase((sql) => migrateDatabase(sql, MIGRATIONS_FOLDER));
+  telemetry.logger.info('The database is migrated', { event: logEvents.migrated, applied });
+  return { applied };
+});

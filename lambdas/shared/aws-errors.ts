@@ -1,0 +1,77 @@
+/** Gives the SDK's errors the names that the state machine routes by, with the original name and request id kept. */
+import { awsErrorDetails, describeAwsError, type FailureName, PipelineError } from './errors.ts';
+
+const ACCESS_ERRORS = new Set([
+  'AccessDenied',
+  'AccessDeniedException',
+  'UnrecognizedClientException',
+  'InvalidSignatureException',
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'CredentialsProviderError',
+  'KMSAccessDeniedException',
+  'KMS.AccessDeniedException',
+  'Forbidden',
+]);
+
+/** Rekognition's errors: https://docs.aws.amazon.com/rekognition/latest/dg/error-handling.html */
+const REKOGNITION_ERRORS: Record<string, FailureName> = {
+  ProvisionedThroughputExceededException: 'RekognitionThrottled',
+  ThrottlingException: 'RekognitionThrottled',
+  ResourceNotFoundException: 'CollectionNotFound',
+  InvalidImageFormatException: 'InvalidImageFormat',
+  ImageTooLargeException: 'ImageTooLarge',
+  InvalidS3ObjectException: 'InvalidS3Object',
+  InvalidParameterException: 'InvalidParameter',
+  ValidationException: 'InvalidParameter',
+  ServiceQuotaExceededException: 'QuotaExceeded',
+  LimitExceededException: 'QuotaExceeded',
+};
+
+function isAccessError(name: string, httpStatus: number | undefined): boolean {
+  return ACCESS_ERRORS.has(name) || httpStatus === 401 || httpStatus === 403;
+}
+
+export function rekognitionError(error: unknown): PipelineError {
+  const { name, httpStatus } = awsErrorDetails(error);
+  const known =
+    REKOGNITION_ERRORS[name] ?? (isAccessError(name, httpStatus) ? 'AccessDenied' : 'RekognitionUnavailable');
+  return new PipelineError(known, describeAwsError('Rekognition', error), { cause: error });
+}
+
+/**
+ * @param notFound what a missing object means to the caller: the photo is gone (`InvalidS3Object`) or the stored
+ *   response is (`ResultNotFound`)
+ */
+export function s3Error(error: unknown, notFound: 'InvalidS3Object' | 'ResultNotFound'): PipelineError {
+  const { name, httpStatus } = awsErrorDetails(error);
+  const missing =
+    name === 'NoSuchKey' || name === 'NotFound' || name === 'NoSuchVersion' || httpStatus === 404;
+  const known = missing ? notFound : isAccessError(name, httpStatus) ? 'AccessDenied' : 'StorageUnavailable';
+  return new PipelineError(known, describeAwsError('S3', error), { cause: error });
+}
+
+/**
+ * Powertools' errors around an idempotent function: the function's own errors pass through, the store's are renamed.
+ * A failing store hides the SDK's error in `cause`.
+ */
+export function idempotencyError(error: unknown): unknown {
+  if (error instanceof PipelineError) {
+    return error;
+  }
+  const { name, message } = awsErrorDetails(error);
+  if (name === 'IdempotencyAlreadyInProgressError') {
+    return new PipelineError('IdempotencyAlreadyInProgressError', message, { cause: error });
+  }
+  if (name.startsWith('Idempotency')) {
+    const cause = awsErrorDetails((error as { cause?: unknown }).cause);
+    return new PipelineError(
+      isAccessError(cause.name, cause.httpStatus) ? 'AccessDenied' : 'IdempotencyStoreUnavailable',
+      `${message} (${cause.name}: ${cause.message})`,
+      { cause: error },
+    );
+  }
+  return error;
+}

@@ -1,0 +1,40 @@
+import { v5 as uuidv5 } from 'uuid';
+import { PipelineError } from './errors.ts';
+
+/** Namespace of the photo ids that are derived from keys; never change it, or every photo gets a second id. */
+const PHOTO_ID_NAMESPACE = '6f1c9a52-4c0e-5b7d-9a3e-2d8f7c61b004';
+
+const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
+const PHOTO_KEY = new RegExp(`^events/(${UUID})/(?:.*/)?([^/]+)\\.[^./]+$`, 'is');
+const WHOLE_UUID = new RegExp(`^${UUID}$`, 'i');
+
+/** S3's limit: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
+const MAX_KEY_BYTES = 1024;
+
+export interface PhotoKey {
+  /** Lower-case UUID. */
+  eventId: string;
+  /** Lower-case UUID: the file's stem if that is one, else the UUIDv5 of the whole key. */
+  photoId: string;
+}
+
+/**
+ * Reads event and photo id out of `events/{eventId}/{anything}.{ext}`. The key comes raw, not URL-encoded.
+ *
+ * @throws PipelineError `InvalidPhotoKey`
+ */
+export function parsePhotoKey(key: string): PhotoKey {
+  const match = PHOTO_KEY.exec(key);
+  // PostgreSQL's text holds neither NUL nor half a surrogate pair.
+  if (!match || key.includes('\0') || !key.isWellFormed() || Buffer.byteLength(key) > MAX_KEY_BYTES) {
+    throw new PipelineError(
+      'InvalidPhotoKey',
+      `The key ${JSON.stringify(key.slice(0, 200))} is not of the form events/{event UUID}/{name}.{extension}`,
+    );
+  }
+  const [, eventId, stem] = match as unknown as [string, string, string];
+  return {
+    eventId: eventId.toLowerCase(),
+    photoId: WHOLE_UUID.test(stem) ? stem.toLowerCase() : uuidv5(key, PHOTO_ID_NAMESPACE),
+  };
+}

@@ -1,0 +1,77 @@
+/** What persist-results and mark-failed share: the photo's row, locked, and who may change it. */
+import type postgres from 'postgres';
+import type { ExecutionInput } from './contract.ts';
+import { photoVersion } from './contract.ts';
+
+export type Transaction = postgres.TransactionSql;
+
+export interface PhotoRow {
+  status: 'processing' | 'indexed' | 'failed';
+  object_version: string | null;
+  object_sequencer: string | null;
+  face_count: number | null;
+  unindexed_faces: unknown[] | null;
+}
+
+/** Registers event and photo where the platform has not, and locks the photo's row until the transaction ends. */
+export async function lockPhoto(
+  sql: Transaction,
+  photo: { event_id: string; photo_id: string },
+  objectKey: string,
+): Promise<PhotoRow> {
+  const [known] = await selectForUpdate(sql, photo.photo_id);
+  if (known) {
+    return known;
+  }
+  await sql`INSERT INTO events (id) VALUES (${photo.event_id}) ON CONFLICT DO NOTHING`;
+  await sql`
+    INSERT INTO photos (id, event_id, object_key) VALUES (${photo.photo_id}, ${photo.event_id}, ${objectKey})
+    ON CONFLICT DO NOTHING`;
+  const [registered] = await selectForUpdate(sql, photo.photo_id);
+  return registered!;
+}
+
+function selectForUpdate(sql: Transaction, photoId: string) {
+  return sql<PhotoRow[]>`
+    SELECT status, object_version, object_sequencer, face_count, unindexed_faces
+    FROM photos WHERE id = ${photoId} FOR UPDATE`;
+}
+
+/**
+ * Whether a later upload than `object` has already been written. S3's sequencers are hex numbers of varying length;
+ * comparing them as numbers is comparing them left-padded.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+ */
+export function isSuperseded(row: PhotoRow, object: ExecutionInput['object']): boolean {
+  return hex(row.object_sequencer) > hex(object.sequencer);
+}
+
+/** Whether the row already holds the faces of exactly this version. */
+export function isIndexed(row: PhotoRow, object: ExecutionInput['object']): boolean {
+  return row.status === 'indexed' && row.object_version === photoVersion(object);
+}
+
+function hex(sequencer: string | null): bigint {
+  return BigInt(`0x${sequencer || '0'}`);
+}
+
+/** Moves the photo's stored faces, but for those in `keep`, to the outbox of faces that have to leave the collection. */
+export async function retireFaces(
+  sql: Transaction,
+  photo: { event_id: string; photo_id: string },
+  keep: readonly string[],
+  reason: 'replaced',
+): Promise<void> {
+  await sql`
+    WITH retired AS (
+      DELETE FROM faces
+      WHERE photo_id = ${photo.photo_id}
+        AND (rekognition_face_id IS NULL OR NOT rekognition_face_id = ANY (${[...keep]}::text[]))
+      RETURNING rekognition_face_id
+    )
+    INSERT INTO face_removals (collection_id, rekognition_face_id, photo_id, reason)
+    SELECT rekognition_collection_id, rekognition_face_id, ${photo.photo_id}, ${reason}
+    FROM retired, events
+    WHERE events.id = ${photo.event_id} AND rekognition_collection_id IS NOT NULL AND rekognition_face_id IS NOT NULL
+    ON CONFLICT DO NOTHING`;
+}

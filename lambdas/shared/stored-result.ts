@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto';
+import type { FaceRecord, UnindexedFace } from '@aws-sdk/client-rekognition';
+
+/** The object in the results bucket: IndexFaces' whole response, with what is needed to make sense of it later. */
+export interface StoredResult {
+  photo_id: string;
+  event_id: string;
+  collection_id: string;
+  object_version: string;
+  /** ISO 8601. */
+  indexed_at: string;
+  face_model_version: string | null;
+  face_records: FaceRecord[];
+  unindexed_faces: UnindexedFace[];
+}
+
+/** The counts stand in the object's metadata too, so that a HEAD answers for the whole response. */
+export const resultMetadata = { faceCount: 'face-count', unindexedCount: 'unindexed-count' } as const;
+
+/**
+ * `results/{eventId}/{photoId}/{version}.json`. A version that is not plainly an ETag or a version id goes in hashed,
+ * so that it can never change the shape or the length of the key.
+ */
+export function resultsKey(photo: { event_id: string; photo_id: string }, version: string): string {
+  const name = /^[\w.-]{1,128}$/.test(version) ? version : createHash('sha256').update(version).digest('hex');
+  return `results/${photo.event_id}/${photo.photo_id}/${name}.json`;
+}
