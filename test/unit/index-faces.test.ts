@@ -1,0 +1,262 @@
+import type { RekognitionClient } from '@aws-sdk/client-rekognition';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { indexFaces } from '../../lambdas/index-faces/index-faces.ts';
+import { metricNames } from '../../lambdas/shared/names.ts';
+import { SLOT_GOOD_FOR_MS } from '../../lambdas/shared/slot-ledger.ts';
+import { awsError, fakeClient } from '../support/fake-client.ts';
+import { recordingTelemetry } from '../support/recording-telemetry.ts';
+
+const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
+const PHOTO = '9d2c4f60-71d4-4f5e-8a39-0f6f5b8f4c11';
+const KEY = `events/${EVENT}/${PHOTO}.jpg`;
+const NOW = Date.parse('2026-05-01T10:00:00.250Z');
+const RESULT_KEY = `results/${EVENT}/${PHOTO}/etag1.json`;
+
+interface Setup {
+  object?: object;
+  slot?: object;
+  photoHead?: () => unknown;
+  resultHead?: () => unknown;
+  put?: () => unknown;
+  index?: () => unknown;
+  reportThrottle?: () => Promise<void>;
+}
+
+const notFound = () => {
+  throw awsError('NotFound', 404);
+};
+
+function setUp(setup: Setup = {}) {
+  let now = NOW;
+  const stored: Record<string, unknown>[] = [];
+  const s3 = fakeClient<S3Client>({
+    HeadObject: ({ Bucket }) =>
+      Bucket === 'photos'
+        ? (setup.photoHead ?? (() => ({ ETag: '"etag1"' })))()
+        : (setup.resultHead ?? notFound)(),
+    PutObject: (input) => {
+      setup.put?.();
+      stored.push(input);
+      return {};
+    },
+  });
+  let calledAt: number | undefined;
+  const rekognition = fakeClient<RekognitionClient>({
+    IndexFaces: () => {
+      calledAt = now;
+      return (setup.index ?? (() => ({ FaceRecords: [{ Face: { FaceId: 'f1' } }], UnindexedFaces: [] })))();
+    },
+  });
+  const recording = recordingTelemetry();
+  const throttles: number[] = [];
+  const keys: string[] = [];
+  const run = () =>
+    indexFaces(
+      {
+        rekognition: rekognition.client,
+        s3: s3.client,
+        telemetry: recording.telemetry,
+        resultsBucket: 'results',
+        qualityFilter: 'AUTO',
+        maxFaces: 100,
+        detectionAttributes: ['DEFAULT'],
+        now: () => now,
+        sleep: async (ms) => {
+          now += ms;
+        },
+        reportThrottle: async (at) => {
+          throttles.push(at);
+          await setup.reportThrottle?.();
+        },
+        once: (key, index) => {
+          keys.push(key);
+          return index();
+        },
+      },
+      {
+        input: {
+          lane: 'live',
+          bucket: 'photos',
+          object: { key: KEY, etag: 'etag1', sequencer: '1', size: 1000, ...setup.object },
+          photo: {
+            event_id: EVENT,
+            photo_id: PHOTO,
+            collection_id: `rollcall-${EVENT}`,
+            face_model_version: '7.0',
+            recreations: 0,
+          },
+          slot: {
+            slot_ms: NOW + 640,
+            wait_until: '2026-05-01T10:00:00Z',
+            throttles: 0,
+            reindexes: 0,
+            ...setup.slot,
+          },
+        },
+        execution_arn: 'arn',
+      },
+    );
+  return { run, s3, rekognition, recording, throttles, keys, stored, calledAt: () => calledAt };
+}
+
+describe('indexFaces', () => {
+  test('calls IndexFaces at the slot’s millisecond and answers with a pointer and counts', async () => {
+    const { run, rekognition, stored, calledAt, keys } = setUp();
+    await expect(run()).resolves.toEqual({ results_key: RESULT_KEY, face_count: 1, unindexed_count: 0 });
+    expect(calledAt()).toBe(NOW + 640);
+    expect(keys).toEqual([`photos/${KEY}#etag1`]);
+    expect(rekognition.calls).toEqual([
+      [
+        'IndexFaces',
+        {
+          CollectionId: `rollcall-${EVENT}`,
+          Image: { S3Object: { Bucket: 'photos', Name: KEY } },
+          ExternalImageId: PHOTO,
+          DetectionAttributes: ['DEFAULT'],
+          MaxFaces: 100,
+          QualityFilter: 'AUTO',
+        },
+      ],
+    ]);
+    expect(stored).toHaveLength(1);
+    expect(stored[0]).toMatchObject({
+      Bucket: 'results',
+      Key: RESULT_KEY,
+      Metadata: { 'face-count': '1', 'unindexed-count': '0' },
+    });
+    expect(JSON.parse(stored[0]?.Body as string)).toMatchObject({
+      photo_id: PHOTO,
+      event_id: EVENT,
+      object_version: 'etag1',
+      face_records: [{ Face: { FaceId: 'f1' } }],
+      unindexed_faces: [],
+    });
+  });
+
+  test('names the version where the bucket has versions', async () => {
+    const { run, rekognition, s3, keys } = setUp({
+      object: { 'version-id': 'v.1' },
+      photoHead: () => ({ ETag: '"whatever"' }),
+    });
+    await expect(run()).resolves.toMatchObject({ results_key: `results/${EVENT}/${PHOTO}/v.1.json` });
+    expect(rekognition.calls[0]?.[1]).toMatchObject({ Image: { S3Object: { Version: 'v.1' } } });
+    expect(s3.calls).toContainEqual(['HeadObject', { Bucket: 'photos', Key: KEY, VersionId: 'v.1' }]);
+    expect(keys).toEqual([`photos/${KEY}#v.1`]);
+  });
+
+  test('a version that is no plain name cannot change the shape of the results key', async () => {
+    const { run } = setUp({ object: { 'version-id': '../../x' }, photoHead: () => ({}) });
+    await expect(run()).resolves.toMatchObject({
+      results_key: expect.stringMatching(new RegExp(`^results/${EVENT}/${PHOTO}/[0-9a-f]{64}\\.json$`)),
+    });
+  });
+
+  test.each([
+    [{ size: 0 }, 'InvalidImageFormat'],
+    [{ size: 15 * 1024 * 1024 + 1 }, 'ImageTooLarge'],
+  ])('refuses by the event’s size %j alone', async (object, name) => {
+    const { run, rekognition, s3 } = setUp({ object });
+    await expect(run()).rejects.toMatchObject({ name });
+    expect([...s3.calls, ...rekognition.calls]).toEqual([]);
+  });
+
+  test('pays nothing for an object that is gone or replaced', async () => {
+    const gone = setUp({ photoHead: notFound });
+    await expect(gone.run()).rejects.toMatchObject({ name: 'InvalidS3Object' });
+    const replaced = setUp({ photoHead: () => ({ ETag: '"etag2"' }) });
+    await expect(replaced.run()).rejects.toMatchObject({ name: 'PhotoSuperseded' });
+    expect([...gone.rekognition.calls, ...replaced.rekognition.calls]).toEqual([]);
+  });
+
+  test('pays nothing for a response that is stored already', async () => {
+    const { run, rekognition } = setUp({
+      resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1' } }),
+    });
+    await expect(run()).resolves.toEqual({ results_key: RESULT_KEY, face_count: 4, unindexed_count: 1 });
+    expect(rekognition.calls).toEqual([]);
+  });
+
+  test('indexes again, past its record, when the stored response was lost', async () => {
+    const { run, keys, rekognition } = setUp({
+      slot: { reindexes: 1 },
+      resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1' } }),
+    });
+    await expect(run()).resolves.toMatchObject({ face_count: 1 });
+    expect(keys).toEqual([`photos/${KEY}#etag1#1`]);
+    expect(rekognition.calls).toHaveLength(1);
+  });
+
+  test('an old slot is given back, a barely late one is used at once', async () => {
+    const old = setUp({ slot: { slot_ms: NOW - SLOT_GOOD_FOR_MS - 1 } });
+    await expect(old.run()).rejects.toMatchObject({ name: 'SlotExpired' });
+    expect(old.rekognition.calls).toEqual([]);
+    const late = setUp({ slot: { slot_ms: NOW - SLOT_GOOD_FOR_MS } });
+    await late.run();
+    expect(late.calledAt()).toBe(NOW);
+  });
+
+  test.each(['ProvisionedThroughputExceededException', 'ThrottlingException'])(
+    '%s is told to the ledger, with the time of the call',
+    async (thrown) => {
+      const { run, throttles, recording } = setUp({
+        index: () => {
+          throw awsError(thrown);
+        },
+      });
+      await expect(run()).rejects.toMatchObject({ name: 'RekognitionThrottled' });
+      expect(throttles).toEqual([NOW + 640]);
+      expect(recording.total(metricNames.throttles)).toBe(1);
+      expect(recording.total(metricNames.rekognitionErrors)).toBe(0);
+    },
+  );
+
+  test('a ledger that cannot be told does not hide the throttle', async () => {
+    const { run } = setUp({
+      index: () => {
+        throw awsError('ThrottlingException');
+      },
+      reportThrottle: () => Promise.reject(new Error('no ledger')),
+    });
+    await expect(run()).rejects.toMatchObject({ name: 'RekognitionThrottled' });
+  });
+
+  test.each([
+    ['InvalidImageFormatException', 400, 'InvalidImageFormat'],
+    ['ImageTooLargeException', 400, 'ImageTooLarge'],
+    ['InvalidS3ObjectException', 400, 'InvalidS3Object'],
+    ['InvalidParameterException', 400, 'InvalidParameter'],
+    ['ResourceNotFoundException', 400, 'CollectionNotFound'],
+    ['ServiceQuotaExceededException', 400, 'QuotaExceeded'],
+    ['AccessDeniedException', 400, 'AccessDenied'],
+    ['InternalServerError', 500, 'RekognitionUnavailable'],
+    ['ServiceUnavailable', 503, 'RekognitionUnavailable'],
+    ['TimeoutError', 0, 'RekognitionUnavailable'],
+  ])('Rekognition’s %s becomes %s', async (thrown, status, name) => {
+    const { run, recording } = setUp({
+      index: () => {
+        throw awsError(thrown, status);
+      },
+    });
+    await expect(run()).rejects.toMatchObject({ name, message: expect.stringContaining(thrown) });
+    expect(recording.recorded).toContainEqual({
+      name: metricNames.rekognitionErrors,
+      value: 1,
+      dimensions: { Error: name },
+    });
+  });
+
+  test.each([
+    ['photoHead', 'ServiceUnavailable', 503, 'StorageUnavailable'],
+    ['photoHead', 'Forbidden', 403, 'AccessDenied'],
+    ['resultHead', 'InternalError', 500, 'StorageUnavailable'],
+    ['put', 'SlowDown', 503, 'StorageUnavailable'],
+    ['put', 'AccessDenied', 403, 'AccessDenied'],
+  ])('S3’s trouble at %s (%s) becomes %s', async (where, thrown, status, name) => {
+    const { run } = setUp({
+      [where]: () => {
+        throw awsError(thrown, status);
+      },
+    });
+    await expect(run()).rejects.toMatchObject({ name });
+  });
+});

@@ -1,0 +1,65 @@
+import fc from 'fast-check';
+import { validate, version } from 'uuid';
+import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+
+const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
+const PHOTO = '9d2c4f60-71d4-4f5e-8a39-0f6f5b8f4c11';
+
+describe('parsePhotoKey', () => {
+  test('takes a UUID stem as the photo id', () => {
+    expect(parsePhotoKey(`events/${EVENT}/${PHOTO}.jpg`)).toEqual({ eventId: EVENT, photoId: PHOTO });
+    expect(parsePhotoKey(`events/${EVENT}/day 2/${PHOTO}.JPG`).photoId).toBe(PHOTO);
+  });
+
+  test('spells UUIDs in lower case, so that one event has one collection', () => {
+    expect(parsePhotoKey(`events/${EVENT.toUpperCase()}/${PHOTO.toUpperCase()}.jpg`)).toEqual({
+      eventId: EVENT,
+      photoId: PHOTO,
+    });
+  });
+
+  test('derives the photo id of any other name from the whole key', () => {
+    const one = parsePhotoKey(`events/${EVENT}/IMG 0001.JPG`);
+    expect(version(one.photoId)).toBe(5);
+    expect(parsePhotoKey(`events/${EVENT}/IMG 0001.JPG`)).toEqual(one);
+    expect(parsePhotoKey(`events/${EVENT}/Süd/IMG 0001.JPG`).photoId).not.toBe(one.photoId);
+    // This very id is in users' databases: it may never change.
+    expect(one.photoId).toBe('fa380b70-0eab-5ef7-9ca6-7da32b5061f6');
+  });
+
+  test.each([
+    '',
+    'events',
+    `events/${EVENT}`,
+    `events/${EVENT}/`,
+    `events/${EVENT}/folder/`,
+    `events/${EVENT}/no-extension`,
+    `events/${EVENT}/.jpg`,
+    `events/${EVENT}/name.`,
+    `events/not-a-uuid/photo.jpg`,
+    `event/${EVENT}/photo.jpg`,
+    `/events/${EVENT}/photo.jpg`,
+    `events/${EVENT}x/photo.jpg`,
+    `events/${EVENT}/a\0b.jpg`,
+    `events/${EVENT}/\ud800.jpg`,
+    `events/${EVENT}/${'ä'.repeat(600)}.jpg`,
+  ])('refuses %j', (key) => {
+    expect(() => parsePhotoKey(key)).toThrow(expect.objectContaining({ name: 'InvalidPhotoKey' }));
+  });
+
+  test('either parses or refuses any key whatever, and quickly', () => {
+    const name = fc.string({ unit: 'binary', maxLength: 300 });
+    fc.assert(
+      fc.property(fc.oneof(name, name.map((rest) => `events/${EVENT}/${rest}`)), (key) => {
+        try {
+          const parsed = parsePhotoKey(key);
+          expect(parsed.eventId).toBe(EVENT);
+          expect(validate(parsed.photoId)).toBe(true);
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'InvalidPhotoKey' });
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
