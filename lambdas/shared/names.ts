@@ -37,6 +37,7 @@ export const logEvents = {
   failed: 'face_index.failed',
   throttled: 'face_index.throttled',
   faceWithoutId: 'face_index.face_without_id',
+  bootstrapped: 'database.bootstrapped',
   migrated: 'database.migrated',
 } as const;
 
@@ -66,4 +67,6 @@ export const environmentNames = {
   databaseUser: 'DATABASE_USER',
   /** ARN of the secret whose string is `postgresql://user:password@host:port/database`. */
   databaseSecretArn: 'DATABASE_SECRET_ARN',
+  /** ARN of the Aurora cluster, for the RDS Data API. */
+  databaseClusterArn: 'DATABASE_CLUSTER_ARN',
 } as const;

@@ -1,0 +1,25 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RDSDataClient } from '@aws-sdk/client-rds-data';
+import { clientOptions } from '../shared/clients.ts';
+import { requireEnv } from '../shared/environment.ts';
+import { environmentNames, logEvents } from '../shared/names.ts';
+import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { bootstrapDatabase } from './bootstrap-database.ts';
+
+// The Data API ends a statement after 45 s by itself.
+const rdsData = new RDSDataClient(clientOptions(60_000, 3));
+
+export const handler = lambdaHandler(async () => {
+  await bootstrapDatabase(
+    { rdsData, sleep, now: Date.now },
+    {
+      clusterArn: requireEnv(environmentNames.databaseClusterArn),
+      secretArn: requireEnv(environmentNames.databaseSecretArn),
+      database: requireEnv(environmentNames.databaseName),
+    },
+    await readFile(path.join(import.meta.dirname, 'bootstrap.sql'), 'utf8'),
+  );
+  telemetry.logger.info('The database roles exist', { event: logEvents.bootstrapped });
+});

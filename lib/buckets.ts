@@ -1,0 +1,79 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import {
+  BlockPublicAccess,
+  Bucket,
+  BucketEncryption,
+  type CfnBucket,
+  type LifecycleRule,
+} from 'aws-cdk-lib/aws-s3';
+import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
+import type { RollcallConfig } from './config.ts';
+
+interface PrivateBucketProps {
+  readonly removal: RollcallConfig['removal'];
+  readonly versioned?: boolean;
+  readonly lifecycleRules?: LifecycleRule[];
+}
+
+/** A bucket that nobody reads but by a role's right and over TLS. */
+class PrivateBucket extends Bucket {
+  constructor(
+    scope: Construct,
+    id: string,
+    { removal, versioned = false, lifecycleRules = [] }: PrivateBucketProps,
+  ) {
+    super(scope, id, {
+      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+      encryption: BucketEncryption.S3_MANAGED,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      versioned,
+      // Parts of an upload that was given up are invisible, and paid for.
+      lifecycleRules: [{ abortIncompleteMultipartUploadAfter: Duration.days(7) }, ...lifecycleRules],
+      removalPolicy: removal === 'retain' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+      autoDeleteObjects: removal === 'destroy',
+    });
+    acknowledge(
+      this,
+      "Access logs would name every photo in yet another bucket; who needs them turns on CloudTrail's data events for the account",
+      'AwsSolutions-S1',
+    );
+  }
+}
+
+interface PhotoBucketProps {
+  readonly config: RollcallConfig;
+}
+
+/** Where the upload API puts photos; it tells EventBridge about every object. */
+export class PhotoBucket extends PrivateBucket {
+  constructor(scope: Construct, id: string, { config }: PhotoBucketProps) {
+    super(scope, id, {
+      removal: config.removal,
+      versioned: config.photoBucketVersioned,
+      lifecycleRules: config.photoBucketVersioned
+        ? // Long enough to undo a mistake; a photographer who deletes a photo wants it gone.
+          [{ noncurrentVersionExpiration: Duration.days(30), expiredObjectDeleteMarker: true }]
+        : [],
+    });
+    // The L2 property would add a custom resource with a Lambda of its own.
+    (this.node.defaultChild as CfnBucket).notificationConfiguration = {
+      eventBridgeConfiguration: { eventBridgeEnabled: true },
+    };
+  }
+}
+
+interface ResultsBucketProps {
+  readonly config: RollcallConfig;
+}
+
+/** Rekognition's whole responses, between index-faces and persist-results, and some days more. */
+export class ResultsBucket extends PrivateBucket {
+  constructor(scope: Construct, id: string, { config }: ResultsBucketProps) {
+    super(scope, id, {
+      removal: config.removal,
+      lifecycleRules: [{ expiration: Duration.days(config.resultsRetentionDays) }],
+    });
+  }
+}

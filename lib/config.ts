@@ -1,0 +1,342 @@
+import type { IConstruct } from 'constructs';
+
+/**
+ * What an engineer can choose. Every option has a default that works in a fresh account.
+ *
+ * Set them in `cdk.json`, as the object `rollcall` inside `context`:
+ *
+ *     "context": { "rollcall": { "maxFaces": 50, "tags": { "team": "photos" } } }
+ *
+ * or on the command line, where they win: `npx cdk deploy -c rollcall.maxFaces=50 -c rollcall.tags=team=photos`.
+ */
+export interface RollcallConfig {
+  /**
+   * IndexFaces calls per second that the account may make in this Region: the pace of the whole pipeline.
+   *
+   * Default: the Region's default quota (50 in us-east-1, us-west-2 and eu-west-1, 5 elsewhere), looked up when the stack
+   * is deployed. Set it when your quota was raised, or lower when other software shares the account.
+   * Too high only costs throttled calls, because the pace adapts; too low wastes quota. 1,000 photos take 1,000 / rate seconds.
+   */
+  readonly indexFacesPerSecond: number | undefined;
+  /**
+   * Which faces Rekognition drops for their quality: NONE, AUTO, LOW, MEDIUM or HIGH.
+   *
+   * Default: AUTO. NONE keeps every face it finds, blurred ones in the background too: more hits, more false ones, more
+   * storage ($0.00001 a face and month).
+   */
+  readonly qualityFilter: QualityFilter;
+  /** Largest number of faces indexed in one photo, the biggest first; 1 to 100 (Rekognition's limit). Default: 100. */
+  readonly maxFaces: number;
+  /**
+   * Facial attributes that Rekognition returns with a face: DEFAULT (box, landmarks, pose, quality), ALL, or single ones.
+   *
+   * Default: DEFAULT. They cost nothing but time and space (ALL makes the stored response about five times as large), and
+   * searching does not use them. ALL also estimates age, gender and emotion: check that you may store that.
+   */
+  readonly detectionAttributes: readonly DetectionAttribute[];
+  /**
+   * Collection ids are this followed by the event's id; the functions may touch no other collection.
+   *
+   * Default: `rollcall-`. Give each deployment in one account and Region its own. Changing it later leaves the old
+   * collections behind.
+   */
+  readonly collectionPrefix: string;
+  /**
+   * Whether the photo bucket keeps old versions of a photo (for 30 days).
+   *
+   * Default: false; an overwritten photo is recognised by its ETag. True costs the storage of what was overwritten or deleted.
+   */
+  readonly photoBucketVersioned: boolean;
+  /**
+   * Days that the stored IndexFaces responses are kept; 1 to 3650.
+   *
+   * Default: 30, as long as the record that answers a redelivered event without a second paid call. Fewer days mean that
+   * such an event can be paid again; everything the application reads is in Postgres.
+   */
+  readonly resultsRetentionDays: number;
+  /** Days that logs are kept: a period that CloudWatch knows. Default: 30. CloudWatch asks $0.03 per GB and month. */
+  readonly logRetentionDays: LogRetentionDays;
+  /** Lowest level that the functions log. Default: INFO, about 1 KB a photo and function. DEBUG is for days, not for months. */
+  readonly logLevel: LogLevel;
+  /**
+   * Whether X-Ray traces executions and functions.
+   *
+   * Default: false; the execution's history says the same of each photo. True costs up to $5 per million photos.
+   */
+  readonly tracing: boolean;
+  /**
+   * Where Postgres is: `aurora` (Aurora Serverless v2 in this stack: isolated subnets, IAM logins, no password) or
+   * `external` (any PostgreSQL 15 or newer that Lambda reaches over the internet: Neon, Supabase, RDS).
+   *
+   * Default: aurora. It pauses when idle and then costs its storage ($0.10 per GB and month); a running capacity unit is
+   * about $0.12 an hour. `external` builds neither VPC nor cluster and needs `databaseSecretArn`.
+   */
+  readonly database: 'aurora' | 'external';
+  /**
+   * With `external`: complete ARN (with its six random characters) of the secret whose string is
+   * `postgresql://user:password@host:port/database`, encrypted with the account's `aws/secretsmanager` key.
+   *
+   * Default: none.
+   */
+  readonly databaseSecretArn: string | undefined;
+  /**
+   * With `aurora`: smallest capacity in ACU (2 GiB each), in steps of 0.5; 0 to 256.
+   *
+   * Default: 0, which pauses after five idle minutes and takes up to 15 s to wake for the next photo. 0.5 never sleeps and
+   * costs about $43 a month.
+   */
+  readonly auroraMinCapacity: number;
+  /**
+   * With `aurora`: largest capacity in ACU, in steps of 0.5; 1 to 256. It also bounds the connections.
+   *
+   * Default: 4, about 800 connections, eight times what 50 photos a second need; at most about $0.48 an hour.
+   */
+  readonly auroraMaxCapacity: number;
+  /** With `aurora`: days that automatic backups are kept; 1 to 35. Default: 7. Backups up to the database's size are free. */
+  readonly auroraBackupDays: number;
+  /**
+   * Concurrent executions reserved for each of the five pipeline functions, and their limit at once; 1 to 1000.
+   *
+   * Default: none. A new account may have 10 in all, and reserving any then fails the deployment. Reserve when other
+   * functions of the account could starve these: 50 photos a second need about 100 for index-faces.
+   */
+  readonly lambdaReservedConcurrency: number | undefined;
+  /**
+   * What happens to photos, results, tables, logs and database when the stack is deleted: `retain` or `destroy`.
+   *
+   * Default: retain; the stack and the database are protected against deletion too. `destroy` is for try-outs: it deletes every photo
+   * with the stack. Rekognition's collections are not part of the stack and stay either way.
+   */
+  readonly removal: 'retain' | 'destroy';
+  /** Tags of every resource. Default: `{ "application": "rollcall" }`; yours replace it. */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+const qualityFilters = ['NONE', 'AUTO', 'LOW', 'MEDIUM', 'HIGH'] as const;
+type QualityFilter = (typeof qualityFilters)[number];
+
+/** https://docs.aws.amazon.com/rekognition/latest/APIReference/API_IndexFaces.html */
+const detectionAttributes = [
+  'DEFAULT',
+  'ALL',
+  'AGE_RANGE',
+  'BEARD',
+  'EMOTIONS',
+  'EYE_DIRECTION',
+  'EYEGLASSES',
+  'EYES_OPEN',
+  'GENDER',
+  'MOUTH_OPEN',
+  'MUSTACHE',
+  'FACE_OCCLUDED',
+  'SMILE',
+  'SUNGLASSES',
+] as const;
+type DetectionAttribute = (typeof detectionAttributes)[number];
+
+/** https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html */
+const logRetentionDays = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+] as const;
+type LogRetentionDays = (typeof logRetentionDays)[number];
+
+const logLevels = ['DEBUG', 'INFO', 'WARN', 'ERROR'] as const;
+type LogLevel = (typeof logLevels)[number];
+
+/** What is wrong with the configuration, in one line that says what is allowed. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+}
+
+/** Reads one option; a value from the command line is always a string. */
+interface Option<Value> {
+  readonly default: Value;
+  /** What may stand there, as the end of the sentence "allowed is ...". */
+  readonly allowed: string;
+  /** The value, or undefined when it is not allowed. */
+  parse(value: unknown): Value | undefined;
+}
+
+const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } = {
+  indexFacesPerSecond: number<number | undefined>(undefined, { from: 0.1, to: 1000 }),
+  qualityFilter: oneOf(qualityFilters, 'AUTO'),
+  maxFaces: number(100, { from: 1, to: 100, step: 1 }),
+  detectionAttributes: listOf(detectionAttributes, ['DEFAULT']),
+  collectionPrefix: {
+    default: 'rollcall-',
+    // An event's id takes 36 of a collection id's 255 characters.
+    allowed: '1 to 200 letters, digits, "_", "." or "-"',
+    parse: matching(/^[a-zA-Z0-9_.-]{1,200}$/),
+  },
+  photoBucketVersioned: flag(false),
+  resultsRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
+  logRetentionDays: {
+    default: 30,
+    allowed: `one of ${logRetentionDays.join(', ')}`,
+    parse: (value) => logRetentionDays.find((days) => days === toNumber(value)),
+  },
+  logLevel: oneOf(logLevels, 'INFO'),
+  tracing: flag(false),
+  database: oneOf(['aurora', 'external'], 'aurora'),
+  databaseSecretArn: {
+    default: undefined,
+    allowed: 'the complete ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX',
+    parse: matching(/^arn:aws[\w-]*:secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@-]+-\w{6}$/),
+  },
+  auroraMinCapacity: number(0, { from: 0, to: 256, step: 0.5 }),
+  auroraMaxCapacity: number(4, { from: 1, to: 256, step: 0.5 }),
+  auroraBackupDays: number(7, { from: 1, to: 35, step: 1 }),
+  lambdaReservedConcurrency: number<number | undefined>(undefined, { from: 1, to: 1000, step: 1 }),
+  removal: oneOf(['retain', 'destroy'], 'retain'),
+  tags: {
+    default: { application: 'rollcall' },
+    allowed:
+      'an object of strings (on the command line: name=value,name=value), names of 1 to 128 and values of at most 256 characters',
+    parse: parseTags,
+  },
+};
+
+/**
+ * Completes and checks what the user gave.
+ *
+ * @param given option names and values; values may be the strings of a command line
+ * @throws ConfigurationError with one line that names the option and what is allowed
+ */
+export function parseConfig(given: Readonly<Record<string, unknown>> = {}): RollcallConfig {
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(options, name));
+  if (unknown !== undefined) {
+    throw new ConfigurationError(
+      `there is no option ${unknown}; the options are ${Object.keys(options).join(', ')}`,
+    );
+  }
+  const config = Object.fromEntries(
+    Object.entries<Option<unknown>>(options).map(([name, option]) => {
+      if (given[name] === undefined) {
+        return [name, option.default];
+      }
+      const value = option.parse(given[name]);
+      if (value === undefined) {
+        throw new ConfigurationError(
+          `${name} is ${JSON.stringify(given[name])}; allowed is ${option.allowed}`,
+        );
+      }
+      return [name, value];
+    }),
+  ) as unknown as RollcallConfig;
+  checkTogether(config);
+  return config;
+}
+
+/**
+ * Reads the configuration out of a CDK app's context: the object `rollcall`, and over it every `rollcall.<option>`.
+ *
+ * @throws ConfigurationError
+ */
+export function configFromContext(scope: IConstruct): RollcallConfig {
+  const context: Record<string, unknown> = scope.node.getAllContext();
+  const file = context.rollcall ?? {};
+  if (typeof file !== 'object' || file === null || Array.isArray(file)) {
+    throw new ConfigurationError(
+      'rollcall is not an object; in cdk.json write "rollcall": { "maxFaces": 50 }, on the command line -c rollcall.maxFaces=50',
+    );
+  }
+  const prefix = 'rollcall.';
+  const commandLine = Object.entries(context)
+    .filter(([key]) => key.startsWith(prefix))
+    .map(([key, value]) => [key.slice(prefix.length), value]);
+  return parseConfig({ ...file, ...Object.fromEntries(commandLine) });
+}
+
+function checkTogether(config: RollcallConfig): void {
+  if (config.database === 'external' && config.databaseSecretArn === undefined) {
+    throw new ConfigurationError(
+      'database is "external", which needs databaseSecretArn: the ARN of the secret with the URL',
+    );
+  }
+  if (config.database === 'aurora' && config.databaseSecretArn !== undefined) {
+    throw new ConfigurationError(
+      'databaseSecretArn is set, but database is "aurora"; set database to "external" or remove it',
+    );
+  }
+  if (config.auroraMinCapacity > config.auroraMaxCapacity) {
+    throw new ConfigurationError(
+      `auroraMinCapacity is ${config.auroraMinCapacity}; allowed is at most auroraMaxCapacity, ${config.auroraMaxCapacity}`,
+    );
+  }
+}
+
+function number<Default extends number | undefined>(
+  fallback: Default,
+  { from, to, step }: { from: number; to: number; step?: number },
+): Option<number | Default> {
+  const kind = step === 1 ? 'a whole number' : 'a number';
+  return {
+    default: fallback,
+    allowed: `${kind} from ${from} to ${to}${step && step !== 1 ? ` in steps of ${step}` : ''}`,
+    parse(value) {
+      const parsed = toNumber(value);
+      const fits = parsed >= from && parsed <= to && (step === undefined || Number.isInteger(parsed / step));
+      return fits ? parsed : undefined;
+    },
+  };
+}
+
+function oneOf<const Value extends string>(
+  values: readonly Value[],
+  fallback: NoInfer<Value>,
+): Option<Value> {
+  return {
+    default: fallback,
+    allowed: `one of ${values.join(', ')}`,
+    parse: (value) => values.find((allowed) => allowed === value),
+  };
+}
+
+function listOf<const Value extends string>(
+  values: readonly Value[],
+  fallback: NoInfer<Value>[],
+): Option<readonly Value[]> {
+  return {
+    default: fallback,
+    allowed: `a list (on the command line: separated by commas) of ${values.join(', ')}`,
+    parse(value) {
+      const items: unknown[] =
+        typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : [];
+      const known = items.map((item) => values.find((allowed) => allowed === item));
+      return known.length > 0 && known.every((item) => item !== undefined) ? known : undefined;
+    },
+  };
+}
+
+function flag(fallback: boolean): Option<boolean> {
+  return {
+    default: fallback,
+    allowed: 'true or false',
+    parse: (value) => [true, false].find((allowed) => value === allowed || value === String(allowed)),
+  };
+}
+
+function matching(pattern: RegExp): (value: unknown) => string | undefined {
+  return (value) => (typeof value === 'string' && pattern.test(value) ? value : undefined);
+}
+
+function toNumber(value: unknown): number {
+  return typeof value === 'number'
+    ? value
+    : typeof value === 'string' && value.trim() !== ''
+      ? Number(value)
+      : Number.NaN;
+}
+
+function parseTags(value: unknown): Record<string, string> | undefined {
+  const given =
+    typeof value === 'string'
+      ? Object.fromEntries(value.split(',').map((tag) => tag.split(/=(.*)/s, 2)))
+      : value;
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    return undefined;
+  }
+  const fits = ([name, text]: [string, unknown]) =>
+    /^.{1,128}$/s.test(name) && !/^aws:/i.test(name) && typeof text === 'string' && text.length <= 256;
+  return Object.entries(given).every(fits) ? (given as Record<string, string>) : undefined;
+}

@@ -1,0 +1,62 @@
+import {
+  GatewayVpcEndpointAwsService,
+  type IVpc,
+  Peer,
+  Port,
+  SecurityGroup,
+  SubnetType,
+  Vpc,
+} from 'aws-cdk-lib/aws-ec2';
+import { AnyPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
+import type { ResultsBucket } from './buckets.ts';
+
+interface IsolatedNetworkProps {
+  /** The one bucket that can be reached from inside. */
+  readonly resultsBucket: ResultsBucket;
+}
+
+/**
+ * A network without a way out: two zones of isolated subnets and, free of charge, a gateway to one bucket.
+ *
+ * It needs no NAT and no paid endpoint, because whoever talks to Postgres talks to nothing else but that bucket.
+ */
+export class IsolatedNetwork extends Construct {
+  readonly vpc: IVpc;
+  readonly vpcSubnets = { subnetType: SubnetType.PRIVATE_ISOLATED };
+  /** For functions that read the results bucket. */
+  readonly bucketClients: SecurityGroup;
+
+  constructor(scope: Construct, id: string, { resultsBucket }: IsolatedNetworkProps) {
+    super(scope, id);
+    this.vpc = new Vpc(this, 'Vpc', {
+      // An Aurora cluster wants two zones; a third would only cost addresses.
+      maxAzs: 2,
+      natGateways: 0,
+      subnetConfiguration: [{ name: 'Isolated', subnetType: SubnetType.PRIVATE_ISOLATED, cidrMask: 24 }],
+      // Nothing uses the default group, and emptying it takes a custom resource with a Lambda of its own.
+      restrictDefaultSecurityGroup: false,
+    }) as IVpc;
+    acknowledge(
+      this.vpc,
+      'There is no route out of the network or into it, so a flow log would only show the Lambdas talking to the database',
+      'AwsSolutions-VPC7',
+    );
+    const s3 = this.vpc.addGatewayEndpoint('S3', { service: GatewayVpcEndpointAwsService.S3 });
+    s3.addToPolicy(
+      new PolicyStatement({
+        principals: [new AnyPrincipal()],
+        actions: ['s3:GetObject', 's3:ListBucket'],
+        resources: [resultsBucket.bucketArn, resultsBucket.arnForObjects('*')],
+      }),
+    );
+    this.bucketClients = new SecurityGroup(this, 'BucketClients', {
+      vpc: this.vpc,
+      description: 'Functions that read the results bucket',
+      allowAllOutbound: false,
+    });
+    // S3's addresses have another name in each Region, and no route leads anywhere else.
+    this.bucketClients.addEgressRule(Peer.anyIpv4(), Port.tcp(443), 'S3 through the gateway endpoint');
+  }
+}

@@ -1,0 +1,210 @@
+import path from 'node:path';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
+import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { environmentNames } from '../lambdas/shared/names.ts';
+import { acknowledge, objectsFinding } from './acknowledge.ts';
+import type { PhotoBucket, ResultsBucket } from './buckets.ts';
+import type { RollcallConfig } from './config.ts';
+import type { FaceDatabase } from './face-database.ts';
+import { indexFacesRate } from './index-faces-rate.ts';
+import { PipelineFunction, type PipelineFunctionProps, PROJECT_ROOT } from './pipeline-function.ts';
+import type { IdempotencyTable, SlotLedger } from './tables.ts';
+
+const EVENT_COLLECTIONS = 'One collection an event: only their prefix is known beforehand';
+
+interface PhotoIndexingProps {
+  readonly config: RollcallConfig;
+  readonly photoBucket: PhotoBucket;
+  readonly resultsBucket: ResultsBucket;
+  readonly idempotencyTable: IdempotencyTable;
+  readonly slotLedger: SlotLedger;
+  readonly database: FaceDatabase;
+  /** Functions with Postgres read the results bucket through this. */
+  readonly resultsNetwork: PipelineFunctionProps['network'];
+}
+
+/** The state machine that indexes one photo, and the five functions that it calls. */
+export class PhotoIndexing extends Construct {
+  readonly stateMachine: StateMachine;
+  /** The functions that read and write the schema. */
+  readonly databaseClients: PipelineFunction[];
+
+  constructor(scope: Construct, id: string, props: PhotoIndexingProps) {
+    super(scope, id);
+    const { config, photoBucket, resultsBucket, idempotencyTable, slotLedger, database } = props;
+    const rate = indexFacesRate(this, config.indexFacesPerSecond);
+    const results = resultsBucket.arnForObjects('results/*');
+    const collections = Stack.of(this).formatArn({
+      service: 'rekognition',
+      resource: 'collection',
+      resourceName: `${config.collectionPrefix}*`,
+    });
+    const collectionsFinding = `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:rekognition:<AWS::Region>:<AWS::AccountId>:collection/${config.collectionPrefix}*]`;
+    const receipts = ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'].map((action) => `dynamodb:${action}`);
+    const slots = ['dynamodb:GetItem', 'dynamodb:UpdateItem'];
+
+    const ensureCollection = this.pipelineFunction('EnsureCollection', {
+      config,
+      name: 'ensure-collection',
+      description: "Reads event and photo out of the key and creates the event's collection if need be",
+      timeout: Duration.seconds(15),
+      environment: {
+        [environmentNames.idempotencyTable]: idempotencyTable.tableName,
+        [environmentNames.collectionPrefix]: config.collectionPrefix,
+      },
+    });
+    allow(ensureCollection, receipts, idempotencyTable.tableArn);
+    allow(ensureCollection, ['rekognition:CreateCollection'], '*');
+    allow(ensureCollection, ['rekognition:DescribeCollection'], collections);
+    acknowledge(
+      ensureCollection.role!,
+      'CreateCollection knows no resource: https://docs.aws.amazon.com/rekognition/latest/dg/security_iam_service-with-iam.html',
+      'AwsSolutions-IAM5[Resource::*]',
+    );
+    acknowledge(ensureCollection.role!, EVENT_COLLECTIONS, collectionsFinding);
+
+    const reserveSlot = this.pipelineFunction('ReserveSlot', {
+      config,
+      name: 'reserve-slot',
+      description: "Takes the next slot of the account's IndexFaces rate",
+      timeout: Duration.seconds(15),
+      environment: {
+        [environmentNames.ledgerTable]: slotLedger.tableName,
+        [environmentNames.indexFacesPerSecond]: rate,
+      },
+    });
+    allow(reserveSlot, slots, slotLedger.tableArn);
+
+    const indexFaces = this.pipelineFunction('IndexFaces', {
+      config,
+      name: 'index-faces',
+      description: "Calls IndexFaces at the slot's time and stores the response",
+      timeout: Duration.seconds(60),
+      environment: {
+        [environmentNames.idempotencyTable]: idempotencyTable.tableName,
+        [environmentNames.ledgerTable]: slotLedger.tableName,
+        [environmentNames.indexFacesPerSecond]: rate,
+        [environmentNames.resultsBucket]: resultsBucket.bucketName,
+        [environmentNames.qualityFilter]: config.qualityFilter,
+        [environmentNames.maxFaces]: String(config.maxFaces),
+        [environmentNames.detectionAttributes]: config.detectionAttributes.join(','),
+      },
+    });
+    allow(indexFaces, receipts, idempotencyTable.tableArn);
+    allow(indexFaces, slots, slotLedger.tableArn);
+    allow(indexFaces, ['rekognition:IndexFaces'], collections);
+    // Rekognition reads the photo with the caller's right.
+    const readPhoto = ['s3:GetObject', ...(config.photoBucketVersioned ? ['s3:GetObjectVersion'] : [])];
+    allow(indexFaces, readPhoto, photoBucket.arnForObjects('events/*'));
+    allow(indexFaces, ['s3:GetObject', 's3:PutObject'], results);
+    // Without the right to list, S3 calls an object that is gone "forbidden", and a deleted photo would look like a broken set-up.
+    allow(indexFaces, ['s3:ListBucket'], photoBucket.bucketArn, resultsBucket.bucketArn);
+    acknowledge(indexFaces.role!, EVENT_COLLECTIONS, collectionsFinding);
+    acknowledge(
+      indexFaces.role!,
+      'One object a photo: only the folder that it lies in is known beforehand',
+      objectsFinding(photoBucket, 'events/*'),
+      objectsFinding(resultsBucket, 'results/*'),
+    );
+
+    const persistResults = this.pipelineFunction('PersistResults', {
+      config,
+      name: 'persist-results',
+      description: 'Writes a photo and its faces in one transaction',
+      timeout: Duration.seconds(60),
+      environment: {
+        [environmentNames.resultsBucket]: resultsBucket.bucketName,
+        ...database.environment('rollcall_pipeline'),
+      },
+      network: props.resultsNetwork,
+    });
+    allow(persistResults, ['s3:GetObject'], results);
+    allow(persistResults, ['s3:ListBucket'], resultsBucket.bucketArn);
+    acknowledge(
+      persistResults.role!,
+      'One object a photo: only the folder that it lies in is known beforehand',
+      objectsFinding(resultsBucket, 'results/*'),
+    );
+    database.grantLogin(persistResults, 'rollcall_pipeline');
+
+    const markFailed = this.pipelineFunction('MarkFailed', {
+      config,
+      name: 'mark-failed',
+      description: 'Writes that a photo failed, why, and whether a later retry can help',
+      timeout: Duration.seconds(30),
+      environment: database.environment('rollcall_pipeline'),
+      network: database.network,
+    });
+    database.grantLogin(markFailed, 'rollcall_pipeline');
+
+    this.databaseClients = [persistResults, markFailed];
+    const functions = {
+      EnsureCollectionFunctionArn: ensureCollection,
+      ReserveSlotFunctionArn: reserveSlot,
+      IndexFacesFunctionArn: indexFaces,
+      PersistResultsFunctionArn: persistResults,
+      MarkFailedFunctionArn: markFailed,
+    };
+    this.stateMachine = this.machine(config, functions);
+  }
+
+  private pipelineFunction(id: string, props: PipelineFunctionProps): PipelineFunction {
+    return new PipelineFunction(this, id, {
+      ...props,
+      reservedConcurrentExecutions: props.config.lambdaReservedConcurrency,
+    });
+  }
+
+  private machine(config: RollcallConfig, functions: Record<string, PipelineFunction>): StateMachine {
+    const machine = new StateMachine(this, 'StateMachine', {
+      stateMachineType: StateMachineType.STANDARD,
+      definitionBody: DefinitionBody.fromFile(
+        path.join(PROJECT_ROOT, 'state-machines', 'index-photo.asl.json'),
+      ),
+      definitionSubstitutions: Object.fromEntries(
+        Object.entries(functions).map(([name, fn]) => [name, fn.functionArn]),
+      ),
+      logs: {
+        destination: new LogGroup(this, 'StateMachineLogs', {
+          retention: config.logRetentionDays,
+          removalPolicy: config.removal === 'retain' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+        }),
+        level: LogLevel.ERROR,
+        includeExecutionData: false,
+      },
+      tracingEnabled: config.tracing,
+    });
+    machine.addToRolePolicy(
+      new PolicyStatement({
+        actions: ['lambda:InvokeFunction'],
+        resources: Object.values(functions).map((fn) => fn.functionArn),
+      }),
+    );
+    acknowledge(
+      machine,
+      'Every step of every photo would be logged; the console shows the same history for 90 days, and failures are logged',
+      'AwsSolutions-SF1',
+    );
+    if (!config.tracing) {
+      acknowledge(
+        machine,
+        'An option, off by default for its price',
+        'AwsSolutions-SF2',
+        'Serverless-StepFunctionStateMachineXray',
+      );
+    }
+    acknowledge(
+      machine.role,
+      'Log delivery and X-Ray know no resource: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html',
+      'AwsSolutions-IAM5[Resource::*]',
+    );
+    return machine;
+  }
+}
+
+function allow(fn: PipelineFunction, actions: string[], ...resources: string[]): void {
+  fn.addToRolePolicy(new PolicyStatement({ actions, resources }));
+}

@@ -1,0 +1,136 @@
+import path from 'node:path';
+import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
+import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Architecture, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
+import { LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
+import { METRICS_NAMESPACE, SERVICE_NAME } from '../lambdas/shared/names.ts';
+import { acknowledge } from './acknowledge.ts';
+import type { RollcallConfig } from './config.ts';
+
+export const PROJECT_ROOT = path.resolve(import.meta.dirname, '..');
+
+/** Where a function runs when it does not run in Lambda's own network. */
+export interface FunctionNetwork {
+  readonly vpc: IVpc;
+  readonly vpcSubnets: SubnetSelection;
+  readonly securityGroups: ISecurityGroup[];
+}
+
+export interface PipelineFunctionProps {
+  readonly config: RollcallConfig;
+  /** Folder in `lambdas/`, named as the state that calls it; its `handler.ts` exports `handler`. */
+  readonly name: string;
+  readonly description: string;
+  readonly timeout: Duration;
+  readonly environment: Record<string, string>;
+  readonly network?: FunctionNetwork | undefined;
+  /** File or folder, from the project's root, that is copied beside the bundle under its own last name. */
+  readonly asset?: string;
+  readonly reservedConcurrentExecutions?: number | undefined;
+}
+
+/**
+ * A Lambda with its own log group and its own role, which starts with the right to write that log and nothing else.
+ */
+export class PipelineFunction extends NodejsFunction {
+  constructor(scope: Construct, id: string, props: PipelineFunctionProps) {
+    const { config, name, network, asset, reservedConcurrentExecutions: reserved } = props;
+    const logGroup = new LogGroup(scope, `${id}Logs`, {
+      retention: config.logRetentionDays,
+      removalPolicy: config.removal === 'retain' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    });
+    const role = new Role(scope, `${id}Role`, { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    logGroup.grantWrite(role);
+    if (network) {
+      attachToNetwork(role);
+    }
+    super(scope, id, {
+      entry: path.join(PROJECT_ROOT, 'lambdas', name, 'handler.ts'),
+      projectRoot: PROJECT_ROOT,
+      depsLockFilePath: path.join(PROJECT_ROOT, 'package-lock.json'),
+      description: props.description,
+      runtime: Runtime.NODEJS_24_X,
+      architecture: Architecture.ARM_64,
+      // A third of a vCPU loads the half megabyte of code in about 0.2 s; the functions use some 100 MB and mostly wait.
+      // Half of it would save less than 1 % of what Rekognition asks for a photo, and double every cold start.
+      memorySize: 512,
+      timeout: props.timeout,
+      ...(reserved !== undefined && { reservedConcurrentExecutions: reserved }),
+      tracing: config.tracing ? Tracing.ACTIVE : Tracing.DISABLED,
+      logGroup,
+      role,
+      ...network,
+      environment: {
+        POWERTOOLS_SERVICE_NAME: SERVICE_NAME,
+        POWERTOOLS_METRICS_NAMESPACE: METRICS_NAMESPACE,
+        LOG_LEVEL: config.logLevel,
+        NODE_OPTIONS: '--enable-source-maps',
+        ...props.environment,
+      },
+      bundling: {
+        format: OutputFormat.ESM,
+        target: 'node24',
+        mainFields: ['module', 'main'],
+        minify: true,
+        sourceMap: true,
+        sourcesContent: false,
+        // Faster to load than the runtime's own copy, and the version that was tested.
+        bundleAwsSDK: true,
+        logLevel: LogLevel.WARNING,
+        commandHooks: {
+          beforeBundling: () => [],
+          beforeInstall: () => [],
+          afterBundling: (inputDir, outputDir) => (asset ? [copyCommand(inputDir, outputDir, asset)] : []),
+        },
+      },
+    });
+
+    acknowledge(
+      this,
+      'Step Functions, or the deployment, calls the function and waits for its answer: no event is lost that a queue could keep',
+      'Serverless-LambdaDLQ',
+      'Serverless-LambdaAsyncFailureDestination',
+    );
+    if (!config.tracing) {
+      acknowledge(this, 'An option, off by default for its price', 'Serverless-LambdaTracing');
+    }
+  }
+}
+
+/** Runs in any shell, because `npx cdk synth` does too. */
+function copyCommand(inputDir: string, outputDir: string, asset: string): string {
+  const [from, to] = [path.join(inputDir, asset), path.join(outputDir, path.basename(asset))];
+  return `node -e "fs.cpSync(process.argv[1], process.argv[2], { recursive: true })" "${from}" "${to}"`;
+}
+
+/**
+ * What Lambda itself needs to put a function into a VPC, and what the function's own code may not do with it.
+ * https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+ */
+function attachToNetwork(role: Role): void {
+  const actions = [
+    'ec2:CreateNetworkInterface',
+    'ec2:DescribeNetworkInterfaces',
+    'ec2:DescribeSubnets',
+    'ec2:DeleteNetworkInterface',
+    'ec2:AssignPrivateIpAddresses',
+    'ec2:UnassignPrivateIpAddresses',
+  ];
+  role.addToPolicy(new PolicyStatement({ actions, resources: ['*'] }));
+  role.addToPolicy(
+    new PolicyStatement({
+      effect: Effect.DENY,
+      actions,
+      resources: ['*'],
+      conditions: { Null: { 'lambda:SourceFunctionArn': 'false' } },
+    }),
+  );
+  acknowledge(
+    role,
+    "Lambda's network interfaces have no ARN before they exist; a second statement denies all of it to the function's own code",
+    'AwsSolutions-IAM5[Resource::*]',
+  );
+}

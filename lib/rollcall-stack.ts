@@ -1,0 +1,92 @@
+import { CfnOutput, Stack, Tags } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { AuroraDatabase } from './aurora-database.ts';
+import { PhotoBucket, ResultsBucket } from './buckets.ts';
+import type { RollcallConfig } from './config.ts';
+import { ExternalDatabase } from './external-database.ts';
+import type { FaceDatabase } from './face-database.ts';
+import { IsolatedNetwork } from './isolated-network.ts';
+import { PhotoIndexing } from './photo-indexing.ts';
+import type { FunctionNetwork } from './pipeline-function.ts';
+import { Schema } from './schema.ts';
+import { IdempotencyTable, SlotLedger } from './tables.ts';
+import { UploadRule } from './upload-rule.ts';
+
+interface RollcallStackProps {
+  readonly config: RollcallConfig;
+}
+
+/** Everything of Rollcall in one account and Region: photos come into a bucket, faces end up in Postgres. */
+export class RollcallStack extends Stack {
+  constructor(scope: Construct, id: string, { config }: RollcallStackProps) {
+    super(scope, id, {
+      description: 'Rollcall: turns the photos of an event into a searchable face index',
+      terminationProtection: config.removal === 'retain',
+    });
+    for (const [name, value] of Object.entries(config.tags)) {
+      Tags.of(this).add(name, value);
+    }
+
+    const photoBucket = new PhotoBucket(this, 'PhotoBucket', { config });
+    const resultsBucket = new ResultsBucket(this, 'ResultsBucket', { config });
+    const idempotencyTable = new IdempotencyTable(this, 'IdempotencyTable', { config });
+    const slotLedger = new SlotLedger(this, 'SlotLedger', { config });
+    const { database, resultsNetwork } = this.database(config, resultsBucket);
+    const schema = new Schema(this, 'Schema', { config, database });
+    const indexing = new PhotoIndexing(this, 'PhotoIndexing', {
+      config,
+      photoBucket,
+      resultsBucket,
+      idempotencyTable,
+      slotLedger,
+      database,
+      resultsNetwork,
+    });
+    schema.goesBefore(...indexing.databaseClients);
+    const uploads = new UploadRule(this, 'UploadRule', { photoBucket, stateMachine: indexing.stateMachine });
+
+    const stateMachineArn = indexing.stateMachine.stateMachineArn;
+    this.outputs({
+      PhotoBucketName: {
+        value: photoBucket.bucketName,
+        description: 'Upload photos here, as events/{event UUID}/{anything}.jpg',
+      },
+      ResultsBucketName: { value: resultsBucket.bucketName, description: "Rekognition's stored responses" },
+      StateMachineArn: { value: stateMachineArn, description: 'One execution for each uploaded photo' },
+      StateMachineConsole: {
+        value: `https://${this.region}.console.aws.amazon.com/states/home?region=${this.region}#/statemachines/view/${stateMachineArn}`,
+        description: 'The executions in the Step Functions console',
+      },
+      DeadLetterQueueUrl: {
+        value: uploads.deadLetters.queueUrl,
+        description: 'Uploads for which no execution could be started within a day',
+      },
+      IdempotencyTableName: { value: idempotencyTable.tableName, description: 'What was already paid for' },
+      SlotLedgerTableName: { value: slotLedger.tableName, description: 'The pace of IndexFaces' },
+      CollectionPrefix: {
+        value: config.collectionPrefix,
+        description: 'A collection id is this and the event id',
+      },
+      ...database.outputs,
+    });
+  }
+
+  private database(
+    config: RollcallConfig,
+    resultsBucket: ResultsBucket,
+  ): { database: FaceDatabase; resultsNetwork: FunctionNetwork | undefined } {
+    if (config.databaseSecretArn !== undefined) {
+      return { database: new ExternalDatabase(config.databaseSecretArn), resultsNetwork: undefined };
+    }
+    const network = new IsolatedNetwork(this, 'Network', { resultsBucket });
+    const database = new AuroraDatabase(this, 'Database', { config, network });
+    const securityGroups = [...database.network.securityGroups, network.bucketClients];
+    return { database, resultsNetwork: { ...database.network, securityGroups } };
+  }
+
+  private outputs(outputs: Record<string, { value: string; description: string }>): void {
+    for (const [name, output] of Object.entries(outputs)) {
+      new CfnOutput(this, name, output);
+    }
+  }
+}
