@@ -7,6 +7,7 @@ import { type IndexResult, indexFacesRequestSchema, parseRequest } from '../shar
 import { requireEnv, requireNumberEnv } from '../shared/environment.ts';
 import { idempotent } from '../shared/idempotency.ts';
 import { environmentNames } from '../shared/names.ts';
+import { slotLedger } from '../shared/slot-ledger-store.ts';
 import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
 import { indexFaces } from './index-faces.ts';
 
@@ -19,6 +20,16 @@ const once = idempotent<IndexResult>({
   table: requireEnv(environmentNames.idempotencyTable),
   prefix: 'photo',
 });
+const ledger = slotLedger(
+  {
+    dynamodb,
+    table: requireEnv(environmentNames.ledgerTable),
+    now: Date.now,
+    random: Math.random,
+    sleep: (ms) => sleep(ms),
+  },
+  { perSecond: requireNumberEnv(environmentNames.indexFacesPerSecond) },
+);
 const settings = {
   resultsBucket: requireEnv(environmentNames.resultsBucket),
   qualityFilter: requireEnv(environmentNames.qualityFilter) as QualityFilter,
@@ -33,9 +44,8 @@ export const handler = lambdaHandler((request, context) =>
       s3,
       telemetry,
       ...settings,
+      ledger,
       now: Date.now,
-      sleep: (ms) => sleep(ms),
-      reportThrottle: async () => {},
       once: (key, index) => once(context, key, index),
     },
     parseRequest(indexFacesRequestSchema, request),

@@ -11,7 +11,8 @@ import { rekognitionError, s3Error } from '../shared/aws-errors.ts';
 import { type IndexFacesRequest, type IndexResult, photoVersion } from '../shared/contract.ts';
 import { PipelineError } from '../shared/errors.ts';
 import { logEvents, metricDimensions, metricNames } from '../shared/names.ts';
-import { SLOT_GOOD_FOR_MS } from '../shared/slot-ledger.ts';
+import type { GateSlot } from '../shared/slot-ledger.ts';
+import type { SlotLedger } from '../shared/slot-ledger-store.ts';
 import { resultMetadata, resultsKey, type StoredResult } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 
@@ -28,9 +29,7 @@ export interface IndexFacesDeps {
   detectionAttributes: Attribute[];
   /** Milliseconds since the epoch. */
   now(): number;
-  sleep(ms: number): Promise<void>;
-  /** Tells the slot ledger that the call made at `calledAtMs` was throttled. */
-  reportThrottle(calledAtMs: number): Promise<void>;
+  ledger: Pick<SlotLedger, 'takeSlot' | 'reportThrottle'>;
   /** Runs `index` once for a photo version, by way of the idempotency record. */
   once(key: string, index: () => Promise<IndexResult>): Promise<IndexResult>;
 }
@@ -40,7 +39,7 @@ export interface IndexFacesDeps {
  *
  * @returns where the response lies, and counts; the faces themselves never travel
  * @throws PipelineError `ImageTooLarge`, `InvalidImageFormat`, `InvalidS3Object`, `InvalidParameter`,
- *   `PhotoSuperseded`, `SlotExpired`, `RekognitionThrottled`, `RekognitionUnavailable`,
+ *   `PhotoSuperseded`, `SlotExpired`, `LedgerBusy`, `RekognitionThrottled`, `RekognitionUnavailable`,
  *   `CollectionNotFound`, `QuotaExceeded`, `AccessDenied`, `StorageUnavailable` and the errors of `once`
  */
 export async function indexFaces(deps: IndexFacesDeps, request: IndexFacesRequest): Promise<IndexResult> {
@@ -70,14 +69,8 @@ async function indexOnce(deps: IndexFacesDeps, request: IndexFacesRequest): Prom
   }
   await checkPhoto(deps, request);
 
-  const delay = input.slot.slot_ms - deps.now();
-  if (-delay > SLOT_GOOD_FOR_MS) {
-    throw new PipelineError('SlotExpired', `The slot was ${-delay} ms old`);
-  }
-  if (delay > 0) {
-    await deps.sleep(delay);
-  }
-  const response = await callRekognition(deps, request);
+  const slot = await deps.ledger.takeSlot({ lane: input.lane, placeMs: input.slot.slot_ms });
+  const response = await callRekognition(deps, request, slot);
   return storeResponse(deps, request, key, response);
 }
 
@@ -129,9 +122,9 @@ async function checkPhoto(
 async function callRekognition(
   deps: IndexFacesDeps,
   { input: { bucket, object, photo, slot } }: IndexFacesRequest,
+  gateSlot: GateSlot,
 ): Promise<IndexFacesCommandOutput> {
   const { metrics, logger } = deps.telemetry;
-  const calledAt = deps.now();
   metrics.addMetric(metricNames.rekognitionCalls, 'Count', 1);
   try {
     return await deps.rekognition.send(
@@ -157,7 +150,7 @@ async function callRekognition(
       metrics.addMetric(metricNames.throttles, 'Count', 1);
       logger.warn(error.message, { event: logEvents.throttled, attempt: slot.throttles + 1 });
       // A ledger that cannot be told must not hide that the call was throttled.
-      await deps.reportThrottle(calledAt).catch((failure: unknown) => {
+      await deps.ledger.reportThrottle(gateSlot).catch((failure: unknown) => {
         logger.warn('The slot ledger did not take the report of a throttle', { error: failure as Error });
       });
     } else {

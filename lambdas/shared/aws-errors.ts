@@ -53,6 +53,28 @@ export function s3Error(error: unknown, notFound: 'InvalidS3Object' | 'ResultNot
   return new PipelineError(known, describeAwsError('S3', error), { cause: error });
 }
 
+const DYNAMODB_BUSY = new Set([
+  'ProvisionedThroughputExceededException',
+  'ThrottlingException',
+  'RequestLimitExceeded',
+  'InternalServerError',
+  'ServiceUnavailable',
+  'TimeoutError',
+]);
+
+/** Of the slot ledger's table: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html */
+export function ledgerError(error: unknown): PipelineError {
+  const { name, httpStatus } = awsErrorDetails(error);
+  const known = DYNAMODB_BUSY.has(name)
+    ? 'LedgerBusy'
+    : isAccessError(name, httpStatus)
+      ? 'AccessDenied'
+      : name === 'ResourceNotFoundException'
+        ? 'MissingConfiguration'
+        : 'InternalError';
+  return new PipelineError(known, describeAwsError('DynamoDB', error), { cause: error });
+}
+
 /**
  * Powertools' errors around an idempotent function: the function's own errors pass through, the store's are renamed.
  * A failing store hides the SDK's error in `cause`.

@@ -1,8 +1,9 @@
 import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { indexFaces } from '../../lambdas/index-faces/index-faces.ts';
+import { PipelineError } from '../../lambdas/shared/errors.ts';
 import { metricNames } from '../../lambdas/shared/names.ts';
-import { SLOT_GOOD_FOR_MS } from '../../lambdas/shared/slot-ledger.ts';
+import type { GateSlot } from '../../lambdas/shared/slot-ledger.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
@@ -19,6 +20,7 @@ interface Setup {
   resultHead?: () => unknown;
   put?: () => unknown;
   index?: () => unknown;
+  takeSlot?: () => Promise<GateSlot>;
   reportThrottle?: () => Promise<void>;
 }
 
@@ -48,7 +50,7 @@ function setUp(setup: Setup = {}) {
     },
   });
   const recording = recordingTelemetry();
-  const throttles: number[] = [];
+  const throttles: GateSlot[] = [];
   const keys: string[] = [];
   const run = () =>
     indexFaces(
@@ -61,12 +63,15 @@ function setUp(setup: Setup = {}) {
         maxFaces: 100,
         detectionAttributes: ['DEFAULT'],
         now: () => now,
-        sleep: async (ms) => {
-          now += ms;
-        },
-        reportThrottle: async (at) => {
-          throttles.push(at);
-          await setup.reportThrottle?.();
+        ledger: {
+          takeSlot: async ({ placeMs }) => {
+            now = placeMs;
+            return setup.takeSlot?.() ?? { slotMs: placeMs, intervalMs: 20, cuts: 0 };
+          },
+          reportThrottle: async (slot) => {
+            throttles.push(slot);
+            await setup.reportThrottle?.();
+          },
         },
         once: (key, index) => {
           keys.push(key);
@@ -186,17 +191,16 @@ describe('indexFaces', () => {
     expect(rekognition.calls).toHaveLength(1);
   });
 
-  test('an old slot is given back, a barely late one is used at once', async () => {
-    const old = setUp({ slot: { slot_ms: NOW - SLOT_GOOD_FOR_MS - 1 } });
-    await expect(old.run()).rejects.toMatchObject({ name: 'SlotExpired' });
-    expect(old.rekognition.calls).toEqual([]);
-    const late = setUp({ slot: { slot_ms: NOW - SLOT_GOOD_FOR_MS } });
-    await late.run();
-    expect(late.calledAt()).toBe(NOW);
+  test('without a slot nothing is called', async () => {
+    const { run, rekognition } = setUp({
+      takeSlot: () => Promise.reject(new PipelineError('SlotExpired', 'the next free slot is 5000 ms away')),
+    });
+    await expect(run()).rejects.toMatchObject({ name: 'SlotExpired' });
+    expect(rekognition.calls).toEqual([]);
   });
 
   test.each(['ProvisionedThroughputExceededException', 'ThrottlingException'])(
-    '%s is told to the ledger, with the time of the call',
+    '%s is told to the ledger, with the slot of the call',
     async (thrown) => {
       const { run, throttles, recording } = setUp({
         index: () => {
@@ -204,7 +208,7 @@ describe('indexFaces', () => {
         },
       });
       await expect(run()).rejects.toMatchObject({ name: 'RekognitionThrottled' });
-      expect(throttles).toEqual([NOW + 640]);
+      expect(throttles).toEqual([{ slotMs: NOW + 640, intervalMs: 20, cuts: 0 }]);
       expect(recording.total(metricNames.throttles)).toBe(1);
       expect(recording.total(metricNames.rekognitionErrors)).toBe(0);
     },

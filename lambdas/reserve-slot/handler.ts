@@ -1,0 +1,24 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { clientOptions } from '../shared/clients.ts';
+import { parseRequest, reserveSlotRequestSchema } from '../shared/contract.ts';
+import { requireEnv, requireNumberEnv } from '../shared/environment.ts';
+import { environmentNames } from '../shared/names.ts';
+import { slotLedger } from '../shared/slot-ledger-store.ts';
+import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { reserveSlot } from './reserve-slot.ts';
+
+const ledger = slotLedger(
+  {
+    dynamodb: new DynamoDBClient(clientOptions(3_000, 3)),
+    table: requireEnv(environmentNames.ledgerTable),
+    now: Date.now,
+    random: Math.random,
+    sleep: (ms) => sleep(ms),
+  },
+  { perSecond: requireNumberEnv(environmentNames.indexFacesPerSecond) },
+);
+
+export const handler = lambdaHandler((request) =>
+  reserveSlot({ ledger, telemetry, now: Date.now }, parseRequest(reserveSlotRequestSchema, request)),
+);

@@ -1,0 +1,341 @@
+/**
+ * The slot ledger's rules: time and the ledger's state in, a decision out. No clock, no randomness, no I/O; the
+ * DynamoDB side is `slot-ledger-store.ts`, and the simulations run this very code.
+ *
+ * A photo passes two points:
+ *
+ * 1. **The line** (`joinLine`, by ReserveSlot) tells it when its turn should come, so that it can wait in Step
+ *    Functions for hours at no charge.
+ * 2. **The gate** (`takeSlot`, by IndexFaces right before the call) gives it the slot: a moment that no other caller
+ *    gets, at least one interval after the slot before.
+ *
+ * A burst stands in line within seconds, long before it is called. So the pace cannot be fixed in line: only the gate
+ * can slow down, at once and for everyone, what is already waiting (docs/adr/0003-slots-at-the-gate.md).
+ *
+ * Both points are a chain in one DynamoDB item: whoever comes while the chain's end lies ahead adds one interval to
+ * it, whatever its exact value, so that any number of callers do it at once without a conflict; whoever finds it in
+ * the past restarts it at now. Nothing is ever released, so nothing can leak.
+ */
+import type { Lane } from './contract.ts';
+
+export interface LedgerConfig {
+  /** The account's IndexFaces quota, calls per second. */
+  perSecond: number;
+}
+
+/**
+ * The ledger's item, without its key. Times are milliseconds since the epoch by the clock of whoever wrote them;
+ * an absent attribute has never been written.
+ */
+export type LedgerState = Partial<Record<LedgerAttribute, number>>;
+
+export type LedgerAttribute =
+  /** The end of the live line, and of the backfill's. */
+  | 'line_ms'
+  | 'backfill_ms'
+  /** The next free slot of the gate. */
+  | 'next_ms'
+  /** How often the pace was cut, when it last was, to which interval, and which interval was too short. */
+  | 'cuts'
+  | 'cut_ms'
+  | 'interval_ms'
+  | 'throttled_interval_ms'
+  /** Since when an operator holds the pipeline; absent when nobody does. */
+  | 'paused_ms'
+  /** Slots per UTC day; absent when there is no cap. */
+  | 'daily_image_cap'
+  /** The UTC day of `images`, as the number yyyymmdd, and the slots given on it. */
+  | 'day'
+  | 'images';
+
+/**
+ * One write: what it changes, and what must still be true of the item when it arrives. Additions commute, so writes
+ * of concurrent callers only conflict when a premise breaks.
+ */
+export interface Change {
+  premises: Premise[];
+  set?: LedgerState;
+  add?: LedgerState;
+  remove?: LedgerAttribute[];
+}
+
+export type Premise =
+  | { attribute: LedgerAttribute; is: number | undefined }
+  | { attribute: LedgerAttribute; atLeast: number }
+  /** Also true of an absent attribute. */
+  | { attribute: LedgerAttribute; below: number };
+
+export type Refusal = 'IndexingPaused' | 'DailyImageCapReached' | 'BackfillWaits' | 'SlotExpired';
+
+export type Decision =
+  | { refused: Refusal; because: string }
+  | {
+      /** The chain that `change` extends, and by how many milliseconds: the caller's place is where it ended before. */
+      chain: 'line_ms' | 'backfill_ms' | 'next_ms';
+      intervalMs: number;
+      change: Change;
+    };
+
+/** A slot of the gate, and the pace that it was given at. */
+export interface GateSlot {
+  /** When to call, milliseconds since the epoch. */
+  slotMs: number;
+  intervalMs: number;
+  /** `cuts` of the ledger when it was given. */
+  cuts: number;
+}
+
+/**
+ * The share of the quota that is aimed at. What is left refills Rekognition's bucket after calls that came in a
+ * bunch, for instance behind a second of cold starts.
+ */
+const TARGET_SHARE = 0.99;
+
+/** What a throttled call leaves of the pace. */
+const CUT = 0.85;
+
+/** The pace is never cut below this share of the quota, so that somebody notices when the service is back. */
+const FLOOR_SHARE = 0.02;
+
+/**
+ * How fast the pace comes back, as a share of the quota per second cubed: it follows CUBIC's curve (RFC 9438), which
+ * is quickly near the pace that was throttled, lingers there, and then probes beyond it ever faster. From a single
+ * cut it is back after 11 s, from the floor after 22 s.
+ */
+const RECOVERY = 1e-4;
+
+/**
+ * How far ahead the gate gives slots. It bounds how long a function sleeps, and has to exceed the difference between
+ * any two callers' clocks: a fast clock pulls the chain ahead of everybody else's now.
+ */
+export const GATE_AHEAD_MS: Readonly<Record<Lane, number>> = { live: 4_000, backfill: 1_000 };
+
+/** Backfill stands back while the live line is longer than this. */
+export const LIVE_LINE_SHORT_MS = 2_000;
+
+const MAX_BACKOFF_MS = 60_000;
+
+/** Milliseconds between two slots at a moment, in hundredths rounded up: never faster than the pace. */
+export function intervalAt(state: LedgerState, config: LedgerConfig, atMs: number): number {
+  return Math.ceil(100_000 / paceAt(state, config, atMs)) / 100;
+}
+
+/** Slots per second at a moment, by the time since the last cut: success writes nothing. */
+function paceAt(state: LedgerState, { perSecond }: LedgerConfig, atMs: number): number {
+  const target = perSecond * TARGET_SHARE;
+  if (!state.interval_ms || !state.throttled_interval_ms) {
+    return target;
+  }
+  const throttled = 1_000 / state.throttled_interval_ms;
+  const cut = 1_000 / state.interval_ms;
+  const growth = perSecond * RECOVERY;
+  // Another caller's clock may have written a moment that lies ahead of ours.
+  const seconds = Math.max(0, atMs - (state.cut_ms ?? 0)) / 1_000;
+  const plateau = Math.cbrt((throttled - cut) / growth);
+  return Math.min(target, Math.max(cut, throttled + growth * (seconds - plateau) ** 3));
+}
+
+/** The UTC day as the number yyyymmdd: reads well in the console and only grows. */
+export function dayOf(ms: number): number {
+  return Number(new Date(ms).toISOString().slice(0, 10).replaceAll('-', ''));
+}
+
+/**
+ * A place in line. The line moves at the pace that the gate will have by then if nothing is throttled: who comes too
+ * early is sent back (`SlotExpired`) and no worse off, but a photo that sleeps too long leaves slots unused.
+ */
+export function joinLine(
+  state: LedgerState,
+  config: LedgerConfig,
+  { nowMs, lane }: { nowMs: number; lane: Lane },
+): Decision {
+  const held = hold(state, nowMs);
+  if (held) {
+    return held;
+  }
+  const premises: Premise[] = [{ attribute: 'paused_ms', is: undefined }];
+  if (lane === 'backfill') {
+    if (liveLine(state, nowMs) > LIVE_LINE_SHORT_MS) {
+      return liveFirst(state, nowMs);
+    }
+    premises.push({ attribute: 'line_ms', below: nowMs + LIVE_LINE_SHORT_MS });
+  }
+  const chain = lane === 'live' ? 'line_ms' : 'backfill_ms';
+  const intervalMs = intervalAt(state, config, Math.max(nowMs, state[chain] ?? 0));
+  return { chain, intervalMs, change: extend(state, chain, intervalMs, nowMs, premises) };
+}
+
+/**
+ * A place for a photo that had its turn and lost it (throttled, collection gone, stored response gone): it does not
+ * stand in line again, the gate still paces it. Repeated throttles back off up to a minute, so that a photo survives
+ * an outage that throttles everything.
+ *
+ * @param random 0 to 1: spreads photos that were throttled together
+ */
+export function comeBack(
+  state: LedgerState,
+  { nowMs, lane, throttles, random }: { nowMs: number; lane: Lane; throttles: number; random: number },
+): { placeMs: number } | { refused: Refusal; because: string } {
+  const held = hold(state, nowMs);
+  if (held) {
+    return held;
+  }
+  if (lane === 'backfill' && liveLine(state, nowMs) > LIVE_LINE_SHORT_MS) {
+    return liveFirst(state, nowMs);
+  }
+  const backoff = Math.min(MAX_BACKOFF_MS, 500 * 2 ** Math.min(throttles, 10));
+  return { placeMs: throttles > 0 ? nowMs + random * backoff : nowMs };
+}
+
+/** A slot of the gate. Refused with `SlotExpired` when the gate is too far ahead: back to the line. */
+export function takeSlot(
+  state: LedgerState,
+  config: LedgerConfig,
+  { nowMs, lane }: { nowMs: number; lane: Lane },
+): Decision {
+  const held = hold(state, nowMs);
+  if (held) {
+    return { refused: 'SlotExpired', because: held.because };
+  }
+  if (lane === 'backfill' && liveLine(state, nowMs) > LIVE_LINE_SHORT_MS) {
+    return { refused: 'SlotExpired', because: liveFirst(state, nowMs).because };
+  }
+  const ahead = (state.next_ms ?? 0) - nowMs;
+  if (ahead > GATE_AHEAD_MS[lane]) {
+    return { refused: 'SlotExpired', because: `the next free slot is ${Math.round(ahead)} ms away` };
+  }
+  // By the day that the ledger has reached: callers whose clocks differ at midnight must not count it back and forth.
+  const day = Math.max(dayOf(nowMs), state.day ?? 0);
+  const premises: Premise[] = [
+    { attribute: 'next_ms', below: nowMs + GATE_AHEAD_MS[lane] },
+    { attribute: 'paused_ms', is: undefined },
+    { attribute: 'cuts', is: state.cuts },
+    { attribute: 'day', is: state.day },
+    { attribute: 'daily_image_cap', is: state.daily_image_cap },
+  ];
+  if (state.daily_image_cap !== undefined && day === state.day) {
+    premises.push({ attribute: 'images', below: state.daily_image_cap });
+  }
+  const intervalMs = intervalAt(state, config, nowMs);
+  const change = extend(state, 'next_ms', intervalMs, nowMs, premises);
+  if (day === state.day) {
+    change.add = { ...change.add, images: 1 };
+  } else {
+    change.set = { ...change.set, day, images: 1 };
+  }
+  return { chain: 'next_ms', intervalMs, change };
+}
+
+/**
+ * What is left of a slot that was slept on: `keep`, `again` (take another one) or a refusal.
+ *
+ * Slots that were given before a cut are too dense. Each is kept by the odds of new pace to old, so that a cut thins
+ * out at once what the gate has already given.
+ *
+ * @param random 0 to 1
+ */
+export function keepSlot(
+  state: LedgerState,
+  config: LedgerConfig,
+  slot: GateSlot,
+  { nowMs, random }: { nowMs: number; random: number },
+): 'keep' | 'again' | { refused: Refusal; because: string } {
+  const held = hold(state, nowMs);
+  if (held) {
+    return { refused: 'SlotExpired', because: held.because };
+  }
+  if ((state.cuts ?? 0) === slot.cuts) {
+    return 'keep';
+  }
+  return random < slot.intervalMs / intervalAt(state, config, nowMs) ? 'keep' : 'again';
+}
+
+/**
+ * Cuts the pace for everyone after a throttled call, once for each congestion: calls that took their slots before the
+ * last cut tell nothing about the pace since, however late they report.
+ *
+ * @returns undefined when another caller has already reported this congestion
+ */
+export function afterThrottle(
+  state: LedgerState,
+  config: LedgerConfig,
+  slot: GateSlot,
+  nowMs: number,
+): Change | undefined {
+  const cuts = state.cuts ?? 0;
+  if (cuts !== slot.cuts) {
+    return undefined;
+  }
+  const floorMs = 1_000 / (config.perSecond * FLOOR_SHARE);
+  return {
+    premises: [{ attribute: 'cuts', is: state.cuts }],
+    set: {
+      cuts: cuts + 1,
+      cut_ms: nowMs,
+      interval_ms: Math.min(floorMs, slot.intervalMs / CUT),
+      throttled_interval_ms: Math.min(floorMs, slot.intervalMs),
+    },
+  };
+}
+
+/** Whether the item, as it is, meets a write's premises: DynamoDB's condition, for the simulations. */
+export function holds(state: LedgerState, change: Change): boolean {
+  return change.premises.every((premise) => {
+    const value = state[premise.attribute];
+    if ('is' in premise) {
+      return value === premise.is;
+    }
+    return 'atLeast' in premise
+      ? value !== undefined && value >= premise.atLeast
+      : value === undefined || value < premise.below;
+  });
+}
+
+/** The item after a write: DynamoDB's update, for the simulations. */
+export function apply(state: LedgerState, change: Change): LedgerState {
+  const after: LedgerState = { ...state, ...change.set };
+  for (const [attribute, amount] of Object.entries(change.add ?? {}) as [LedgerAttribute, number][]) {
+    after[attribute] = (after[attribute] ?? 0) + amount;
+  }
+  for (const attribute of change.remove ?? []) {
+    delete after[attribute];
+  }
+  return after;
+}
+
+function extend(
+  state: LedgerState,
+  chain: LedgerAttribute,
+  intervalMs: number,
+  nowMs: number,
+  premises: Premise[],
+): Change {
+  return (state[chain] ?? 0) >= nowMs
+    ? { premises: [{ attribute: chain, atLeast: nowMs }, ...premises], add: { [chain]: intervalMs } }
+    : { premises: [{ attribute: chain, below: nowMs }, ...premises], set: { [chain]: nowMs + intervalMs } };
+}
+
+function hold(state: LedgerState, nowMs: number): { refused: Refusal; because: string } | undefined {
+  if (state.paused_ms !== undefined) {
+    return {
+      refused: 'IndexingPaused',
+      because: `an operator paused indexing at ${new Date(state.paused_ms).toISOString()}`,
+    };
+  }
+  const { daily_image_cap: cap, images = 0, day = 0 } = state;
+  if (cap !== undefined && images >= cap && day >= dayOf(nowMs)) {
+    return { refused: 'DailyImageCapReached', because: `${images} of ${cap} images are indexed today (UTC)` };
+  }
+  return undefined;
+}
+
+function liveLine(state: LedgerState, nowMs: number): number {
+  return (state.line_ms ?? 0) - nowMs;
+}
+
+function liveFirst(state: LedgerState, nowMs: number): { refused: Refusal; because: string } {
+  return {
+    refused: 'BackfillWaits',
+    because: `live photos go first, their line is ${Math.round(liveLine(state, nowMs))} ms long`,
+  };
+}
