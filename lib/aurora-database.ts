@@ -68,7 +68,8 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
       backup: { retention: Duration.days(config.auroraBackupDays) },
       copyTagsToSnapshot: true,
       deletionProtection: retain,
-      removalPolicy: retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+      // A cluster that stays behind keeps its network from being deleted; a snapshot needs none.
+      removalPolicy: retain ? RemovalPolicy.SNAPSHOT : RemovalPolicy.DESTROY,
     });
     acknowledge(
       this.cluster,
@@ -84,7 +85,7 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
     }
 
     this.network = { vpc, vpcSubnets, securityGroups: [clients] };
-    this.ready = [this.cluster, this.createRoles(config)];
+    this.ready = [this.cluster, servers, clients, this.createRoles(config)];
     this.outputs = {
       DatabaseEndpoint: {
         value: this.cluster.clusterEndpoint.socketAddress,

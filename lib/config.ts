@@ -104,8 +104,9 @@ export interface RollcallConfig {
   /**
    * What happens to photos, results, tables, logs and database when the stack is deleted: `retain` or `destroy`.
    *
-   * Default: retain; the stack and the database are protected against deletion too. `destroy` is for try-outs: it deletes every photo
-   * with the stack. Rekognition's collections are not part of the stack and stay either way.
+   * Default: retain; the stack and the database are protected against deletion too, and the database leaves a final
+   * snapshot. `destroy` is for try-outs: it deletes every photo with the stack. Rekognition's collections are not part of the
+   * stack and stay either way.
    */
   readonly removal: 'retain' | 'destroy';
   /** Tags of every resource. Default: `{ "application": "rollcall" }`; yours replace it. */

@@ -21,7 +21,7 @@ export function indexFacesRate(scope: Construct, configured: number | undefined)
   }
   const quotas = new CfnMapping(scope, 'IndexFacesQuota', {
     mapping: Object.fromEntries(
-      RegionInfo.regions.map(({ name }) => [name, { PerSecond: regionQuota(name) }]),
+      RegionInfo.regions.map(({ name }) => [name, { PerSecond: String(regionQuota(name)) }]),
     ),
   });
   return quotas.findInMap(Aws.REGION, 'PerSecond');

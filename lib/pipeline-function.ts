@@ -94,7 +94,13 @@ export class PipelineFunction extends NodejsFunction {
       'Serverless-LambdaDLQ',
       'Serverless-LambdaAsyncFailureDestination',
     );
-    if (!config.tracing) {
+    if (config.tracing) {
+      acknowledge(
+        role,
+        'X-Ray knows no resource: https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html',
+        'AwsSolutions-IAM5[Resource::*]',
+      );
+    } else {
       acknowledge(this, 'An option, off by default for its price', 'Serverless-LambdaTracing');
     }
   }
