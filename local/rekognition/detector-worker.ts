@@ -1,0 +1,28 @@
+/** The thread that runs the neural networks: loads and warms them up once, then answers one image after the other. */
+import { parentPort } from 'node:worker_threads';
+import { type AnalysedFace, loadFaceAnalyser } from './face-analysis.ts';
+import type { RgbImage } from './pixels.ts';
+
+export interface DetectorJob {
+  image: RgbImage;
+  attributes: boolean;
+}
+
+export type DetectorAnswer = { ready: true } | { faces: AnalysedFace[] } | { error: string };
+
+const port = parentPort!;
+const answer = (message: DetectorAnswer) => port.postMessage(message);
+
+const analyser = await loadFaceAnalyser();
+// The first run of each network costs about a second more than the next.
+const blank = { width: 64, height: 64, data: new Uint8Array(64 * 64 * 3) };
+await analyser.analyse(blank, true);
+answer({ ready: true });
+
+port.on('message', async ({ image, attributes }: DetectorJob) => {
+  try {
+    answer({ faces: await analyser.analyse(image, attributes) });
+  } catch (error) {
+    answer({ error: error instanceof Error ? error.message : String(error) });
+  }
+});
