@@ -1,0 +1,355 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { ACCOUNT, REGION } from './template.ts';
+
+const BOOTSTRAP = join(import.meta.dirname, 'lambda-bootstrap.mjs');
+
+/** https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 6 MB each way, synchronous. */
+const PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024;
+/** Lambda's own number in its message, a little over the documented 6 MB. */
+const RESPONSE_LIMIT_BYTES = 6_291_556;
+
+/** Lambda gives the code outside the handler ten seconds, and once more as long as the function's timeout. */
+const INIT_LIMIT_MS = 10_000;
+
+const IDLE_LIMIT_MS = 60_000;
+
+export interface LambdaFunction {
+  name: string;
+  arn: string;
+  /** Folder of the unpacked code asset. */
+  code: string;
+  /** `index.handler` */
+  handler: string;
+  /** The function's own variables. */
+  environment: Readonly<Record<string, string>>;
+  timeoutSeconds: number;
+  memoryMegabytes: number;
+}
+
+/** What an invocation failed with, as Step Functions sees it: `name` is the Error, `message` the Cause. */
+export class LambdaError extends Error {
+  constructor(errorType: string, cause: string) {
+    super(cause);
+    this.name = errorType;
+  }
+}
+
+export interface LambdaRuntimeOptions {
+  /** Folder for one log file per function, emptied at start. */
+  logs: string;
+  /** What all functions get beside their own variables and Lambda's: endpoints of the local services. */
+  environment: Readonly<Record<string, string>>;
+  /** Execution environments of one function at most; further invocations wait. */
+  concurrency?: number;
+  onOutput?: ((functionName: string, line: string) => void) | undefined;
+}
+
+export interface LambdaRuntime {
+  /**
+   * Invokes the function and waits for its result, as a Task with the function's ARN does.
+   *
+   * @throws LambdaError
+   */
+  invoke(fn: LambdaFunction, payload: unknown): Promise<unknown>;
+  /** Ends all environments; those at work may finish their invocation first, unless told to abort. */
+  stop(options?: { abort?: boolean }): Promise<void>;
+}
+
+/**
+ * Runs functions as Lambda does: each execution environment is a process of its own that serves one invocation at a
+ * time, is used again while it is warm, and sees the function's variables and Lambda's, nothing of this process's.
+ */
+export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntime {
+  const concurrency = options.concurrency ?? 2 * availableParallelism() + 2;
+  const pools = new Map<string, Pool>();
+  mkdirSync(options.logs, { recursive: true });
+
+  function poolOf(fn: LambdaFunction): Pool {
+    let pool = pools.get(fn.arn);
+    if (!pool) {
+      pool = new Pool(fn, concurrency, options);
+      pools.set(fn.arn, pool);
+    }
+    return pool;
+  }
+
+  return {
+    async invoke(fn, payload) {
+      const body = JSON.stringify(payload ?? null);
+      if (Buffer.byteLength(body) > PAYLOAD_LIMIT_BYTES) {
+        throw new LambdaError(
+          'Lambda.RequestTooLargeException',
+          `Request must be smaller than ${PAYLOAD_LIMIT_BYTES} bytes for the InvokeFunction operation`,
+        );
+      }
+      return JSON.parse(await poolOf(fn).invoke(body)) as unknown;
+    },
+    async stop({ abort = false } = {}) {
+      await Promise.all([...pools.values()].map((pool) => pool.stop(abort)));
+    },
+  };
+}
+
+class Pool {
+  readonly #fn: LambdaFunction;
+  readonly #concurrency: number;
+  readonly #options: LambdaRuntimeOptions;
+  readonly #log: WriteStream;
+  readonly #all = new Set<ExecutionEnvironment>();
+  /** The one used last comes first, so that a quiet time leaves few of them warm. */
+  readonly #idle: ExecutionEnvironment[] = [];
+  readonly #waiting: PromiseWithResolvers<ExecutionEnvironment>[] = [];
+  readonly #busy = new Set<Promise<string>>();
+  #stopped = false;
+
+  constructor(fn: LambdaFunction, concurrency: number, options: LambdaRuntimeOptions) {
+    this.#fn = fn;
+    this.#concurrency = concurrency;
+    this.#options = options;
+    this.#log = createWriteStream(join(options.logs, `${fn.name}.log`));
+    this.#log.on('error', () => {});
+  }
+
+  async invoke(payload: string): Promise<string> {
+    const environment = await this.#take();
+    const invocation = environment.invoke(payload);
+    this.#busy.add(invocation);
+    try {
+      return await invocation;
+    } finally {
+      this.#busy.delete(invocation);
+      this.#giveBack(environment);
+    }
+  }
+
+  async stop(abort: boolean): Promise<void> {
+    this.#stopped = true;
+    for (const waiting of this.#waiting.splice(0)) {
+      waiting.reject(stopping());
+    }
+    if (!abort) {
+      await Promise.allSettled(this.#busy);
+    }
+    await Promise.all([...this.#all].map((environment) => environment.kill()));
+    await new Promise((resolve) => this.#log.end(resolve));
+  }
+
+  async #take(): Promise<ExecutionEnvironment> {
+    if (this.#stopped) {
+      throw stopping();
+    }
+    for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
+      clearTimeout(idle.reaper);
+      if (idle.isAlive) {
+        return idle;
+      }
+    }
+    if (this.#all.size < this.#concurrency) {
+      return this.#start();
+    }
+    const waiting = Promise.withResolvers<ExecutionEnvironment>();
+    this.#waiting.push(waiting);
+    return waiting.promise;
+  }
+
+  #start(): ExecutionEnvironment {
+    const environment = new ExecutionEnvironment(this.#fn, this.#options.environment, (line) => {
+      this.#log.write(`${line}\n`);
+      this.#options.onOutput?.(this.#fn.name, line);
+    });
+    this.#all.add(environment);
+    void environment.closed.then(() => this.#all.delete(environment));
+    return environment;
+  }
+
+  #giveBack(environment: ExecutionEnvironment): void {
+    const next = this.#waiting.shift();
+    if (next) {
+      next.resolve(environment.isAlive ? environment : this.#start());
+    } else if (environment.isAlive && !this.#stopped) {
+      environment.reaper = setTimeout(() => {
+        this.#idle.splice(this.#idle.indexOf(environment), 1);
+        void environment.kill();
+      }, IDLE_LIMIT_MS).unref();
+      this.#idle.push(environment);
+    }
+  }
+}
+
+function stopping(): LambdaError {
+  return new LambdaError('Lambda.ServiceException', 'The local run is stopping');
+}
+
+type Answer = { ready: true } | { result: string } | { error: string; fatal: boolean };
+
+class ExecutionEnvironment {
+  readonly closed: Promise<void>;
+  isAlive = true;
+  reaper: NodeJS.Timeout | undefined;
+
+  readonly #fn: LambdaFunction;
+  readonly #process: ChildProcess;
+  readonly #ready = Promise.withResolvers<void>();
+  #initialised = false;
+  #pending:
+    | { requestId: string; resolve(result: string): void; reject(error: LambdaError): void }
+    | undefined;
+
+  constructor(
+    fn: LambdaFunction,
+    environment: Readonly<Record<string, string>>,
+    onLine: (line: string) => void,
+  ) {
+    this.#fn = fn;
+    this.#process = spawn(
+      process.execPath,
+      // V8 aborts before the process as a whole reaches the function's memory.
+      [`--max-old-space-size=${Math.floor(fn.memoryMegabytes * 0.9)}`, BOOTSTRAP],
+      {
+        cwd: fn.code,
+        env: { ...lambdaVariables(fn), ...environment, ...fn.environment },
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      },
+    );
+    for (const stream of [this.#process.stdout!, this.#process.stderr!]) {
+      readLines(stream, onLine);
+    }
+    this.#ready.promise.catch(() => {});
+    this.#process.on('message', (answer: Answer) => this.#receive(answer));
+    this.#process.on('error', () => {});
+    this.#process.on('exit', () => {
+      this.isAlive = false;
+    });
+    this.closed = new Promise((resolve) => {
+      // Not `exit`: by `close` all output and all messages have been read.
+      this.#process.on('close', (code, signal) => {
+        const why = signal ? `signal: ${signalNames[signal] ?? signal}` : `exit status ${code}`;
+        this.#fail(
+          'Runtime.ExitError',
+          `RequestId: ${this.#pending?.requestId} Error: Runtime exited with error: ${why}`,
+        );
+        resolve();
+      });
+    });
+  }
+
+  async invoke(payload: string): Promise<string> {
+    const requestId = randomUUID();
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    this.#pending = { requestId, resolve, reject };
+    const timeoutMs = this.#fn.timeoutSeconds * 1000;
+    const timeout = () => {
+      this.#fail(
+        'Sandbox.Timedout',
+        `RequestId: ${requestId} Error: Task timed out after ${this.#fn.timeoutSeconds.toFixed(2)} seconds`,
+      );
+      void this.kill();
+    };
+    let timer = setTimeout(timeout, (this.#initialised ? 0 : INIT_LIMIT_MS) + timeoutMs);
+    try {
+      await Promise.race([this.#ready.promise, promise]);
+      clearTimeout(timer);
+      timer = setTimeout(timeout, timeoutMs);
+      this.#process.send({
+        requestId,
+        payload,
+        functionArn: this.#fn.arn,
+        deadlineMs: Date.now() + timeoutMs,
+      });
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#pending = undefined;
+    }
+  }
+
+  async kill(): Promise<void> {
+    this.isAlive = false;
+    clearTimeout(this.reaper);
+    this.#process.kill('SIGKILL');
+    await this.closed;
+  }
+
+  #receive(answer: Answer): void {
+    if ('ready' in answer) {
+      this.#initialised = true;
+      this.#ready.resolve();
+    } else if ('result' in answer) {
+      const bytes = Buffer.byteLength(answer.result);
+      if (bytes > RESPONSE_LIMIT_BYTES) {
+        this.#fail(
+          'Function.ResponseSizeTooLarge',
+          `Response payload size (${bytes} bytes) exceeded maximum allowed payload size (${RESPONSE_LIMIT_BYTES} bytes).`,
+        );
+      }
+      this.#pending?.resolve(answer.result);
+    } else {
+      const { errorType } = JSON.parse(answer.error) as { errorType: string };
+      this.isAlive &&= !answer.fatal;
+      this.#pending?.reject(new LambdaError(errorType, answer.error));
+    }
+  }
+
+  /** Fails the invocation at hand, if there is one, with what Lambda itself and not the function says. */
+  #fail(errorType: string, errorMessage: string): void {
+    this.#pending?.reject(new LambdaError(errorType, JSON.stringify({ errorType, errorMessage })));
+  }
+}
+
+/** Not node:readline: for it a line ends at a carriage return too, which Lambda puts into its console's lines. */
+function readLines(stream: Readable, onLine: (line: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop()!;
+    lines.forEach(onLine);
+  });
+  stream.on('end', () => {
+    if (rest) {
+      onLine(rest);
+    }
+  });
+}
+
+/** https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime */
+function lambdaVariables(fn: LambdaFunction): Record<string, string> {
+  return {
+    _HANDLER: fn.handler,
+    AWS_REGION: REGION,
+    AWS_DEFAULT_REGION: REGION,
+    AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x',
+    AWS_LAMBDA_FUNCTION_NAME: fn.name,
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(fn.memoryMegabytes),
+    AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
+    AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
+    AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${fn.name}`,
+    AWS_LAMBDA_LOG_STREAM_NAME: `${new Date().toISOString().slice(0, 10).replaceAll('-', '/')}/[$LATEST]${randomUUID().replaceAll('-', '')}`,
+    LAMBDA_TASK_ROOT: fn.code,
+    LANG: 'en_US.UTF-8',
+    PATH: '/usr/local/bin:/usr/bin:/bin',
+    TZ: 'UTC',
+    ...localCredentials(fn.name),
+  };
+}
+
+/** No service here checks a signature; the key id tells whose call it is. */
+function localCredentials(principal: string): Record<string, string> {
+  return {
+    AWS_ACCESS_KEY_ID: `LOCAL-${principal}`,
+    AWS_SECRET_ACCESS_KEY: 'local',
+    AWS_SESSION_TOKEN: `local-${ACCOUNT}`,
+  };
+}
+
+/** As in Lambda's messages. */
+const signalNames: Readonly<Record<string, string>> = {
+  SIGABRT: 'aborted',
+  SIGKILL: 'killed',
+  SIGSEGV: 'segmentation fault',
+  SIGTERM: 'terminated',
+};

@@ -1,0 +1,20 @@
+/**
+ * What stops the local run and what the person at the keyboard can do about it: the message is one line that says both,
+ * and is meant to be shown without a stack trace.
+ */
+export class LocalError extends Error {
+  override readonly name: LocalErrorName;
+
+  constructor(name: LocalErrorName, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = name;
+  }
+}
+
+export type LocalErrorName =
+  | 'StateFolderInUseError'
+  | 'IncompatibleStateError'
+  | 'PortInUseError'
+  | 'PostgresError'
+  | 'SynthesisError'
+  | 'UnsupportedTemplateError';

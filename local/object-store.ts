@@ -1,0 +1,204 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { buildApp } from 'fauxqs';
+// The package hands out its server as a whole, but not its parts, which are needed to build one that keeps its state.
+import { PersistenceManager } from '../node_modules/fauxqs/dist/persistence.js';
+import { S3Store } from '../node_modules/fauxqs/dist/s3/s3Store.js';
+import { SnsStore } from '../node_modules/fauxqs/dist/sns/snsStore.js';
+import { SqsStore } from '../node_modules/fauxqs/dist/sqs/sqsStore.js';
+import type { BusEvent } from './event-router.ts';
+import { ACCOUNT, REGION } from './template.ts';
+
+/** S3 itself takes 5 GB in one PUT; this is four times the largest photo that Rekognition accepts. */
+const BODY_LIMIT_BYTES = 64 * 1024 * 1024;
+
+/** What the object was created by, as S3 names it in the event. */
+type Reason = 'PutObject' | 'CopyObject' | 'CompleteMultipartUpload' | 'POST Object';
+
+interface StoredObject {
+  key: string;
+  /** With quotes. */
+  etag: string;
+  contentLength: number;
+  lastModified: Date;
+}
+
+export interface ObjectStore {
+  /** Of S3 and of SQS. */
+  endpoint: string;
+  /** Creates the bucket if it is not there. Only with `events` does it send any to EventBridge. */
+  createBucket(name: string, options: { events: boolean }): void;
+  /** Creates the queue if it is not there. */
+  createQueue(name: string): void;
+  queueUrl(name: string): string;
+  sendMessage(queueName: string, body: string, attributes: Readonly<Record<string, string>>): void;
+  /** The event of the object that lies under the key now, with the sequencer of its creation; undefined without one. */
+  currentEvent(bucket: string, key: string): BusEvent | undefined;
+  stop(): Promise<void>;
+}
+
+/**
+ * S3 and SQS in one server (fauxqs), kept in the folder.
+ *
+ * @param onObjectCreated gets the event that S3 sends to EventBridge, before the client gets its answer: who was told that the
+ *   photo is stored can rely on its event
+ */
+export async function startObjectStore(
+  folder: string,
+  onObjectCreated: (event: BusEvent) => void,
+): Promise<ObjectStore> {
+  mkdirSync(folder, { recursive: true });
+  const sequencers = openSequencers(join(folder, 'sequencers.jsonl'));
+  const stores = { s3Store: new S3Store(), sqsStore: new SqsStore(), snsStore: new SnsStore() };
+  const { s3Store, sqsStore } = stores;
+  const persistence = new PersistenceManager(folder);
+  persistence.load(sqsStore, stores.snsStore, s3Store);
+  s3Store.persistence = persistence;
+  sqsStore.persistence = persistence;
+  for (const queue of sqsStore.allQueues()) {
+    queue.persistence = persistence;
+  }
+
+  const app = buildApp({ logger: false, defaultRegion: REGION, stores });
+  app.removeContentTypeParser('*');
+  app.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer', bodyLimit: BODY_LIMIT_BYTES },
+    (_request: unknown, body: Buffer, done: (error: null, body: Buffer) => void) => done(null, body),
+  );
+  // A request gets from here to the store without a pause, so this is the one that is being stored.
+  let current: { method: string; headers: IncomingHttpHeaders; params: { bucket: string } };
+  app.addHook('preHandler', (request: typeof current, _reply: unknown, done: () => void) => {
+    current = request;
+    done();
+  });
+  const buckets = new Map<string, { events: boolean }>();
+  const created = (bucket: string, object: StoredObject, reason: Reason): void => {
+    const sequencer = sequencers.next(bucket, object.key);
+    if (buckets.get(bucket)?.events) {
+      onObjectCreated(objectCreatedEvent(bucket, object, sequencer, reason));
+    }
+  };
+  const putObject = s3Store.putObject.bind(s3Store);
+  s3Store.putObject = (bucket, ...rest) => {
+    const object = putObject(bucket, ...rest);
+    const copied = current.headers['x-amz-copy-source'] !== undefined;
+    created(bucket, object, current.method === 'POST' ? 'POST Object' : copied ? 'CopyObject' : 'PutObject');
+    return object;
+  };
+  const completeMultipartUpload = s3Store.completeMultipartUpload.bind(s3Store);
+  s3Store.completeMultipartUpload = (uploadId, parts) => {
+    const object = completeMultipartUpload(uploadId, parts);
+    created(current.params.bucket, object, 'CompleteMultipartUpload');
+    return object;
+  };
+
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  const endpoint = `http://127.0.0.1:${port}`;
+  const queueUrl = (name: string) => `${endpoint}/${ACCOUNT}/${name}`;
+
+  return {
+    endpoint,
+    createBucket(name, options) {
+      s3Store.createBucket(name);
+      buckets.set(name, options);
+    },
+    createQueue(name) {
+      if (!sqsStore.getQueueByName(name)) {
+        sqsStore.createQueue(name, queueUrl(name), `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`);
+      }
+    },
+    queueUrl,
+    sendMessage(queueName, body, attributes) {
+      const queue = sqsStore.getQueueByName(queueName);
+      const typed = Object.entries(attributes).map(
+        ([name, StringValue]) => [name, { DataType: 'String', StringValue }] as const,
+      );
+      queue?.enqueue(SqsStore.createMessage(body, Object.fromEntries(typed)));
+    },
+    currentEvent(bucket, key) {
+      try {
+        const object = s3Store.headObject(bucket, key);
+        return objectCreatedEvent(bucket, object, sequencers.of(bucket, key), 'PutObject');
+      } catch {
+        return undefined;
+      }
+    },
+    async stop() {
+      await app.close();
+      persistence.close();
+    },
+  };
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html */
+function objectCreatedEvent(
+  bucket: string,
+  object: StoredObject,
+  sequencer: string,
+  reason: Reason,
+): BusEvent {
+  return {
+    version: '0',
+    id: randomUUID(),
+    'detail-type': 'Object Created',
+    source: 'aws.s3',
+    account: ACCOUNT,
+    time: object.lastModified.toISOString().replace(/\.\d+Z$/, 'Z'),
+    region: REGION,
+    resources: [`arn:aws:s3:::${bucket}`],
+    detail: {
+      version: '0',
+      bucket: { name: bucket },
+      object: {
+        key: object.key,
+        size: object.contentLength,
+        etag: object.etag.replaceAll('"', ''),
+        sequencer,
+      },
+      'request-id': randomBytes(8).toString('hex').toUpperCase(),
+      requester: ACCOUNT,
+      'source-ip-address': '127.0.0.1',
+      reason,
+    },
+  };
+}
+
+/**
+ * Hands out a sequencer for every version of an object: hex, and for one key always larger than the one before, after a
+ * restart or when the clock was set back too.
+ */
+function openSequencers(file: string) {
+  const latest = new Map<string, string>();
+  let highest = 0n;
+  for (const line of existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []) {
+    try {
+      const [object, sequencer] = JSON.parse(line) as [string, string];
+      latest.set(object, sequencer);
+      const value = BigInt(`0x${sequencer}`);
+      highest = value > highest ? value : highest;
+    } catch {
+      // Empty, or cut off with the process that wrote it, before anyone saw it.
+    }
+  }
+  const fresh = `${file}.new`;
+  writeFileSync(fresh, [...latest].map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+  renameSync(fresh, file);
+
+  const keyOf = (bucket: string, key: string) => `${bucket}/${key}`;
+  return {
+    next(bucket: string, key: string): string {
+      const now = BigInt(Date.now()) << 20n;
+      highest = now > highest ? now : highest + 1n;
+      const sequencer = highest.toString(16).toUpperCase().padStart(18, '0');
+      latest.set(keyOf(bucket, key), sequencer);
+      appendFileSync(file, `${JSON.stringify([keyOf(bucket, key), sequencer])}\n`);
+      return sequencer;
+    },
+    of: (bucket: string, key: string) => latest.get(keyOf(bucket, key)) ?? '0',
+  };
+}

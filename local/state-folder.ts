@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { LocalError } from './local-error.ts';
+import { processIdentity } from './processes.ts';
+
+/** Raised when what lies in the folder can no longer be read by this version. */
+const LAYOUT_VERSION = 1;
+
+export interface StateFolder {
+  path: string;
+  release(): void;
+}
+
+/**
+ * Takes the folder for this process alone, and creates it if need be.
+ *
+ * @param path absolute
+ * @throws LocalError `StateFolderInUseError` while another live process has it, `IncompatibleStateError`
+ */
+export function openStateFolder(path: string): StateFolder {
+  mkdirSync(path, { recursive: true });
+  const lock = join(path, 'lock');
+  takeLock(lock);
+  const release = () => rmSync(lock, { force: true });
+  try {
+    checkLayout(path);
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { path, release };
+}
+
+function checkLayout(path: string): void {
+  const versionFile = join(path, 'layout-version');
+  if (existsSync(versionFile)) {
+    const version = readFileSync(versionFile, 'utf8').trim();
+    if (version !== String(LAYOUT_VERSION)) {
+      throw incompatibleState(
+        path,
+        `it has layout ${version || 'unknown'} and this version needs ${LAYOUT_VERSION}`,
+      );
+    }
+    return;
+  }
+  const foreign = readdirSync(path).filter((name) => !/^(lock|\.)/.test(name));
+  if (foreign.length > 0) {
+    throw incompatibleState(path, `it holds ${foreign[0]}, but no layout version`);
+  }
+  const fresh = `${versionFile}.new`;
+  writeFileSync(fresh, `${LAYOUT_VERSION}\n`);
+  renameSync(fresh, versionFile);
+}
+
+export function incompatibleState(path: string, why: string): LocalError {
+  return new LocalError(
+    'IncompatibleStateError',
+    `The local state in ${path} cannot be used: ${why}. Remove it with: npm run local:reset`,
+  );
+}
+
+interface Holder {
+  pid: number;
+  /** See processIdentity. */
+  identity: string;
+}
+
+function takeLock(lock: string): void {
+  const identity = processIdentity(process.pid) ?? '';
+  const mine = `${lock}.${randomUUID()}`;
+  writeFileSync(mine, JSON.stringify({ pid: process.pid, identity } satisfies Holder));
+  try {
+    // A link appears with its content or not at all, and never replaces what is there.
+    while (!tryLink(mine, lock)) {
+      const text = readIfThere(lock);
+      if (text === undefined) {
+        continue;
+      }
+      const holder = parseHolder(text);
+      if (holder && processIdentity(holder.pid) === holder.identity) {
+        const who = holder.pid === process.pid ? 'this process' : `process ${holder.pid}`;
+        throw new LocalError(
+          'StateFolderInUseError',
+          `Another local run (${who}) is using ${dirname(lock)}: wait for it to end, or stop it.`,
+        );
+      }
+      removeStale(lock, text);
+    }
+  } finally {
+    rmSync(mine, { force: true });
+  }
+}
+
+/** Removes the lock of a dead process; a rival that was faster and holds it by now gets it back. */
+function removeStale(lock: string, staleText: string): void {
+  const aside = `${lock}.${randomUUID()}`;
+  try {
+    renameSync(lock, aside);
+  } catch {
+    return;
+  }
+  if (readIfThere(aside) !== staleText) {
+    tryLink(aside, lock);
+  }
+  rmSync(aside, { force: true });
+}
+
+function tryLink(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
+      return false;
+    }
+    throw error;
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function parseHolder(text: string): Holder | undefined {
+  try {
+    const holder = JSON.parse(text) as Holder;
+    return Number.isInteger(holder.pid) && typeof holder.identity === 'string' ? holder : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,322 @@
+import { randomUUID } from 'node:crypto';
+import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  ExecutionAbortedError,
+  ExecutionError,
+  ExecutionTimeoutError,
+  StateMachine,
+  type StateMachineDefinition,
+} from 'aws-local-stepfunctions';
+
+/** https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: 256 KiB of UTF-8, of every payload. */
+const PAYLOAD_LIMIT_BYTES = 262_144;
+
+/** Step Functions' own default; the engine's is a minute. Longer than Node's timers can wait, so as long as they can. */
+const NO_TASK_TIMEOUT_SECONDS = Math.min(99_999_999, Math.floor((2 ** 31 - 1) / 1000));
+
+/** How many ended executions are remembered with their history. */
+const HISTORIES_KEPT = 1_000;
+
+export type ExecutionStatus = 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' | 'ABORTED';
+
+export interface ExecutionEnd {
+  executionArn: string;
+  status: ExecutionStatus;
+  input: unknown;
+  output?: unknown;
+  error?: string;
+  cause?: string;
+  startedAt: Date;
+  endedAt: Date;
+  /** States entered and retried: what Step Functions is paid by. */
+  transitions: number;
+}
+
+export interface HistoryEvent {
+  type: string;
+  /** Milliseconds since the epoch. */
+  timestamp: number;
+  state?: string;
+  error?: string;
+}
+
+export interface Execution {
+  executionArn: string;
+  status: ExecutionStatus | 'RUNNING';
+  history: readonly HistoryEvent[];
+}
+
+export interface StateMachineOptions {
+  /** `arn:aws:states:REGION:ACCOUNT:stateMachine:NAME` */
+  arn: string;
+  /** Amazon States Language with its substitutions filled in. */
+  definition: string;
+  /** Folder of `executions.jsonl` (all that ended) and of the journal of those that have not. */
+  folder: string;
+  /** Runs a Task; an error's name becomes the Error, its message the Cause. */
+  invoke(resource: string, payload: unknown): Promise<unknown>;
+}
+
+export interface LocalStateMachine {
+  arn: string;
+  /** Starts an execution and returns its ARN. Throws when the input is too large, as StartExecution does. */
+  start(input: unknown, name?: string): string;
+  /** Ends the execution as ABORTED, as StopExecution does; a task at work goes on unheard. */
+  abort(executionArn: string): void;
+  /** An execution that runs or ended not long ago. */
+  describe(executionArn: string): Execution | undefined;
+  /** Returns what takes the listener away. */
+  onEnd(listener: (end: ExecutionEnd) => void): () => void;
+  /** Resolves when no execution is open. */
+  idle(): Promise<void>;
+  readonly started: number;
+  /**
+   * Starts again, under their own names, the executions that were cut off with the process they ran in. Step Functions
+   * keeps a running execution through any crash; this engine cannot, so it begins anew with the same input.
+   */
+  resumeInterrupted(): number;
+  /** Cuts off all open executions; they count as interrupted. */
+  stop(): void;
+}
+
+/**
+ * Runs one state machine on aws-local-stepfunctions, and enforces what that is laxer about than Step Functions: the
+ * payload limit, the default timeout, a complete context object.
+ */
+export function createStateMachine(options: StateMachineOptions): LocalStateMachine {
+  const { arn } = options;
+  const definition = JSON.parse(options.definition) as StateMachineDefinition;
+  const engine = new StateMachine(definition);
+  const handlers = taskHandlers(definition.States, options.invoke);
+  const journal = openJournal(options.folder);
+  const open = new Map<string, { abort(): void; events: HistoryEvent[] }>();
+  const ended = new Map<string, Execution>();
+  const listeners = new Set<(end: ExecutionEnd) => void>();
+  const waiting: (() => void)[] = [];
+  let started = 0;
+  let stopping = false;
+
+  async function run(executionArn: string, input: unknown): Promise<void> {
+    const startedAt = new Date();
+    const events: HistoryEvent[] = [];
+    const execution = engine.run(structuredClone(input) as Parameters<typeof engine.run>[0], {
+      overrides: { taskResourceLocalHandlers: handlers },
+      // The engine adds Execution.Input and Execution.StartTime itself.
+      context: {
+        Execution: { Id: executionArn, Name: nameOf(executionArn) },
+        StateMachine: { Id: arn, Name: nameOf(arn) },
+      },
+    });
+    open.set(executionArn, { abort: execution.abort, events });
+    const history = recordHistory(execution.eventLogs, events);
+    const outcome = await execution.result.then(
+      (output) => succeeded(output),
+      (error: unknown) => failed(error),
+    );
+    await history;
+    open.delete(executionArn);
+    if (!stopping) {
+      const transitions = events.filter(
+        ({ type }) => type === 'StateEntered' || type === 'StateRetried',
+      ).length;
+      const end = { executionArn, input, ...outcome, startedAt, endedAt: new Date(), transitions };
+      journal.ended(end);
+      remember({ executionArn, status: end.status, history: events });
+      for (const listener of listeners) {
+        listener(end);
+      }
+    }
+    if (open.size === 0) {
+      for (const resolve of waiting.splice(0)) {
+        resolve();
+      }
+    }
+  }
+
+  function remember(execution: Execution): void {
+    ended.set(execution.executionArn, execution);
+    const [oldest] = ended.keys();
+    if (ended.size > HISTORIES_KEPT && oldest !== undefined) {
+      ended.delete(oldest);
+    }
+  }
+
+  function startNamed(name: string, input: unknown): string {
+    const executionArn = `${arn.replace(':stateMachine:', ':execution:')}:${name}`;
+    journal.started(name, input);
+    started++;
+    void run(executionArn, input);
+    return executionArn;
+  }
+
+  return {
+    arn,
+    start(input, name = randomUUID()) {
+      if (stopping) {
+        throw new Error('The local run is stopping');
+      }
+      checkPayload(input, 'The execution input');
+      return startNamed(name, input);
+    },
+    abort: (executionArn) => open.get(executionArn)?.abort(),
+    describe(executionArn) {
+      const running = open.get(executionArn);
+      return running ? { executionArn, status: 'RUNNING', history: running.events } : ended.get(executionArn);
+    },
+    onEnd(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async idle() {
+      if (open.size > 0) {
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      }
+    },
+    get started() {
+      return started;
+    },
+    resumeInterrupted() {
+      const interrupted = journal.interrupted();
+      for (const { name, input } of interrupted) {
+        startNamed(name, input);
+      }
+      return interrupted.length;
+    },
+    stop() {
+      stopping = true;
+      for (const execution of open.values()) {
+        execution.abort();
+      }
+    },
+  };
+}
+
+function nameOf(arn: string): string {
+  return arn.slice(arn.lastIndexOf(':') + 1);
+}
+
+type Outcome = Pick<ExecutionEnd, 'status' | 'output' | 'error' | 'cause'>;
+
+function succeeded(output: unknown): Outcome {
+  try {
+    checkPayload(output, "The state's output");
+  } catch (error) {
+    return failed(new ExecutionError(error as never));
+  }
+  return { status: 'SUCCEEDED', output };
+}
+
+function failed(error: unknown): Outcome {
+  if (error instanceof ExecutionAbortedError) {
+    return { status: 'ABORTED' };
+  }
+  if (error instanceof ExecutionTimeoutError) {
+    return { status: 'TIMED_OUT', error: 'States.Timeout' };
+  }
+  const { name, message } = (error instanceof ExecutionError ? error.cause : error) as Error;
+  return { status: 'FAILED', error: name, cause: message };
+}
+
+/** Not even States.ALL catches it: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html */
+class DataLimitExceeded extends Error {
+  override readonly name = 'States.DataLimitExceeded';
+  readonly isRetryable = false;
+  readonly isCatchable = false;
+}
+
+function checkPayload(payload: unknown, what: string): void {
+  const bytes = Buffer.byteLength(JSON.stringify(payload ?? null));
+  if (bytes > PAYLOAD_LIMIT_BYTES) {
+    throw new DataLimitExceeded(`${what} has ${bytes} bytes, more than the ${PAYLOAD_LIMIT_BYTES} allowed`);
+  }
+}
+
+/** One handler for each Task, by the state's name: the engine knows no other way to hand a Task over. */
+function taskHandlers(
+  states: StateMachineDefinition['States'],
+  invoke: StateMachineOptions['invoke'],
+): Record<string, (input: unknown) => Promise<never>> {
+  const handlers: Record<string, (input: unknown) => Promise<never>> = {};
+  for (const [name, state] of Object.entries(states)) {
+    if (state.Type === 'Map') {
+      Object.assign(handlers, taskHandlers((state.ItemProcessor ?? state.Iterator)!.States, invoke));
+    } else if (state.Type === 'Parallel') {
+      Object.assign(handlers, ...state.Branches.map((branch) => taskHandlers(branch.States, invoke)));
+    } else if (state.Type === 'Task') {
+      if (state.TimeoutSecondsPath === undefined) {
+        state.TimeoutSeconds ??= NO_TASK_TIMEOUT_SECONDS;
+      }
+      handlers[name] = async (input) => {
+        checkPayload(input, `The input of ${name}`);
+        const result = await invoke(state.Resource, input);
+        checkPayload(result, `The result of ${name}`);
+        return result as never;
+      };
+    }
+  }
+  return handlers;
+}
+
+async function recordHistory(
+  log: AsyncIterable<{ type: string; timestamp: number }>,
+  events: HistoryEvent[],
+): Promise<void> {
+  for await (const event of log) {
+    const { state, Error: error } = event as { state?: { name: string }; Error?: string };
+    events.push({
+      type: event.type,
+      timestamp: event.timestamp,
+      ...(state && { state: state.name }),
+      ...(error !== undefined && { error }),
+    });
+  }
+}
+
+interface JournalEntry {
+  name: string;
+  input?: unknown;
+}
+
+/**
+ * What was started and has not ended, for the day the process is killed: a line for each start and each end. A line that
+ * was cut off with the process is the last one and tells nothing that was promised to anyone.
+ */
+function openJournal(folder: string) {
+  const openFile = join(folder, 'open-executions.jsonl');
+  const endedFile = join(folder, 'executions.jsonl');
+  const interrupted = new Map<string, JournalEntry>();
+  for (const line of existsSync(openFile) ? readFileSync(openFile, 'utf8').split('\n') : []) {
+    try {
+      const entry = JSON.parse(line) as JournalEntry;
+      if ('input' in entry) {
+        interrupted.set(entry.name, entry);
+      } else {
+        interrupted.delete(entry.name);
+      }
+    } catch {
+      // Empty or cut off.
+    }
+  }
+  const fresh = `${openFile}.new`;
+  writeFileSync(fresh, [...interrupted.values()].map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+  renameSync(fresh, openFile);
+
+  return {
+    started(name: string, input: unknown): void {
+      appendFileSync(openFile, `${JSON.stringify({ name, input } satisfies JournalEntry)}\n`);
+    },
+    ended(end: ExecutionEnd): void {
+      appendFileSync(endedFile, `${JSON.stringify(end)}\n`);
+      appendFileSync(
+        openFile,
+        `${JSON.stringify({ name: nameOf(end.executionArn) } satisfies JournalEntry)}\n`,
+      );
+    },
+    interrupted(): { name: string; input: unknown }[] {
+      const entries = [...interrupted.values()].map(({ name, input }) => ({ name, input }));
+      interrupted.clear();
+      return entries;
+    },
+  };
+}

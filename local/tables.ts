@@ -1,0 +1,113 @@
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import {
+  CreateTableCommand,
+  type CreateTableCommandInput,
+  DeleteItemCommand,
+  DescribeTableCommand,
+  DynamoDBClient,
+  paginateScan,
+  ResourceNotFoundException,
+  waitUntilTableExists,
+} from '@aws-sdk/client-dynamodb';
+import dynalite from 'dynalite';
+import { localClientOptions } from './clients.ts';
+
+/** A table of the template, as far as it means anything here. */
+export interface TableDefinition {
+  name: string;
+  create: Pick<
+    CreateTableCommandInput,
+    'AttributeDefinitions' | 'KeySchema' | 'GlobalSecondaryIndexes' | 'LocalSecondaryIndexes'
+  >;
+  /** The TTL attribute, epoch seconds. */
+  expiry: string | undefined;
+}
+
+export interface Tables {
+  endpoint: string;
+  client: DynamoDBClient;
+  stop(): Promise<void>;
+}
+
+/**
+ * DynamoDB (dynalite), kept in the folder, with the tables that are asked for. Items whose time to live has passed are
+ * deleted now, as DynamoDB deletes them within days: dynalite itself knows no TTL.
+ */
+export async function startTables(folder: string, tables: readonly TableDefinition[]): Promise<Tables> {
+  if (!existsSync(folder)) {
+    // A process killed while a table is being created leaves one that never becomes active: all or nothing.
+    const fresh = `${folder}.new`;
+    rmSync(fresh, { recursive: true, force: true });
+    const server = await serve(fresh);
+    await createMissing(server.client, tables);
+    await server.stop();
+    renameSync(fresh, folder);
+  }
+  const server = await serve(folder);
+  await createMissing(server.client, tables);
+  await deleteExpired(server.client, tables);
+  return server;
+}
+
+async function serve(path: string): Promise<Tables> {
+  const server = dynalite({ path, createTableMs: 0 });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const client = new DynamoDBClient({ ...localClientOptions, endpoint });
+  return {
+    endpoint,
+    client,
+    async stop() {
+      client.destroy();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function createMissing(client: DynamoDBClient, tables: readonly TableDefinition[]): Promise<void> {
+  for (const { name, create } of tables) {
+    try {
+      await client.send(new DescribeTableCommand({ TableName: name }));
+    } catch (error) {
+      if (!(error instanceof ResourceNotFoundException)) {
+        throw error;
+      }
+      await client.send(
+        new CreateTableCommand({ ...create, TableName: name, BillingMode: 'PAY_PER_REQUEST' }),
+      );
+      await waitUntilTableExists(
+        { client, minDelay: 0.02, maxDelay: 0.1, maxWaitTime: 10 },
+        { TableName: name },
+      );
+    }
+  }
+}
+
+async function deleteExpired(client: DynamoDBClient, tables: readonly TableDefinition[]): Promise<void> {
+  for (const { name: TableName, create, expiry } of tables) {
+    if (expiry === undefined) {
+      continue;
+    }
+    const keys = create.KeySchema!.map((key) => key.AttributeName!);
+    const now = String(Math.floor(Date.now() / 1000));
+    for await (const { Items = [] } of paginateScan(
+      { client },
+      {
+        TableName,
+        FilterExpression: '#expiry < :now',
+        ExpressionAttributeNames: { '#expiry': expiry },
+        ExpressionAttributeValues: { ':now': { N: now } },
+      },
+    )) {
+      for (const item of Items) {
+        const Key = Object.fromEntries(keys.map((key) => [key, item[key]!]));
+        await client.send(new DeleteItemCommand({ TableName, Key }));
+      }
+    }
+  }
+}
