@@ -16,6 +16,8 @@ const MIGRATION_FILE = /^\d{4}_[\w-]+\.sql$/;
  * @returns the names of the migrations that were applied now
  */
 export async function migrateDatabase(sql: Sql, folder: string): Promise<string[]> {
+  // postgres.js never hands out a connection that it still has to open where type look-ups are off.
+  await sql`SELECT`;
   // The lock belongs to the session, so all of it has to run on one connection.
   const session = await sql.reserve();
   try {

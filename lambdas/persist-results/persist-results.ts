@@ -6,7 +6,14 @@ import { type PersistOutcome, type PersistResultsRequest, photoVersion } from '.
 import type { Sql } from '../shared/database.ts';
 import { PipelineError } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
-import { isIndexed, isSuperseded, lockPhoto, retireFaces, type Transaction } from '../shared/photo-rows.ts';
+import {
+  idList,
+  isIndexed,
+  isSuperseded,
+  lockPhoto,
+  retireFaces,
+  type Transaction,
+} from '../shared/photo-rows.ts';
 import type { StoredResult } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 
@@ -127,7 +134,7 @@ async function writePhoto(
   // The same picture can come back after another took its place: its faces are wanted again.
   await sql`
     DELETE FROM face_removals
-    WHERE collection_id = ${result.collection_id} AND rekognition_face_id = ANY (${faceIds}::text[])`;
+    WHERE collection_id = ${result.collection_id} AND rekognition_face_id IN (${idList(sql, faceIds)})`;
   await insertFaces(sql, photo.photo_id, faces);
   await sql`
     UPDATE photos SET
@@ -176,7 +183,7 @@ async function requestRemoval(
   await sql`
     INSERT INTO face_removals (collection_id, rekognition_face_id, photo_id, reason)
     SELECT ${collectionId}, face_id, ${photoId}, 'superseded'
-    FROM unnest(${faceIds}::text[]) AS face_id
+    FROM (${idList(sql, faceIds)}) AS ids (face_id)
     WHERE NOT EXISTS (SELECT FROM faces WHERE photo_id = ${photoId} AND rekognition_face_id = face_id)
     ON CONFLICT DO NOTHING`;
 }

@@ -66,7 +66,7 @@ export async function retireFaces(
     WITH retired AS (
       DELETE FROM faces
       WHERE photo_id = ${photo.photo_id}
-        AND (rekognition_face_id IS NULL OR NOT rekognition_face_id = ANY (${[...keep]}::text[]))
+        AND (rekognition_face_id IS NULL OR rekognition_face_id NOT IN (${idList(sql, keep)}))
       RETURNING rekognition_face_id
     )
     INSERT INTO face_removals (collection_id, rekognition_face_id, photo_id, reason)
@@ -74,4 +74,9 @@ export async function retireFaces(
     FROM retired, events
     WHERE events.id = ${photo.event_id} AND rekognition_collection_id IS NOT NULL AND rekognition_face_id IS NOT NULL
     ON CONFLICT DO NOTHING`;
+}
+
+/** A list of ids as a subquery: postgres.js cannot send arrays without looking up types, which costs a round trip. */
+export function idList(sql: Transaction, ids: readonly string[]) {
+  return sql`SELECT jsonb_array_elements_text(${sql.json([...ids])})`;
 }

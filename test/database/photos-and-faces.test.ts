@@ -5,8 +5,8 @@ import type postgres from 'postgres';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
-import { resultsKey, type StoredResult } from '../../lambdas/shared/stored-result.ts';
 import { metricNames } from '../../lambdas/shared/names.ts';
+import { resultsKey, type StoredResult } from '../../lambdas/shared/stored-result.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { MIGRATIONS, startTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
@@ -70,7 +70,13 @@ function aPhoto() {
   };
   const persist = (object: Upload) =>
     persistResults(
-      { s3: s3.client, telemetry: recording.telemetry, resultsBucket: 'results', withDatabase, now: () => NOW },
+      {
+        s3: s3.client,
+        telemetry: recording.telemetry,
+        resultsBucket: 'results',
+        withDatabase,
+        now: () => NOW,
+      },
       {
         input: {
           lane: 'live',
@@ -227,7 +233,9 @@ describe('persistResults', () => {
     photo.store(v1, ['f1', undefined, 'f1', undefined]);
     await photo.persist(v1);
     await expect(photo.faces()).resolves.toEqual(['f1', null, null]);
-    expect(photo.recording.lines.filter(({ event }) => event === 'face_index.face_without_id')).toHaveLength(2);
+    expect(photo.recording.lines.filter(({ event }) => event === 'face_index.face_without_id')).toHaveLength(
+      2,
+    );
   });
 
   test('a response that is gone or unreadable asks for a new one', async () => {
@@ -267,7 +275,11 @@ describe('markFailed', () => {
     await photo.persist(v2);
     await expect(photo.fail(v2, 'States.Timeout')).resolves.toMatchObject({ effect: 'indexed' });
     await expect(photo.fail(photo.upload('v1', 'FF'))).resolves.toMatchObject({ effect: 'superseded' });
-    await expect(photo.row()).resolves.toMatchObject({ status: 'indexed', face_count: 1, failure_code: null });
+    await expect(photo.row()).resolves.toMatchObject({
+      status: 'indexed',
+      face_count: 1,
+      failure_code: null,
+    });
     expect(photo.recording.total(metricNames.photosFailed)).toBe(0);
   });
 

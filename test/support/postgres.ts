@@ -44,7 +44,7 @@ export async function startTestDatabase(): Promise<TestDatabase> {
       port,
       user,
       database: 'rollcall',
-      max: user === 'postgres' ? 4 : 1,
+      max: user === 'rollcall_migrator' ? 1 : 10,
       prepare: false,
       fetch_types: false,
       onnotice: () => {},

@@ -34,7 +34,15 @@ describe('classifyFailure', () => {
   });
 
   test('makes any cause fit for PostgreSQL’s text', () => {
-    for (const cause of ['null', '"x"', '{"errorMessage": 7}', '\ud800', `a\0b`, 'x'.repeat(100_000), '😀'.repeat(1_500)]) {
+    for (const cause of [
+      'null',
+      '"x"',
+      '{"errorMessage": 7}',
+      '\ud800',
+      `a\0b`,
+      'x'.repeat(100_000),
+      '😀'.repeat(1_500),
+    ]) {
       const { message } = classifyFailure({ Error: 'InvalidImageFormat', Cause: cause });
       expect(message.length).toBeLessThanOrEqual(2_000);
       expect(message.isWellFormed()).toBe(true);

@@ -50,15 +50,21 @@ describe('parsePhotoKey', () => {
   test('either parses or refuses any key whatever, and quickly', () => {
     const name = fc.string({ unit: 'binary', maxLength: 300 });
     fc.assert(
-      fc.property(fc.oneof(name, name.map((rest) => `events/${EVENT}/${rest}`)), (key) => {
-        try {
-          const parsed = parsePhotoKey(key);
-          expect(parsed.eventId).toBe(EVENT);
-          expect(validate(parsed.photoId)).toBe(true);
-        } catch (error) {
-          expect(error).toMatchObject({ name: 'InvalidPhotoKey' });
-        }
-      }),
+      fc.property(
+        fc.oneof(
+          name,
+          name.map((rest) => `events/${EVENT}/${rest}`),
+        ),
+        (key) => {
+          try {
+            const parsed = parsePhotoKey(key);
+            expect(parsed.eventId).toBe(EVENT);
+            expect(validate(parsed.photoId)).toBe(true);
+          } catch (error) {
+            expect(error).toMatchObject({ name: 'InvalidPhotoKey' });
+          }
+        },
+      ),
       { numRuns: 1000 },
     );
   });

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { addRollcall } from '../../lib/rollcall-app.ts';
+import type { RollcallStack } from '../../lib/rollcall-stack.ts';
+
+const PROJECT_ROOT = path.join(import.meta.dirname, '../..');
+
+const { context } = JSON.parse(readFileSync(path.join(PROJECT_ROOT, 'cdk.json'), 'utf8')) as {
+  context: Record<string, unknown>;
+};
+
+export interface SynthOptions {
+  /** Context over that of cdk.json, as the command line would give it. */
+  context?: Record<string, unknown>;
+  likelyRegion?: string;
+  /** Where the assembly goes; a folder in the system's temporary one otherwise. */
+  outdir?: string;
+  /** Whether the Lambdas are bundled, which takes seconds. */
+  bundle?: boolean;
+  /** Called before the synthesis. */
+  change?: (stack: RollcallStack) => void;
+}
+
+/** The app as `bin/rollcall.ts` builds it, not synthesised yet. */
+export function buildApp(options: SynthOptions = {}): { app: App; stack: RollcallStack } {
+  const app = new App({
+    context: {
+      ...context,
+      // The CLI does this too.
+      'aws:cdk:enable-path-metadata': true,
+      ...(!options.bundle && { 'aws:cdk:bundling-stacks': [] }),
+      ...options.context,
+    },
+    ...(options.outdir && { outdir: options.outdir }),
+  });
+  const stack = addRollcall(app, options.likelyRegion);
+  options.change?.(stack);
+  return { app, stack };
+}
+
+/**
+ * Synthesises the app as `cdk synth` does, rule packs and all.
+ *
+ * @throws when a rule is violated, naming it
+ */
+export function synthesise(options: SynthOptions = {}): Template {
+  const { app, stack } = buildApp(options);
+  app.synth();
+  return Template.fromStack(stack);
+}

@@ -1,0 +1,129 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { StateMachine } from 'aws-local-stepfunctions';
+
+export interface Retrier {
+  ErrorEquals: string[];
+  MaxAttempts: number;
+  IntervalSeconds: number;
+  BackoffRate: number;
+  MaxDelaySeconds?: number;
+  JitterStrategy: string;
+}
+
+export interface State {
+  Type: string;
+  Resource?: string;
+  TimeoutSeconds?: number;
+  Retry?: Retrier[];
+  Catch?: { ErrorEquals: string[]; ResultPath: string; Next: string }[];
+  Next?: string;
+  End?: boolean;
+}
+
+export const indexPhoto = JSON.parse(
+  readFileSync(
+    path.join(import.meta.dirname, '../../state-machines/index-photo.asl.json'),
+    'utf8',
+  ).replaceAll(/\$\{(\w+)FunctionArn\}/g, 'arn:aws:lambda:us-east-1:000000000000:function:$1'),
+) as { StartAt: string; TimeoutSeconds: number; States: Record<string, State> };
+
+export const taskStates = Object.entries(indexPhoto.States)
+  .filter(([, state]) => state.Type === 'Task')
+  .map(([name]) => name);
+
+const machine = new StateMachine(indexPhoto as never);
+
+/** What one attempt of a Task does: answers with a result, or throws an error of that name, as Lambda reports it. */
+export type Attempt = { result: object } | { error: string };
+
+export interface Run {
+  /** The states entered, in order; retries stay in their state. */
+  path: string[];
+  /** What the Tasks were given, by state. */
+  requests: Record<string, Record<string, unknown>[]>;
+  status: 'SUCCEEDED' | 'FAILED';
+  error?: string;
+  cause?: string;
+  output?: Record<string, unknown>;
+}
+
+export const photo = {
+  event_id: '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77',
+  photo_id: '9d2c4f60-71d4-4f5e-8a39-0f6f5b8f4c11',
+  collection_id: 'rollcall-0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77',
+  face_model_version: '7.0',
+  recreations: 0,
+};
+
+const good: Record<string, object> = {
+  EnsureCollection: photo,
+  ReserveSlot: { slot_ms: 0, wait_until: '2026-05-01T10:00:00Z', throttles: 0, reindexes: 0 },
+  IndexFaces: { results_key: 'results/r.json', face_count: 2, unindexed_count: 0 },
+  PersistResults: { photo_id: photo.photo_id, effect: 'stored', face_count: 2, unindexed_count: 0 },
+  MarkFailed: { photo_id: photo.photo_id, effect: 'written' },
+};
+
+/**
+ * Runs the real definition. `script` holds the attempts of a Task state in order; when they run out, it succeeds. No
+ * pause between retries and no waiting for the slot.
+ */
+export async function runIndexPhoto(
+  script: Record<string, Attempt[] | ((attempt: number) => Attempt | undefined)> = {},
+): Promise<Run> {
+  const path: string[] = [];
+  const requests: Run['requests'] = {};
+  const handlers = Object.fromEntries(
+    taskStates.map((name) => [
+      name,
+      async (request: Record<string, unknown>) => {
+        const attempt = requests[name]?.length ?? 0;
+        requests[name] = [...(requests[name] ?? []), structuredClone(request)];
+        const scripted = script[name];
+        const next = typeof scripted === 'function' ? scripted(attempt) : scripted?.[attempt];
+        if (next && 'error' in next) {
+          const cause = JSON.stringify({ errorType: next.error, errorMessage: `${name} said so` });
+          throw Object.assign(new Error(cause), { name: next.error });
+        }
+        return next?.result ?? good[name];
+      },
+    ]),
+  );
+  const execution = machine.run(
+    {
+      lane: 'live',
+      bucket: 'photos',
+      object: { key: `events/${photo.event_id}/${photo.photo_id}.jpg`, size: 1, etag: 'e1', sequencer: '1' },
+      event_time: '2026-05-01T10:00:00Z',
+    },
+    {
+      overrides: {
+        taskResourceLocalHandlers: handlers,
+        waitTimeOverrides: { WaitForSlot: 0 },
+        retryIntervalOverrides: Object.fromEntries(taskStates.map((name) => [name, 0])),
+      },
+      context: {
+        Execution: {
+          Id: 'arn:aws:states:us-east-1:000000000000:execution:m:e',
+          StartTime: '2026-05-01T10:00:01Z',
+        },
+      },
+    } as never,
+  );
+  // The engine's own error says less than its log: there are the name and the cause that the Fail state gave.
+  let failed: { Error: string; Cause?: string } | undefined;
+  const logged = (async () => {
+    for await (const event of execution.eventLogs) {
+      if (event.type === 'StateEntered') {
+        path.push(event.state.name);
+      } else if (event.type === 'ExecutionFailed') {
+        failed = event;
+      }
+    }
+  })();
+  const output = await execution.result.catch(() => undefined);
+  await logged;
+  return failed
+    ? { path, requests, status: 'FAILED', error: failed.Error, ...(failed.Cause && { cause: failed.Cause }) }
+    : { path, requests, status: 'SUCCEEDED', output: output as Record<string, unknown> };
+}

@@ -1,0 +1,59 @@
+import type { RDSDataClient } from '@aws-sdk/client-rds-data';
+import { bootstrapDatabase } from '../../lambdas/bootstrap-database/bootstrap-database.ts';
+import { awsError, fakeClient } from '../support/fake-client.ts';
+
+const target = { clusterArn: 'arn:cluster', secretArn: 'arn:secret', database: 'rollcall' };
+
+/** A Data API that answers with these errors first, and a clock that only `sleep` moves. */
+function dataApi(errors: (attempt: number) => Error | undefined) {
+  let attempt = 0;
+  let clock = 0;
+  const { client, calls } = fakeClient<RDSDataClient>({
+    ExecuteStatement: () => {
+      const error = errors(attempt++);
+      if (error) {
+        throw error;
+      }
+      return {};
+    },
+  });
+  const deps = { rdsData: client, sleep: async (ms: number) => void (clock += ms), now: () => clock };
+  return { run: () => bootstrapDatabase(deps, target, 'DO 1'), calls, elapsed: () => clock };
+}
+
+test('runs the statement once when the cluster is awake', async () => {
+  const { run, calls, elapsed } = dataApi(() => undefined);
+  await run();
+  expect(calls).toEqual([
+    [
+      'ExecuteStatement',
+      { resourceArn: 'arn:cluster', secretArn: 'arn:secret', database: 'rollcall', sql: 'DO 1' },
+    ],
+  ]);
+  expect(elapsed()).toBe(0);
+});
+
+test.each(['DatabaseResumingException', 'DatabaseUnavailableException', 'StatementTimeoutException'])(
+  'waits for a cluster that answers %s',
+  async (name) => {
+    const { run, calls, elapsed } = dataApi((attempt) => (attempt < 5 ? awsError(name) : undefined));
+    await run();
+    expect(calls).toHaveLength(6);
+    expect(elapsed()).toBe(15_000);
+  },
+);
+
+test('gives up after a minute', async () => {
+  const { run, elapsed } = dataApi(() => awsError('DatabaseResumingException', 400, 'is resuming'));
+  await expect(run()).rejects.toMatchObject({
+    name: 'DatabaseUnavailable',
+    message: 'The RDS Data API DatabaseResumingException: is resuming (request request-1)',
+  });
+  expect(elapsed()).toBe(60_000);
+});
+
+test('does not repeat what cannot get better', async () => {
+  const { run, calls } = dataApi(() => awsError('BadRequestException', 400, 'syntax error'));
+  await expect(run()).rejects.toMatchObject({ name: 'DatabaseMisconfigured' });
+  expect(calls).toHaveLength(1);
+});
