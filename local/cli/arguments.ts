@@ -1,0 +1,138 @@
+import { parseArgs } from 'node:util';
+import { UserError } from './user-error.ts';
+
+/** A PostgreSQL of the user's own sits at 5432; ports from 32768 on are handed out to outgoing connections by Linux. */
+export const DEFAULT_POSTGRES_PORT = 25432;
+
+export const usage = `Usage: npm start -- [FOLDER] [--event UUID] [--json] [--postgres-port N]
+
+Indexes the faces of a folder's photos through the whole pipeline, on this machine.
+
+  FOLDER              a folder of pictures, with its subfolders; without it, six sample photos
+  --event UUID        the event that the photos belong to; without it, one that is derived from the folder
+  --json              the result as one line of JSON instead of a table
+  --postgres-port N   where PostgreSQL listens (${DEFAULT_POSTGRES_PORT}, or ROLLCALL_POSTGRES_PORT)
+
+See also: npm run local:up (look at the data), npm run local:reset (remove it)
+`;
+
+export interface StartArguments {
+  help: boolean;
+  json: boolean;
+  /** As typed; undefined for the sample photos. */
+  folder: string | undefined;
+  /** Lower-case UUID; undefined when it is derived from the folder. */
+  eventId: string | undefined;
+  postgresPort: number;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const HELP_HINT = 'npm start -- --help shows how.';
+
+/**
+ * Reads the arguments of `npm start`.
+ *
+ * @throws UserError (exit code 2) that names the argument at fault
+ */
+export function parseStartArguments(argv: readonly string[], env: Environment): StartArguments {
+  const { options, positionals } = readTokens(argv, {
+    event: 'string',
+    json: 'boolean',
+    'postgres-port': 'string',
+  });
+  const swallowed = env.npm_lifecycle_event
+    ? ['event', 'json', 'postgres-port'].find((name) => env[`npm_config_${name.replace('-', '_')}`])
+    : undefined;
+  if (swallowed && !options.has(swallowed)) {
+    throw new UserError(
+      `npm kept --${swallowed} for itself: put -- before the options, as in npm start -- FOLDER --${swallowed}`,
+    );
+  }
+  if (positionals.length > 1) {
+    throw new UserError(
+      `One folder at a time, but there are ${positionals.length}: ${positionals.join(', ')}. A name with spaces needs quotes.`,
+    );
+  }
+  const [folder] = positionals;
+  if (folder === '') {
+    throw new UserError('The name of the folder is empty.');
+  }
+  const eventId = options.get('event');
+  if (eventId !== undefined && !UUID.test(eventId)) {
+    throw new UserError(
+      `--event takes a UUID such as 0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60, not ${JSON.stringify(eventId)}.`,
+    );
+  }
+  return {
+    help: options.has('help'),
+    json: options.has('json'),
+    folder,
+    eventId: eventId?.toLowerCase(),
+    postgresPort: readPort(options, env),
+  };
+}
+
+/** Reads the arguments of `npm run local:up`. */
+export function parseUpArguments(argv: readonly string[], env: Environment): { postgresPort: number } {
+  const { options, positionals } = readTokens(argv, { 'postgres-port': 'string' });
+  if (positionals.length > 0) {
+    throw new UserError(`npm run local:up takes no folder, but got ${positionals.join(', ')}.`);
+  }
+  return { postgresPort: readPort(options, env) };
+}
+
+/** The port without an option: ROLLCALL_POSTGRES_PORT, else our own. */
+export function defaultPostgresPort(env: Environment): number {
+  return env.ROLLCALL_POSTGRES_PORT
+    ? parsePort('ROLLCALL_POSTGRES_PORT', env.ROLLCALL_POSTGRES_PORT)
+    : DEFAULT_POSTGRES_PORT;
+}
+
+function readPort(options: ReadonlyMap<string, string>, env: Environment): number {
+  const text = options.get('postgres-port');
+  return text === undefined ? defaultPostgresPort(env) : parsePort('--postgres-port', text);
+}
+
+function parsePort(source: string, text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) {
+    throw new UserError(`${source} takes a number from 1 to 65535, not ${JSON.stringify(text)}.`);
+  }
+  return port;
+}
+
+/** Node's parser finds the tokens; its own messages speak of JavaScript, so the checks are here. */
+function readTokens(
+  argv: readonly string[],
+  known: Readonly<Record<string, 'string' | 'boolean'>>,
+): { options: Map<string, string>; positionals: string[] } {
+  const types: Readonly<Record<string, 'string' | 'boolean'>> = { ...known, help: 'boolean' };
+  const { tokens, positionals } = parseArgs({
+    args: [...argv],
+    options: Object.fromEntries(
+      Object.entries(types).map(([name, type]) => [name, name === 'help' ? { type, short: 'h' } : { type }]),
+    ),
+    strict: false,
+    tokens: true,
+  });
+  const options = new Map<string, string>();
+  for (const token of tokens) {
+    if (token.kind !== 'option') {
+      continue;
+    }
+    const type = Object.hasOwn(types, token.name) ? types[token.name] : undefined;
+    if (!type) {
+      throw new UserError(`There is no option ${token.rawName}. ${HELP_HINT}`);
+    }
+    if (type === 'boolean' && token.value !== undefined) {
+      throw new UserError(`${token.rawName} takes no value. ${HELP_HINT}`);
+    }
+    if (type === 'string' && (!token.value || (!token.inlineValue && token.value.startsWith('-')))) {
+      throw new UserError(`${token.rawName} needs a value. ${HELP_HINT}`);
+    }
+    options.set(token.name, token.value ?? '');
+  }
+  return { options, positionals };
+}

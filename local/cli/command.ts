@@ -1,0 +1,61 @@
+import { LocalError } from '../local-error.ts';
+import { exitCodes, UserError } from './user-error.ts';
+
+/** Which Node.js runs what the local run stands on; npm's scripts bring their own. */
+const MIN_NODE_MAJOR = 22;
+
+/**
+ * Runs a command to its end and exits with its code. What the user can put right is one line on stderr; anything else is
+ * told with its stack when ROLLCALL_DEBUG is set.
+ */
+export async function runCommand(command: () => Promise<number>): Promise<never> {
+  for (const stream of [process.stdout, process.stderr]) {
+    // Whoever reads along may leave, as `head` does, or the terminal be closed: the photos matter more.
+    stream.on('error', () => {});
+  }
+  let exitCode: number;
+  try {
+    checkNode();
+    exitCode = await command();
+  } catch (error) {
+    exitCode = error instanceof UserError ? error.exitCode : exitCodes.incomplete;
+    process.stderr.write(`${describe(error)}\n`);
+    if (process.env.ROLLCALL_DEBUG && error instanceof Error) {
+      process.stderr.write(`${error.stack}\n`);
+    }
+  }
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  process.exit(exitCode);
+}
+
+function checkNode(): void {
+  const [major = 0] = process.versions.node.split('.').map(Number);
+  if (major < MIN_NODE_MAJOR) {
+    throw new UserError(
+      `The local run needs Node.js ${MIN_NODE_MAJOR}, and this is ${process.versions.node}: run it with npm, after npm ci.`,
+    );
+  }
+}
+
+function describe(error: unknown): string {
+  if (error instanceof UserError || error instanceof LocalError) {
+    return error.message;
+  }
+  const { code } = (error ?? {}) as NodeJS.ErrnoException;
+  if (code === 'ENOSPC') {
+    return 'The disk is full: make room and run the same command again.';
+  }
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return `The local run broke off. ${text.replace(/\s+/g, ' ')} (ROLLCALL_DEBUG=1 shows where)`;
+}
+
+/** Pipes take their text asynchronously on some systems, and exit does not wait for them. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || !stream.writable) {
+      resolve();
+    } else {
+      stream.write('', () => resolve());
+    }
+  });
+}

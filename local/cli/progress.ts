@@ -1,0 +1,89 @@
+import { SingleBar } from 'cli-progress';
+import { formatDuration } from './text.ts';
+
+/** What happens while one waits. */
+export interface Progress {
+  /** A step of starting or stopping. */
+  step(text: string): void;
+  /** The photos begin. */
+  start(total: number): void;
+  /** One more photo is at its end. */
+  done(faces: number): void;
+  /** Leaves the terminal as it was found. */
+  stop(): void;
+}
+
+/** For `--json`: says nothing. */
+export const silent: Progress = { step() {}, start() {}, done() {}, stop() {} };
+
+/** For logs: a plain line per step. */
+export function plainProgress(stream: NodeJS.WritableStream): Progress {
+  return {
+    ...silent,
+    step: (text) => stream.write(`${text}\n`),
+    start: (total) => stream.write(`Indexing ${total} ${total === 1 ? 'photo' : 'photos'}\n`),
+  };
+}
+
+/** For terminals: one line that changes in place and is gone at the end. */
+export function liveProgress(stream: NodeJS.WriteStream): Progress {
+  let bar: SingleBar | undefined;
+  let hasStepLine = false;
+  let faces = 0;
+  let startedAt = 0;
+
+  const clearStep = (): void => {
+    if (hasStepLine) {
+      stream.write('\r\u001b[K');
+      hasStepLine = false;
+    }
+  };
+  const stopBar = (): void => {
+    bar?.stop();
+    bar = undefined;
+  };
+  return {
+    step(text) {
+      stopBar();
+      clearStep();
+      stream.write(`  ${text.slice(0, stream.columns - 4)} …`);
+      hasStepLine = true;
+    },
+    start(total) {
+      clearStep();
+      startedAt = performance.now();
+      bar = new SingleBar({
+        stream,
+        clearOnComplete: true,
+        hideCursor: true,
+        gracefulExit: false,
+        forceRedraw: true,
+        format: (_options, { progress, value, total: all }) =>
+          renderBar(
+            { progress, value, total: all, faces, elapsedMs: performance.now() - startedAt },
+            stream.columns,
+          ),
+      });
+      bar.start(total, 0);
+    },
+    done(found) {
+      faces += found;
+      bar?.increment();
+    },
+    stop() {
+      stopBar();
+      clearStep();
+    },
+  };
+}
+
+/** `  Indexing ━━━━━━━━──────────  18/30 · 31 faces · 12.4 s` */
+export function renderBar(
+  now: { progress: number; value: number; total: number; faces: number; elapsedMs: number },
+  columns: number,
+): string {
+  const counts = `${now.value}/${now.total} · ${now.faces} ${now.faces === 1 ? 'face' : 'faces'} · ${formatDuration(now.elapsedMs)}`;
+  const width = Math.max(10, Math.min(40, columns - counts.length - 16));
+  const filled = Math.round(width * now.progress);
+  return `  Indexing  ${'━'.repeat(filled)}${'─'.repeat(width - filled)}  ${counts}`;
+}

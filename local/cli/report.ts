@@ -1,0 +1,276 @@
+import type { StoredPhoto } from './database.ts';
+import type { NotSent, NotSentCode } from './photo-list.ts';
+import { reasonOf } from './reasons.ts';
+import type { Sent } from './send.ts';
+import { count, displayWidth, formatDuration, pad, printable, truncateMiddle, wrap } from './text.ts';
+
+/** `processing`: in the pipeline, but without an end. `not_sent`: the pipeline never saw it. */
+export type ReportStatus = StoredPhoto['status'] | 'not_sent';
+
+export interface ReportRow {
+  /** Path relative to the folder. */
+  file: string;
+  photoId: string | null;
+  status: ReportStatus;
+  /** Whether an earlier run did it. */
+  known: boolean;
+  faceCount: number | null;
+  unindexedCount: number | null;
+  code: string | null;
+  /** A few words for the user. */
+  reason: string | null;
+}
+
+export interface Report {
+  eventId: string;
+  databaseUrl: string;
+  rows: ReportRow[];
+  /** Files of the folder that are no pictures. */
+  others: string[];
+  /** Paid calls: IndexFaces. */
+  rekognitionCalls: number;
+  executions: number;
+  elapsedMs: number;
+}
+
+/** Formats a text for a terminal, or leaves it as it is. */
+export type Paint = (style: 'bold' | 'dim' | 'green' | 'red' | 'yellow', text: string) => string;
+
+const byName = new Intl.Collator('en', { numeric: true });
+
+/** One row for every picture, from what the database holds after the run. */
+export function reportRows(
+  sent: readonly Sent[],
+  notSent: readonly NotSent[],
+  stored: ReadonlyMap<string, StoredPhoto>,
+): ReportRow[] {
+  const rows = [
+    ...sent.map((one) => rowOfSent(one, stored.get(one.photo.photoId))),
+    ...notSent.map(rowOfNotSent),
+  ];
+  return rows.sort((a, b) => byName.compare(a.file, b.file));
+}
+
+function rowOfSent({ photo, version, known, end }: Sent, stored: StoredPhoto | undefined): ReportRow {
+  const row = { file: photo.file, photoId: photo.photoId, known };
+  const isThis = stored?.event_id === photo.eventId && stored.object_version === version;
+  if (isThis && stored.status === 'indexed') {
+    const unindexed = stored.unindexed_count;
+    return {
+      ...row,
+      status: 'indexed',
+      faceCount: stored.face_count,
+      unindexedCount: unindexed,
+      code: null,
+      reason: unindexed > 0 ? `${count(unindexed, 'face')} too unclear to index` : null,
+    };
+  }
+  if (isThis && stored.status === 'failed') {
+    const code = stored.failure_code;
+    return {
+      ...row,
+      status: 'failed',
+      faceCount: null,
+      unindexedCount: null,
+      code,
+      reason: reasonOf(code, stored.failure_message),
+    };
+  }
+  return {
+    ...row,
+    status: 'processing',
+    faceCount: null,
+    unindexedCount: null,
+    code: end?.error ?? null,
+    reason: end?.error
+      ? reasonOf(end.error, end.cause ?? null)
+      : `not at its end${end ? `: the execution ${end.status.toLowerCase().replace('_', ' ')}` : ''}; run it again`,
+  };
+}
+
+const notSentReasons: Record<NotSentCode, string> = {
+  FileUnreadable: 'cannot be read',
+  KeyTooLong: 'the path is too long',
+  DuplicatePhoto: 'two photos with one id',
+  UploadFailed: 'the upload failed',
+};
+
+function rowOfNotSent({ file, photoId, code, reason }: NotSent): ReportRow {
+  return {
+    file,
+    photoId,
+    status: 'not_sent',
+    known: false,
+    faceCount: null,
+    unindexedCount: null,
+    code,
+    reason: `${notSentReasons[code]}: ${reason}`,
+  };
+}
+
+/** Whether every picture has reached its end, be it `failed`. */
+export function isComplete(rows: readonly ReportRow[]): boolean {
+  return rows.every(({ status }) => status === 'indexed' || status === 'failed');
+}
+
+function totals(rows: readonly ReportRow[]) {
+  const having = (status: ReportStatus): number => rows.filter((row) => row.status === status).length;
+  return {
+    indexed: having('indexed'),
+    failed: having('failed'),
+    processing: having('processing'),
+    notSent: having('not_sent'),
+    known: rows.filter(({ known }) => known).length,
+    faces: rows.reduce((sum, { faceCount }) => sum + (faceCount ?? 0), 0),
+  };
+}
+
+/** The result as one line of JSON, in the shape that scripts rely on. */
+export function renderJson(report: Report): string {
+  const { indexed, failed, faces } = totals(report.rows);
+  return JSON.stringify({
+    event_id: report.eventId,
+    database_url: report.databaseUrl,
+    photos: report.rows.map((row) => ({
+      file: row.file,
+      photo_id: row.photoId,
+      status: row.status,
+      face_count: row.faceCount,
+      unindexed_count: row.unindexedCount,
+      failure_code: row.code,
+    })),
+    indexed,
+    failed,
+    faces,
+    rekognition_calls: report.rekognitionCalls,
+    executions: report.executions,
+    elapsed_ms: Math.round(report.elapsedMs),
+  });
+}
+
+const statusTexts: Record<ReportStatus, { text: string; style: 'green' | 'red' | 'yellow' }> = {
+  indexed: { text: 'indexed', style: 'green' },
+  failed: { text: 'failed', style: 'red' },
+  processing: { text: 'not done', style: 'yellow' },
+  not_sent: { text: 'not sent', style: 'yellow' },
+};
+
+const GAP = '  ';
+const STATUS_WIDTH = 8;
+const FACES_WIDTH = 5;
+const MIN_PHOTO_WIDTH = 24;
+const MIN_REASON_WIDTH = 30;
+
+/**
+ * The table of photos.
+ *
+ * @param columns the terminal's width; without one nothing is cut or wrapped
+ */
+export function renderTable(rows: readonly ReportRow[], paint: Paint, columns: number | undefined): string {
+  const cells = rows.map((row) => ({
+    photo: printable(row.file),
+    status: statusTexts[row.status],
+    faces: row.faceCount === null ? '–' : String(row.faceCount),
+    reason: printable(reasonCell(row)),
+    quiet: row.status === 'indexed',
+  }));
+  const longest = (texts: string[]): number => Math.max(...texts.map(displayWidth));
+  let photoWidth = longest(['Photo', ...cells.map(({ photo }) => photo)]);
+  let reasonWidth = longest(['Reason', ...cells.map(({ reason }) => reason)]);
+  if (columns !== undefined) {
+    const space = Math.max(columns, 60) - 4 * GAP.length - STATUS_WIDTH - FACES_WIDTH;
+    // What the reasons leave goes to the names, and the other way round; each has a minimum.
+    photoWidth = Math.min(
+      photoWidth,
+      Math.max(MIN_PHOTO_WIDTH, space - Math.max(MIN_REASON_WIDTH, reasonWidth)),
+    );
+    photoWidth = Math.min(
+      photoWidth,
+      Math.max(MIN_PHOTO_WIDTH, space - Math.min(MIN_REASON_WIDTH, reasonWidth)),
+    );
+    reasonWidth = Math.min(reasonWidth, Math.max(space - photoWidth, 10));
+  }
+  const line = (photo: string, status: string, faces: string, reason: string): string =>
+    `${GAP}${photo}${GAP}${status}${GAP}${faces}${GAP}${reason}`.trimEnd();
+  const indent = ' '.repeat(GAP.length * 4 + photoWidth + STATUS_WIDTH + FACES_WIDTH);
+  const head = line(
+    pad('Photo', photoWidth),
+    pad('Status', STATUS_WIDTH),
+    pad('Faces', FACES_WIDTH),
+    'Reason',
+  );
+  return [
+    paint('dim', head),
+    ...cells.flatMap(({ photo, status, faces, reason, quiet }) => {
+      const [first = '', ...rest] = columns === undefined ? [reason] : wrap(reason, reasonWidth);
+      const paintReason = (text: string): string => (quiet && text ? paint('dim', text) : text);
+      return [
+        line(
+          pad(truncateMiddle(photo, photoWidth), photoWidth),
+          paint(status.style, pad(status.text, STATUS_WIDTH)),
+          pad(faces, FACES_WIDTH, 'right'),
+          paintReason(first),
+        ),
+        ...rest.map((text) => indent + paintReason(text)),
+      ];
+    }),
+    '',
+  ].join('\n');
+}
+
+function reasonCell({ status, code, reason, known }: ReportRow): string {
+  const why =
+    status === 'failed' || status === 'processing' ? [code, reason].filter(Boolean).join(': ') : reason;
+  return [why, known ? 'known' : null].filter(Boolean).join(', ');
+}
+
+/** The lines below the table: totals, what was left out, and how to look at the data. */
+export function renderSummary(report: Report, paint: Paint, columns: number | undefined): string {
+  const { indexed, failed, processing, notSent, known, faces } = totals(report.rows);
+  const parts = [
+    paint('bold', count(report.rows.length, 'photo')),
+    `${indexed} indexed`,
+    failed > 0 && paint('red', `${failed} failed`),
+    processing > 0 && paint('yellow', `${processing} not done`),
+    notSent > 0 && paint('yellow', `${notSent} not sent`),
+    known > 0 && `${known} known`,
+    paint('bold', count(faces, 'face')),
+    formatDuration(report.elapsedMs),
+  ];
+  const lines = [`${GAP}${parts.filter(Boolean).join(' · ')}`];
+  if (report.others.length > 0) {
+    lines.push(`${GAP}${paint('dim', renderOthers(report.others, columns))}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** Where the data is, and how to look at it: PostgreSQL goes with the command. */
+export function renderDirections(
+  { databaseUrl }: Pick<Report, 'databaseUrl'>,
+  stateFolder: string,
+  upCommand: string,
+  paint: Paint,
+): string {
+  const line = (title: string, text: string): string => `${GAP}${paint('dim', title.padEnd(8))}${text}\n`;
+  return (
+    line('Data', stateFolder) +
+    line('Look', `${upCommand} keeps it up, then in another terminal:`) +
+    line('', `psql '${databaseUrl}'`)
+  );
+}
+
+/** `2 files are not pictures: notes.txt, list.csv`, in one line. */
+export function renderOthers(others: readonly string[], columns: number | undefined): string {
+  const intro =
+    others.length === 1 ? '1 file is not a picture: ' : `${others.length} files are not pictures: `;
+  const space = Math.max((columns ?? 120) - GAP.length - intro.length - 5, 20);
+  let names = '';
+  for (const other of others) {
+    const name = truncateMiddle(printable(other), 40);
+    if (names !== '' && displayWidth(names) + 2 + displayWidth(name) > space) {
+      return `${intro}${names}, ...`;
+    }
+    names += `${names === '' ? '' : ', '}${name}`;
+  }
+  return intro + names;
+}

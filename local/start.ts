@@ -1,0 +1,153 @@
+/** `npm start`: indexes the photos of a folder through the whole pipeline, on this machine. */
+import { defaultPostgresPort, parseStartArguments, type StartArguments, usage } from './cli/arguments.ts';
+import { runCommand } from './cli/command.ts';
+import { readPhotos } from './cli/database.ts';
+import { type Interruption, watchInterruption } from './cli/interruption.ts';
+import { fromWorkingDirectory, samplePhotos, shortPath, stateFolder } from './cli/paths.ts';
+import { eventIdOfFolder, listPhotos, type NotSent, type Photo } from './cli/photo-list.ts';
+import { pipelineOf } from './cli/pipeline.ts';
+import { liveProgress, type Progress, plainProgress, silent } from './cli/progress.ts';
+import {
+  isComplete,
+  type Report,
+  renderDirections,
+  renderJson,
+  renderOthers,
+  renderSummary,
+  renderTable,
+  reportRows,
+} from './cli/report.ts';
+import { resolveFolder, scanFolder } from './cli/scan.ts';
+import { sendPhotos } from './cli/send.ts';
+import { painter } from './cli/terminal.ts';
+import { count } from './cli/text.ts';
+import { exitCodes, UserError } from './cli/user-error.ts';
+import type { Cloud } from './cloud.ts';
+
+await runCommand(async () => {
+  const args = parseStartArguments(process.argv.slice(2), process.env);
+  if (args.help) {
+    process.stdout.write(usage);
+    return exitCodes.done;
+  }
+  const folder = await readFolder(args);
+  const progress = chooseProgress(args);
+  const interruption = watchInterruption(() => progress.stop());
+  const stateDir = stateFolder(process.env);
+
+  let cloud: Cloud | undefined;
+  let done = 0;
+  try {
+    // Only now: what it stands on takes a second to load, and a mistake in the arguments is told at once.
+    const { startCloud } = await import('./cloud.ts');
+    cloud = await startCloud({ stateDir, postgresPort: args.postgresPort, onStep: progress.step });
+    const report = await indexPhotos(cloud, folder, interruption, progress, (faceCount) => {
+      done++;
+      progress.done(faceCount);
+    });
+    if (report) {
+      progress.step('Stopping');
+      await cloud.stop();
+      cloud = undefined;
+      progress.stop();
+      show(report, args, stateDir);
+      return isComplete(report.rows) ? exitCodes.done : exitCodes.incomplete;
+    }
+  } catch (error) {
+    // A Ctrl-C at the terminal reaches PostgreSQL's own tools as well: what fails after it is no news.
+    if (!interruption.signal.aborted) {
+      throw error;
+    }
+  } finally {
+    if (cloud) {
+      progress.step('Stopping');
+      await cloud.stop({ abort: true });
+    }
+    progress.stop();
+  }
+  process.stderr.write(
+    `Stopped. ${done} of ${count(folder.photos.length, 'photo')} are done; run the same command to go on.\n`,
+  );
+  return interruption.signal.reason as number;
+});
+
+interface Folder {
+  eventId: string;
+  photos: Photo[];
+  notSent: NotSent[];
+  others: string[];
+}
+
+async function readFolder({ folder, eventId }: StartArguments): Promise<Folder> {
+  const samples = folder === undefined ? samplePhotos() : undefined;
+  const root = await resolveFolder(samples?.folder ?? fromWorkingDirectory(folder!, process.env));
+  const scan = await scanFolder(root);
+  if (samples) {
+    scan.pictures = scan.pictures.filter(({ file }) => samples.file.test(file));
+    scan.others = [];
+  }
+  if (scan.pictures.length === 0 && scan.unreadable.length === 0) {
+    const others = scan.others.length > 0 ? ` (${renderOthers(scan.others, 80)})` : '';
+    throw new UserError(`There are no pictures in ${shortPath(root)}${others}.`);
+  }
+  const event = eventId ?? eventIdOfFolder(root);
+  return { eventId: event, ...listPhotos(event, scan), others: scan.others };
+}
+
+function chooseProgress({ json }: StartArguments): Progress {
+  if (json) {
+    return silent;
+  }
+  const isTerminal = process.stdout.isTTY && process.stderr.isTTY;
+  return isTerminal ? liveProgress(process.stderr) : plainProgress(process.stderr);
+}
+
+/** Returns undefined when it was interrupted. */
+async function indexPhotos(
+  cloud: Cloud,
+  folder: Folder,
+  { signal, happened }: Interruption,
+  progress: Progress,
+  onDone: (faceCount: number) => void,
+): Promise<Report | undefined> {
+  const photoIds = folder.photos.map(({ photoId }) => photoId);
+  if (!signal.aborted && cloud.executionsStarted() > 0) {
+    // Executions that were cut off with an earlier run: their photos are not sent a second time.
+    progress.step(`Finishing ${count(cloud.executionsStarted(), 'photo')} of an earlier run`);
+    await Promise.race([cloud.idle(), happened]);
+  }
+  if (signal.aborted) {
+    return undefined;
+  }
+  progress.start(folder.photos.length);
+  const stored = await readPhotos(cloud.databaseUrl, photoIds);
+  const { sent, notSent } = await sendPhotos(folder.photos, stored, pipelineOf(cloud), signal, onDone);
+  if (signal.aborted) {
+    return undefined;
+  }
+  return {
+    eventId: folder.eventId,
+    databaseUrl: cloud.databaseUrl,
+    rows: reportRows(sent, [...folder.notSent, ...notSent], await readPhotos(cloud.databaseUrl, photoIds)),
+    others: folder.others,
+    rekognitionCalls: cloud.rekognitionCalls('IndexFaces'),
+    executions: cloud.executionsStarted(),
+    elapsedMs: performance.now(),
+  };
+}
+
+function show(report: Report, { json, postgresPort }: StartArguments, stateDir: string): void {
+  if (json) {
+    process.stdout.write(`${renderJson(report)}\n`);
+    return;
+  }
+  const paint = painter(process.stdout);
+  const { columns } = process.stdout;
+  const upCommand =
+    postgresPort === defaultPostgresPort(process.env)
+      ? 'npm run local:up'
+      : `npm run local:up -- --postgres-port ${postgresPort}`;
+  process.stdout.write(
+    `\n${renderTable(report.rows, paint, columns)}\n${renderSummary(report, paint, columns)}\n${renderDirections(report, shortPath(stateDir), upCommand, paint)}\n`,
+  );
+}
