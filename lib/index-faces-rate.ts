@@ -1,5 +1,4 @@
-import { Annotations, Aws, CfnMapping } from 'aws-cdk-lib';
-import { RegionInfo } from 'aws-cdk-lib/region-info';
+import { Annotations, Aws, CfnCondition, Fn } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 
 /** https://docs.aws.amazon.com/general/latest/gr/rekognition.html: transactions per second of IndexFaces, by default. */
@@ -19,12 +18,10 @@ export function indexFacesRate(scope: Construct, configured: number | undefined)
   if (configured !== undefined) {
     return String(configured);
   }
-  const quotas = new CfnMapping(scope, 'IndexFacesQuota', {
-    mapping: Object.fromEntries(
-      RegionInfo.regions.map(({ name }) => [name, { PerSecond: String(regionQuota(name)) }]),
-    ),
+  const inFastRegion = new CfnCondition(scope, 'FastRegion', {
+    expression: Fn.conditionOr(...[...FAST_REGIONS].map((region) => Fn.conditionEquals(Aws.REGION, region))),
   });
-  return quotas.findInMap(Aws.REGION, 'PerSecond');
+  return Fn.conditionIf(inFastRegion.logicalId, String(FAST), String(SLOW)).toString();
 }
 
 /** Warns when the pace is the small default quota, or less, and says what that means for an event's photos. */

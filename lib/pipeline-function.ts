@@ -74,6 +74,9 @@ export class PipelineFunction extends NodejsFunction {
         format: OutputFormat.ESM,
         target: 'node24',
         mainFields: ['module', 'main'],
+        // umzug is CommonJS, whose calls of require an ES module does not know.
+        banner:
+          'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
         minify: true,
         sourceMap: true,
         sourcesContent: false,

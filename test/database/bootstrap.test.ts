@@ -42,7 +42,7 @@ afterAll(async () => {
 
 test('is one statement that the Data API reads as it is meant', () => {
   const code = bootstrap.replaceAll(/^\s*--.*$/gm, '').trim();
-  expect(code).toMatch(/^DO (\$\w+\$)[^]*\1$/);
+  expect(code).toMatch(/^DO (\$\w+\$)[\s\S]*\1$/);
   // A colon would start a parameter, in a comment as well.
   expect(bootstrap).not.toContain(':');
 });

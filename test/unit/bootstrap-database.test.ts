@@ -17,7 +17,10 @@ function dataApi(errors: (attempt: number) => Error | undefined) {
       return {};
     },
   });
-  const deps = { rdsData: client, sleep: async (ms: number) => void (clock += ms), now: () => clock };
+  const sleep = async (ms: number) => {
+    clock += ms;
+  };
+  const deps = { rdsData: client, sleep, now: () => clock };
   return { run: () => bootstrapDatabase(deps, target, 'DO 1'), calls, elapsed: () => clock };
 }
 

@@ -1,0 +1,76 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { synthesise } from '../support/synth.ts';
+import { type CfnResource, ReadableTemplate } from '../support/template.ts';
+
+const run = promisify(execFile);
+const MIGRATIONS = path.join(import.meta.dirname, '../../migrations');
+
+let outdir: string;
+let functions: Record<string, CfnResource>;
+
+beforeAll(async () => {
+  outdir = await mkdtemp(path.join(tmpdir(), 'rollcall-synth-'));
+  const template = new ReadableTemplate(synthesise({ outdir, bundle: true }).toJSON());
+  functions = Object.fromEntries(
+    Object.entries(template.resources('AWS::Lambda::Function')).filter(
+      ([name]) => !/CustomResource/.test(name),
+    ),
+  );
+}, 120_000);
+afterAll(() => rm(outdir, { recursive: true, force: true }));
+
+function bundle(name: string): string {
+  const { S3Key: key } = functions[name]!.Properties.Code as { S3Key: string };
+  return path.join(outdir, `asset.${path.basename(key, '.zip')}`);
+}
+
+test.each([
+  ['PhotoIndexing/EnsureCollection'],
+  ['PhotoIndexing/ReserveSlot'],
+  ['PhotoIndexing/IndexFaces'],
+  ['PhotoIndexing/PersistResults'],
+  ['PhotoIndexing/MarkFailed'],
+  ['Schema/MigrateDatabase'],
+  ['Database/BootstrapDatabase'],
+])(
+  '%s loads on its own, with its environment and nothing installed',
+  async (name) => {
+    const { Variables: variables } = functions[name]!.Properties.Environment as {
+      Variables: Record<string, unknown>;
+    };
+    const environment = Object.entries(variables)
+      // A file of the Lambda runtime.
+      .filter(([key]) => key !== 'NODE_EXTRA_CA_CERTS')
+      .map(([key, value]) => [key, typeof value === 'string' ? value : '5']);
+    const file = path.join(bundle(name), 'index.mjs');
+    const { stdout, stderr } = await run(
+      process.execPath,
+      ['--input-type=module', '-e', `console.log(typeof (await import(${JSON.stringify(file)})).handler)`],
+      { env: { ...Object.fromEntries(environment), AWS_REGION: 'us-east-1' }, cwd: bundle(name) },
+    );
+    expect([stdout.trim(), stderr]).toEqual(['function', '']);
+    // Every cold start reads it: a dependency that slips in shows here.
+    expect((await stat(file)).size).toBeLessThan(1_000_000);
+    await expect(
+      readFile(`${file}.map`, 'utf8').then((map) => JSON.parse(map).sourcesContent),
+    ).resolves.toBeUndefined();
+  },
+  30_000,
+);
+
+test('the migrations travel with the function that applies them', async () => {
+  const copied = path.join(bundle('Schema/MigrateDatabase'), 'migrations');
+  expect(await readdir(copied)).toEqual(await readdir(MIGRATIONS));
+  for (const file of await readdir(MIGRATIONS)) {
+    expect(await readFile(path.join(copied, file), 'utf8')).toBe(
+      await readFile(path.join(MIGRATIONS, file), 'utf8'),
+    );
+  }
+  expect(await readFile(path.join(bundle('Database/BootstrapDatabase'), 'bootstrap.sql'), 'utf8')).toBe(
+    await readFile(path.join(MIGRATIONS, 'bootstrap.sql'), 'utf8'),
+  );
+});

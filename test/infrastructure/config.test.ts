@@ -1,0 +1,161 @@
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { App } from 'aws-cdk-lib';
+import fc from 'fast-check';
+import { ConfigurationError, configFromContext, parseConfig, type RollcallConfig } from '../../lib/config.ts';
+
+const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:faces/db-AbC123';
+
+const defaults: RollcallConfig = {
+  indexFacesPerSecond: undefined,
+  qualityFilter: 'AUTO',
+  maxFaces: 100,
+  detectionAttributes: ['DEFAULT'],
+  collectionPrefix: 'rollcall-',
+  photoBucketVersioned: false,
+  resultsRetentionDays: 30,
+  logRetentionDays: 30,
+  logLevel: 'INFO',
+  tracing: false,
+  database: 'aurora',
+  databaseSecretArn: undefined,
+  auroraMinCapacity: 0,
+  auroraMaxCapacity: 4,
+  auroraBackupDays: 7,
+  lambdaReservedConcurrency: undefined,
+  removal: 'retain',
+  tags: { application: 'rollcall' },
+};
+
+function problem(given: Record<string, unknown>): string {
+  try {
+    parseConfig(given);
+  } catch (error) {
+    if (error instanceof ConfigurationError) {
+      return error.message;
+    }
+    throw error;
+  }
+  return 'none';
+}
+
+test('nothing has to be configured', () => {
+  expect(parseConfig()).toEqual(defaults);
+});
+
+test.each([
+  ['indexFacesPerSecond', 20, '20'],
+  ['qualityFilter', 'NONE', 'NONE'],
+  ['maxFaces', 1, '1'],
+  ['detectionAttributes', ['SMILE', 'GENDER'], 'SMILE,GENDER'],
+  ['collectionPrefix', 'fest.', 'fest.'],
+  ['photoBucketVersioned', true, 'true'],
+  ['resultsRetentionDays', 3650, '3650'],
+  ['logRetentionDays', 731, '731'],
+  ['logLevel', 'DEBUG', 'DEBUG'],
+  ['tracing', true, 'true'],
+  ['auroraMinCapacity', 0.5, '0.5'],
+  ['auroraMaxCapacity', 64, '64'],
+  ['auroraBackupDays', 35, '35'],
+  ['lambdaReservedConcurrency', 100, '100'],
+  ['removal', 'destroy', 'destroy'],
+  ['tags', { team: 'photos', 'cost-centre': 'a=b' }, 'team=photos,cost-centre=a=b'],
+])('%s is read from the file and from the command line', (name, value, text) => {
+  expect(parseConfig({ [name]: value })).toEqual({ ...defaults, [name]: value });
+  expect(parseConfig({ [name]: text })).toEqual({ ...defaults, [name]: value });
+});
+
+test.each([
+  ['indexFacesPerSecond', 0, 'a number from 0.1 to 1000'],
+  ['qualityFilter', 'auto', 'one of NONE, AUTO, LOW, MEDIUM, HIGH'],
+  ['maxFaces', 101, 'a whole number from 1 to 100'],
+  ['maxFaces', 2.5, 'a whole number from 1 to 100'],
+  ['maxFaces', '', 'a whole number from 1 to 100'],
+  ['maxFaces', 'many', 'a whole number from 1 to 100'],
+  ['detectionAttributes', ['AGE'], 'DEFAULT, ALL, AGE_RANGE'],
+  ['detectionAttributes', [], 'a list'],
+  ['collectionPrefix', 'a:b', '1 to 200 letters'],
+  ['photoBucketVersioned', 'yes', 'true or false'],
+  ['photoBucketVersioned', 1, 'true or false'],
+  ['resultsRetentionDays', 0, 'a whole number from 1 to 3650'],
+  ['logRetentionDays', 31, 'one of 1, 3, 5, 7, 14, 30'],
+  ['logLevel', 'verbose', 'one of DEBUG, INFO, WARN, ERROR'],
+  ['tracing', null, 'true or false'],
+  ['database', 'neon', 'one of aurora, external'],
+  ['databaseSecretArn', 'my-secret', 'the complete ARN of a secret'],
+  ['auroraMinCapacity', 0.3, 'a number from 0 to 256 in steps of 0.5'],
+  ['auroraMaxCapacity', 0.5, 'a number from 1 to 256 in steps of 0.5'],
+  ['auroraBackupDays', 36, 'a whole number from 1 to 35'],
+  ['lambdaReservedConcurrency', 0, 'a whole number from 1 to 1000'],
+  ['removal', 'keep', 'one of retain, destroy'],
+  ['tags', { team: 1 }, 'an object of strings'],
+  ['tags', { 'aws:team': 'x' }, 'an object of strings'],
+  ['tags', 'team', 'an object of strings'],
+])('%s must not be %j', (name, value, allowed) => {
+  const message = problem({ [name]: value });
+  expect(message).toContain(`${name} is ${JSON.stringify(value)}; allowed is `);
+  expect(message).toContain(allowed);
+});
+
+test('an unknown option is answered with the known ones', () => {
+  expect(problem({ maxFace: 3 })).toMatch(/^there is no option maxFace; the options are .*maxFaces.*tags$/);
+});
+
+test('an external database needs its secret, and Aurora has none to choose', () => {
+  expect(problem({ database: 'external' })).toContain('needs databaseSecretArn');
+  expect(problem({ databaseSecretArn: SECRET })).toContain('set database to "external"');
+  expect(parseConfig({ database: 'external', databaseSecretArn: SECRET }).databaseSecretArn).toBe(SECRET);
+  expect(problem({ auroraMinCapacity: 8 })).toContain('at most auroraMaxCapacity, 4');
+});
+
+test('whatever is given, the answer is a configuration or one line', () => {
+  const name = fc.oneof(fc.constantFrom(...Object.keys(defaults)), fc.string());
+  const value = fc.oneof(
+    fc.jsonValue(),
+    fc.string(),
+    fc.double({ min: -1, max: 300, noNaN: true }),
+    fc.nat(400),
+  );
+  fc.assert(
+    fc.property(fc.dictionary(name, value, { maxKeys: 3 }), (given) => {
+      const message = problem(given);
+      expect(message).not.toContain('\n');
+      if (message === 'none') {
+        const config = parseConfig(given);
+        const { databaseSecretArn, indexFacesPerSecond, lambdaReservedConcurrency, ...rest } = config;
+        expect(Object.values(rest)).not.toContain(undefined);
+        expect(parseConfig({ ...config })).toEqual(config);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('the command line goes over the object in cdk.json', () => {
+  const app = new App({
+    context: {
+      rollcall: { maxFaces: 10, tracing: true },
+      'rollcall.maxFaces': '20',
+      'rollcallx.maxFaces': '30',
+    },
+  });
+  expect(configFromContext(app)).toEqual({ ...defaults, maxFaces: 20, tracing: true });
+  expect(() => configFromContext(new App({ context: { rollcall: 'maxFaces=3' } }))).toThrow(
+    /rollcall is not an object; in cdk.json write/,
+  );
+});
+
+test('the app answers a mistake with one line and exit code 1', async () => {
+  const root = path.join(import.meta.dirname, '../..');
+  const env = { ...process.env, CDK_CONTEXT_JSON: JSON.stringify({ 'rollcall.maxFaces': '500' }) };
+  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
+    const tsx = path.join(root, 'node_modules/tsx/dist/cli.mjs');
+    execFile(process.execPath, [tsx, 'bin/rollcall.ts'], { cwd: root, env }, (error, _, stderr) =>
+      resolve({ code: error?.code, stderr }),
+    );
+  });
+  expect(code).toBe(1);
+  expect(stderr).toBe(
+    'Rollcall\'s configuration: maxFaces is "500"; allowed is a whole number from 1 to 100\n',
+  );
+}, 30_000);

@@ -1,0 +1,231 @@
+import { synthesise } from '../support/synth.ts';
+import { ReadableTemplate, type RoleGrants, rolesOf } from '../support/template.ts';
+
+const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
+const external = { database: 'external', databaseSecretArn: SECRET };
+
+function synthesised(rollcall: Record<string, unknown>) {
+  return new ReadableTemplate(synthesise({ context: { rollcall } }).toJSON());
+}
+
+const variants = {
+  aurora: synthesised({}),
+  external: synthesised(external),
+  'everything on': synthesised({ tracing: true, photoBucketVersioned: true, removal: 'destroy' }),
+};
+const { aurora } = variants;
+
+const indexing = 'PhotoIndexing';
+const COLLECTIONS = 'arn:{AWS::Partition}:rekognition:{AWS::Region}:{AWS::AccountId}:collection/rollcall-*';
+
+const logs = (name: string) => ({
+  'logs:CreateLogStream': [`{${name}Logs.Arn}`],
+  'logs:PutLogEvents': [`{${name}Logs.Arn}`],
+});
+const network = Object.fromEntries(
+  [
+    'AssignPrivateIpAddresses',
+    'CreateNetworkInterface',
+    'DeleteNetworkInterface',
+    'DescribeNetworkInterfaces',
+    'DescribeSubnets',
+    'UnassignPrivateIpAddresses',
+  ].map((action) => [`ec2:${action}`, ['*']]),
+);
+const connectAs = (user: string) => ({
+  'rds-db:connect': [
+    `arn:{AWS::Partition}:rds-db:{AWS::Region}:{AWS::AccountId}:dbuser:{Database/Cluster.DBClusterResourceId}/${user}`,
+  ],
+});
+const RECEIPTS = '{IdempotencyTable.Arn}';
+const LEDGER = '{SlotLedger.Arn}';
+
+/** Everything that anything in the stack may do. An action that is added anywhere has to be added here. */
+const expected: Record<string, RoleGrants['allowed']> = {
+  [`${indexing}/EnsureCollectionRole`]: {
+    ...logs(`${indexing}/EnsureCollection`),
+    'dynamodb:GetItem': [RECEIPTS],
+    'dynamodb:PutItem': [RECEIPTS],
+    'dynamodb:UpdateItem': [RECEIPTS],
+    'dynamodb:DeleteItem': [RECEIPTS],
+    'rekognition:CreateCollection': ['*'],
+    'rekognition:DescribeCollection': [COLLECTIONS],
+  },
+  [`${indexing}/ReserveSlotRole`]: {
+    ...logs(`${indexing}/ReserveSlot`),
+    'dynamodb:GetItem': [LEDGER],
+    'dynamodb:UpdateItem': [LEDGER],
+  },
+  [`${indexing}/IndexFacesRole`]: {
+    ...logs(`${indexing}/IndexFaces`),
+    'dynamodb:GetItem': [RECEIPTS, LEDGER],
+    'dynamodb:PutItem': [RECEIPTS],
+    'dynamodb:UpdateItem': [RECEIPTS, LEDGER],
+    'dynamodb:DeleteItem': [RECEIPTS],
+    'rekognition:IndexFaces': [COLLECTIONS],
+    's3:GetObject': ['{PhotoBucket.Arn}/events/*', '{ResultsBucket.Arn}/results/*'],
+    's3:PutObject': ['{ResultsBucket.Arn}/results/*'],
+    's3:ListBucket': ['{PhotoBucket.Arn}', '{ResultsBucket.Arn}'],
+  },
+  [`${indexing}/PersistResultsRole`]: {
+    ...logs(`${indexing}/PersistResults`),
+    ...network,
+    's3:GetObject': ['{ResultsBucket.Arn}/results/*'],
+    's3:ListBucket': ['{ResultsBucket.Arn}'],
+    ...connectAs('rollcall_pipeline'),
+  },
+  [`${indexing}/MarkFailedRole`]: {
+    ...logs(`${indexing}/MarkFailed`),
+    ...network,
+    ...connectAs('rollcall_pipeline'),
+  },
+  'Schema/MigrateDatabaseRole': {
+    ...logs('Schema/MigrateDatabase'),
+    ...network,
+    ...connectAs('rollcall_migrator'),
+  },
+  'Database/BootstrapDatabaseRole': {
+    ...logs('Database/BootstrapDatabase'),
+    'rds-data:ExecuteStatement': [
+      'arn:{AWS::Partition}:rds:{AWS::Region}:{AWS::AccountId}:cluster:{Database/Cluster}',
+    ],
+    'secretsmanager:GetSecretValue': ['{Database/Cluster.MasterUserSecret.SecretArn}'],
+  },
+  [`${indexing}/StateMachine/Role`]: {
+    'lambda:InvokeFunction': [
+      'EnsureCollection',
+      'IndexFaces',
+      'MarkFailed',
+      'PersistResults',
+      'ReserveSlot',
+    ].map((name) => `{${indexing}/${name}.Arn}`),
+    ...Object.fromEntries(
+      [
+        'CreateLogDelivery',
+        'DeleteLogDelivery',
+        'DescribeLogGroups',
+        'DescribeResourcePolicies',
+        'GetLogDelivery',
+        'ListLogDeliveries',
+        'PutResourcePolicy',
+        'UpdateLogDelivery',
+      ].map((action) => [`logs:${action}`, ['*']]),
+    ),
+  },
+  [`${indexing}/StateMachine/EventsRole`]: {
+    'states:StartExecution': [`{${indexing}/StateMachine}`],
+  },
+  'AWSCDK.TriggerCustomResourceProviderCustomResourceProvider/Role': {
+    'lambda:InvokeFunction': ['{Database/BootstrapDatabase.Arn}:*', '{Schema/MigrateDatabase.Arn}:*'],
+  },
+};
+
+/** What AWS lets nobody scope to a resource. */
+const UNSCOPED = [
+  'rekognition:CreateCollection',
+  /^ec2:\w+(NetworkInterfaces?|PrivateIpAddresses|Subnets)$/,
+  /^logs:(\w+LogDelivery|ListLogDeliveries|PutResourcePolicy|DescribeResourcePolicies|DescribeLogGroups)$/,
+  /^xray:(PutTraceSegments|PutTelemetryRecords|GetSamplingRules|GetSamplingTargets)$/,
+];
+
+test('every role may do what its function does, and nothing else', () => {
+  const roles = rolesOf(aurora);
+  const allowed = Object.fromEntries(Object.entries(roles).map(([name, role]) => [name, role.allowed]));
+  expect(allowed).toEqual(expected);
+});
+
+test('with an external database a function with Postgres reads one secret, and there is no network', () => {
+  const roles = rolesOf(variants.external);
+  const secret = { 'secretsmanager:GetSecretValue': [SECRET] };
+  expect(roles[`${indexing}/MarkFailedRole`]?.allowed).toEqual({
+    ...logs(`${indexing}/MarkFailed`),
+    ...secret,
+  });
+  expect(roles['Schema/MigrateDatabaseRole']?.allowed).toEqual({
+    ...logs('Schema/MigrateDatabase'),
+    ...secret,
+  });
+  expect(roles[`${indexing}/PersistResultsRole`]?.allowed).toEqual({
+    ...logs(`${indexing}/PersistResults`),
+    's3:GetObject': ['{ResultsBucket.Arn}/results/*'],
+    's3:ListBucket': ['{ResultsBucket.Arn}'],
+    ...secret,
+  });
+  for (const unchanged of ['EnsureCollection', 'ReserveSlot', 'IndexFaces']) {
+    const name = `${indexing}/${unchanged}Role`;
+    expect(roles[name]?.allowed).toEqual(expected[name]);
+  }
+});
+
+test('options add only what they are for', () => {
+  const xray = { 'xray:PutTelemetryRecords': ['*'], 'xray:PutTraceSegments': ['*'] };
+  const { allowed } = rolesOf(variants['everything on'])[`${indexing}/IndexFacesRole`]!;
+  expect(allowed).toEqual({
+    ...expected[`${indexing}/IndexFacesRole`],
+    ...xray,
+    's3:GetObjectVersion': ['{PhotoBucket.Arn}/events/*'],
+  });
+});
+
+describe.each(Object.entries(variants))('with %s', (_, template) => {
+  const roles = rolesOf(template);
+  const functions = Object.entries(template.resources('AWS::Lambda::Function')).map(([name, fn]) => ({
+    name,
+    fn,
+    role: roles[template.text(fn.Properties.Role).replace(/^\{(.*)\.Arn\}$/, '$1')]!,
+  }));
+
+  test('every function has a role of its own, which only Lambda takes', () => {
+    const names = functions.map(({ fn }) => template.text(fn.Properties.Role));
+    expect(new Set(names).size).toBe(names.length);
+    for (const { role } of functions) {
+      expect(role.principal).toBe('{"Service":"lambda.amazonaws.com"}');
+    }
+  });
+
+  test('no function has both a database credential and a right on Rekognition', () => {
+    for (const { role } of functions) {
+      const actions = Object.keys(role.allowed);
+      const database = actions.some((action) => /^(rds|rds-db|rds-data|secretsmanager):/.test(action));
+      const rekognition = actions.some((action) => action.startsWith('rekognition:'));
+      expect(database && rekognition).toBe(false);
+    }
+  });
+
+  test('no action has a wildcard, no resource is "*" unless AWS knows no other', () => {
+    for (const { allowed } of Object.values(roles)) {
+      for (const [action, resources] of Object.entries(allowed)) {
+        expect(action).not.toContain('*');
+        if (resources.includes('*')) {
+          const forced = UNSCOPED.some((known) =>
+            typeof known === 'string' ? known === action : known.test(action),
+          );
+          expect([action, forced]).toEqual([action, true]);
+        }
+      }
+    }
+  });
+
+  test("AWS's own managed policy is used by the deployment's helpers only", () => {
+    for (const [name, { managedPolicies }] of Object.entries(roles)) {
+      const helper = /CustomResourceProvider\/Role$/.test(name);
+      expect([name, managedPolicies.length]).toEqual([name, helper ? 1 : 0]);
+    }
+  });
+});
+
+test("a function's own code may not use what Lambda needs for its network", () => {
+  const policies = Object.values(aurora.resources('AWS::IAM::Policy')).map(
+    (policy) => (policy.Properties.PolicyDocument as { Statement: Record<string, unknown>[] }).Statement,
+  );
+  const denials = policies.filter((statements) => statements.some(({ Effect }) => Effect === 'Deny'));
+  expect(denials).toHaveLength(3);
+  for (const statements of denials) {
+    expect(statements).toContainEqual({
+      Effect: 'Deny',
+      Action: Object.keys(network),
+      Resource: '*',
+      Condition: { Null: { 'lambda:SourceFunctionArn': 'false' } },
+    });
+  }
+});

@@ -1,0 +1,524 @@
+import { Match, type Template } from 'aws-cdk-lib/assertions';
+import { METRICS_NAMESPACE, SERVICE_NAME } from '../../lambdas/shared/names.ts';
+import { buildApp, synthesise } from '../support/synth.ts';
+import { type CfnResource, listOf, ReadableTemplate, type Statement } from '../support/template.ts';
+
+const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
+
+function synthesised(rollcall: Record<string, unknown>): { template: Template; readable: ReadableTemplate } {
+  const template = synthesise({ context: { rollcall } });
+  return { template, readable: new ReadableTemplate(template.toJSON()) };
+}
+
+const { template, readable } = synthesised({});
+const external = synthesised({ database: 'external', databaseSecretArn: SECRET });
+const tryOut = synthesised({
+  removal: 'destroy',
+  photoBucketVersioned: true,
+  resultsRetentionDays: 3,
+  logRetentionDays: 7,
+  indexFacesPerSecond: 20,
+  qualityFilter: 'NONE',
+  maxFaces: 15,
+  detectionAttributes: ['DEFAULT', 'SMILE'],
+  collectionPrefix: 'fest-',
+  lambdaReservedConcurrency: 7,
+  tracing: true,
+  logLevel: 'DEBUG',
+  auroraMinCapacity: 0.5,
+  auroraMaxCapacity: 16,
+  auroraBackupDays: 14,
+  tags: { team: 'photos' },
+});
+
+describe('both buckets', () => {
+  test.each(['PhotoBucket', 'ResultsBucket'])('%s is private, encrypted, and open over TLS only', (name) => {
+    const bucket = readable.resources('AWS::S3::Bucket')[name]!;
+    expect(bucket.Properties).toMatchObject({
+      PublicAccessBlockConfiguration: {
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      },
+      BucketEncryption: {
+        ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }],
+      },
+    });
+    expect(bucket.DeletionPolicy).toBe('Retain');
+    const policy = readable.resources('AWS::S3::BucketPolicy')[`${name}/Policy`]!;
+    const { Statement: statements } = policy.Properties.PolicyDocument as { Statement: Statement[] };
+    expect(statements).toContainEqual(
+      expect.objectContaining({
+        Effect: 'Deny',
+        Action: 's3:*',
+        Principal: { AWS: '*' },
+        Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+      }),
+    );
+    expect(statements.every(({ Effect }) => Effect === 'Deny')).toBe(true);
+  });
+
+  test('photos tell EventBridge and stay; results expire', () => {
+    const { PhotoBucket, ResultsBucket } = readable.resources('AWS::S3::Bucket');
+    expect(PhotoBucket?.Properties.NotificationConfiguration).toEqual({
+      EventBridgeConfiguration: { EventBridgeEnabled: true },
+    });
+    expect(ResultsBucket?.Properties.NotificationConfiguration).toBeUndefined();
+    const expirations = (bucket?: CfnResource) =>
+      (bucket!.Properties.LifecycleConfiguration as { Rules: Record<string, unknown>[] }).Rules.map(
+        (rule) => rule.ExpirationInDays,
+      ).filter((days) => days !== undefined);
+    expect(expirations(PhotoBucket)).toEqual([]);
+    expect(expirations(ResultsBucket)).toEqual([30]);
+    expect(PhotoBucket?.Properties.VersioningConfiguration).toBeUndefined();
+
+    const configured = tryOut.readable.resources('AWS::S3::Bucket');
+    expect(expirations(configured.ResultsBucket)).toEqual([3]);
+    expect(configured.PhotoBucket?.Properties.VersioningConfiguration).toEqual({ Status: 'Enabled' });
+  });
+});
+
+describe('the rule', () => {
+  const rule = readable.only('AWS::Events::Rule').Properties;
+  const [target] = rule.Targets as [Record<string, Record<string, unknown>>];
+
+  test('hears of every object of the photo bucket but folder markers', () => {
+    expect(rule.EventPattern).toEqual({
+      source: ['aws.s3'],
+      'detail-type': ['Object Created'],
+      detail: {
+        bucket: { name: [{ Ref: expect.stringMatching(/^PhotoBucket/) }] },
+        object: { key: [{ 'anything-but': { suffix: '/' } }] },
+      },
+    });
+    expect(rule.State).toBe('ENABLED');
+  });
+
+  test('gives the state machine the object whole, the bucket and the time', () => {
+    expect(readable.text(target.Arn)).toBe('{PhotoIndexing/StateMachine}');
+    const { InputPathsMap: paths, InputTemplate: text } = target.InputTransformer as {
+      InputPathsMap: Record<string, string>;
+      InputTemplate: string;
+    };
+    // As EventBridge does it: each placeholder is replaced with the JSON of what its path finds.
+    const event = {
+      time: '2026-05-01T10:00:00Z',
+      detail: {
+        bucket: { name: 'photos' },
+        object: { key: 'events/e/a "b".jpg', size: 1, etag: 'e1', sequencer: '0A' },
+      },
+    };
+    const find = (jsonPath: string) =>
+      jsonPath
+        .split('.')
+        .slice(1)
+        .reduce<unknown>((value, name) => (value as Record<string, unknown>)[name], event);
+    const input = text.replaceAll(/<([\w-]+)>/g, (_, name: string) => JSON.stringify(find(paths[name]!)));
+    expect(JSON.parse(input)).toEqual({
+      lane: 'live',
+      bucket: 'photos',
+      object: event.detail.object,
+      event_time: event.time,
+    });
+  });
+
+  test('tries for a day, then keeps the event for two weeks', () => {
+    expect(target.RetryPolicy).toEqual({ MaximumEventAgeInSeconds: 86_400, MaximumRetryAttempts: 185 });
+    expect(readable.text(target.DeadLetterConfig?.Arn)).toBe('{UploadRule/DeadLetters.Arn}');
+    expect(readable.only('AWS::SQS::Queue').Properties).toMatchObject({
+      MessageRetentionPeriod: 14 * 24 * 3600,
+      SqsManagedSseEnabled: true,
+    });
+    const { Statement: statements } = readable.only('AWS::SQS::QueuePolicy').Properties.PolicyDocument as {
+      Statement: Statement[];
+    };
+    expect(statements).toContainEqual(
+      expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+    );
+    const allowed = statements.filter(({ Effect }) => Effect === 'Allow');
+    expect(allowed).toEqual([
+      expect.objectContaining({
+        Action: 'sqs:SendMessage',
+        Principal: { Service: 'events.amazonaws.com' },
+        Condition: { ArnEquals: { 'aws:SourceArn': expect.anything() } },
+      }),
+    ]);
+  });
+});
+
+describe('the tables', () => {
+  test.each([
+    ['IdempotencyTable', { TimeToLiveSpecification: { AttributeName: 'expiration', Enabled: true } }, true],
+    ['SlotLedger', {}, undefined],
+  ])('%s is keyed by id, on demand and encrypted', (name, rest, recovery) => {
+    const table = readable.resources('AWS::DynamoDB::Table')[name]!;
+    expect(table.Properties).toMatchObject({
+      KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+      BillingMode: 'PAY_PER_REQUEST',
+      SSESpecification: { SSEEnabled: true },
+      ...rest,
+    });
+    const { PointInTimeRecoverySpecification: pitr } = table.Properties as {
+      PointInTimeRecoverySpecification?: { PointInTimeRecoveryEnabled: boolean };
+    };
+    expect(pitr?.PointInTimeRecoveryEnabled).toBe(recovery);
+    expect(table.DeletionPolicy).toBe('Retain');
+  });
+});
+
+describe('the functions', () => {
+  const common = ['POWERTOOLS_SERVICE_NAME', 'POWERTOOLS_METRICS_NAMESPACE', 'LOG_LEVEL', 'NODE_OPTIONS'];
+  const iam = [
+    'DATABASE_AUTH',
+    'DATABASE_HOST',
+    'DATABASE_PORT',
+    'DATABASE_NAME',
+    'DATABASE_USER',
+    'NODE_EXTRA_CA_CERTS',
+  ];
+  const secret = ['DATABASE_AUTH', 'DATABASE_SECRET_ARN', 'NODE_EXTRA_CA_CERTS'];
+  const functions: [path: string, seconds: number, environment: string[], database: boolean][] = [
+    ['PhotoIndexing/EnsureCollection', 15, ['IDEMPOTENCY_TABLE', 'COLLECTION_PREFIX'], false],
+    ['PhotoIndexing/ReserveSlot', 15, ['LEDGER_TABLE', 'INDEX_FACES_PER_SECOND'], false],
+    [
+      'PhotoIndexing/IndexFaces',
+      60,
+      [
+        'IDEMPOTENCY_TABLE',
+        'LEDGER_TABLE',
+        'INDEX_FACES_PER_SECOND',
+        'RESULTS_BUCKET',
+        'QUALITY_FILTER',
+        'MAX_FACES',
+        'DETECTION_ATTRIBUTES',
+      ],
+      false,
+    ],
+    ['PhotoIndexing/PersistResults', 60, ['RESULTS_BUCKET'], true],
+    ['PhotoIndexing/MarkFailed', 30, [], true],
+    ['Schema/MigrateDatabase', 300, [], true],
+  ];
+
+  const own = (from: ReadableTemplate) =>
+    Object.fromEntries(
+      Object.entries(from.resources('AWS::Lambda::Function')).filter(
+        ([name]) => !/CustomResource/.test(name),
+      ),
+    );
+  const environment = (fn?: CfnResource) =>
+    ((fn?.Properties.Environment ?? {}) as { Variables?: Record<string, unknown> }).Variables ?? {};
+
+  test('there are these and the one that creates the database roles', () => {
+    const names = functions.map(([name]) => name);
+    expect(Object.keys(own(external.readable)).sort()).toEqual([...names].sort());
+    expect(Object.keys(own(readable)).sort()).toEqual([...names, 'Database/BootstrapDatabase'].sort());
+  });
+
+  test.each(functions)(
+    '%s runs on Node 24 and arm64, has its own log, and ends after %d s',
+    (name, seconds) => {
+      const fn = own(readable)[name]!;
+      expect(fn.Properties).toMatchObject({
+        Runtime: 'nodejs24.x',
+        Architectures: ['arm64'],
+        Handler: 'index.handler',
+        Timeout: seconds,
+        MemorySize: 512,
+        LoggingConfig: { LogGroup: { Ref: expect.any(String) } },
+      });
+      expect(fn.Properties.FunctionName).toBeUndefined();
+      expect(fn.Properties.ReservedConcurrentExecutions).toBeUndefined();
+      const { LogGroup: group } = fn.Properties.LoggingConfig as { LogGroup: unknown };
+      expect(readable.text(group)).toBe(`{${name}Logs}`);
+      expect(readable.resources('AWS::Logs::LogGroup')[`${name}Logs`]?.Properties.RetentionInDays).toBe(30);
+    },
+  );
+
+  test.each(functions)('%s (%d s) knows %j and, if it needs it, the database', (name, _, names, database) => {
+    expect(Object.keys(environment(own(readable)[name])).sort()).toEqual(
+      [...common, ...names, ...(database ? iam : [])].sort(),
+    );
+    expect(Object.keys(environment(own(external.readable)[name])).sort()).toEqual(
+      [...common, ...names, ...(database ? secret : [])].sort(),
+    );
+    expect(environment(own(readable)[name])).toMatchObject({
+      POWERTOOLS_SERVICE_NAME: SERVICE_NAME,
+      POWERTOOLS_METRICS_NAMESPACE: METRICS_NAMESPACE,
+      LOG_LEVEL: 'INFO',
+      NODE_OPTIONS: '--enable-source-maps',
+    });
+  });
+
+  test.each(functions)(
+    '%s (%d s) is inside the network when, and only when, it talks to Postgres',
+    (name, _, __, database) => {
+      expect(Boolean(own(readable)[name]?.Properties.VpcConfig)).toBe(database);
+      expect(own(external.readable)[name]?.Properties.VpcConfig).toBeUndefined();
+    },
+  );
+
+  test('log in as the role that their work needs, with the certificate verified', () => {
+    const user = (name: string) => environment(own(readable)[name]).DATABASE_USER;
+    expect(user('PhotoIndexing/PersistResults')).toBe('rollcall_pipeline');
+    expect(user('PhotoIndexing/MarkFailed')).toBe('rollcall_pipeline');
+    expect(user('Schema/MigrateDatabase')).toBe('rollcall_migrator');
+    expect(environment(own(readable)['PhotoIndexing/MarkFailed'])).toMatchObject({
+      DATABASE_AUTH: 'iam',
+      DATABASE_NAME: 'rollcall',
+      NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+    });
+    expect(environment(own(external.readable)['PhotoIndexing/MarkFailed'])).toMatchObject({
+      DATABASE_AUTH: 'secret',
+      DATABASE_SECRET_ARN: SECRET,
+    });
+  });
+
+  test('get what is configured', () => {
+    const configured = own(tryOut.readable);
+    const indexFaces = environment(configured['PhotoIndexing/IndexFaces']);
+    expect(indexFaces).toMatchObject({
+      INDEX_FACES_PER_SECOND: '20',
+      QUALITY_FILTER: 'NONE',
+      MAX_FACES: '15',
+      DETECTION_ATTRIBUTES: 'DEFAULT,SMILE',
+      LOG_LEVEL: 'DEBUG',
+    });
+    expect(environment(configured['PhotoIndexing/EnsureCollection']).COLLECTION_PREFIX).toBe('fest-');
+    for (const [name] of functions.filter(([path]) => path.startsWith('PhotoIndexing'))) {
+      expect(configured[name]?.Properties).toMatchObject({
+        ReservedConcurrentExecutions: 7,
+        TracingConfig: { Mode: 'Active' },
+      });
+    }
+    expect(configured['Schema/MigrateDatabase']?.Properties.ReservedConcurrentExecutions).toBeUndefined();
+  });
+
+  test("take the Region's default quota when none is configured", () => {
+    for (const name of ['PhotoIndexing/ReserveSlot', 'PhotoIndexing/IndexFaces']) {
+      const rate = environment(own(readable)[name]).INDEX_FACES_PER_SECOND as {
+        'Fn::If': [string, string, string];
+      };
+      const [condition, fast, slow] = rate['Fn::If'];
+      expect([fast, slow]).toEqual(['50', '5']);
+      const conditions = readable.json.Conditions as Record<string, unknown>;
+      expect(conditions[condition]).toEqual({
+        'Fn::Or': ['us-east-1', 'us-west-2', 'eu-west-1'].map((region) => ({
+          'Fn::Equals': [{ Ref: 'AWS::Region' }, region],
+        })),
+      });
+    }
+  });
+});
+
+describe('the network', () => {
+  test('has no way out but the gateway to the results bucket', () => {
+    for (const type of ['InternetGateway', 'NatGateway', 'Route', 'EIP', 'VPCPeeringConnection']) {
+      template.resourceCountIs(`AWS::EC2::${type}`, 0);
+    }
+    const endpoint = readable.only('AWS::EC2::VPCEndpoint').Properties;
+    expect(endpoint.VpcEndpointType).toBe('Gateway');
+    const { Statement: statements } = endpoint.PolicyDocument as { Statement: Statement[] };
+    expect(statements.map(({ Action }) => Action)).toEqual([['s3:GetObject', 's3:ListBucket']]);
+    expect(listOf(statements[0]?.Resource).map((resource) => readable.text(resource))).toEqual([
+      '{ResultsBucket.Arn}',
+      '{ResultsBucket.Arn}/*',
+    ]);
+  });
+
+  test('lets functions reach the database on its port, and the database nothing', () => {
+    expect(readable.only('AWS::EC2::SecurityGroupIngress').Properties).toMatchObject({
+      FromPort: 5432,
+      ToPort: 5432,
+      IpProtocol: 'tcp',
+    });
+    const ingress = readable.only('AWS::EC2::SecurityGroupIngress').Properties;
+    expect(readable.text(ingress.GroupId)).toBe('{Database/Servers.GroupId}');
+    expect(readable.text(ingress.SourceSecurityGroupId)).toBe('{Database/Clients.GroupId}');
+    const groups = readable.resources('AWS::EC2::SecurityGroup');
+    for (const group of Object.values(groups)) {
+      expect(group.Properties.SecurityGroupIngress).toBeUndefined();
+    }
+    const egress = readable.only('AWS::EC2::SecurityGroupEgress').Properties;
+    expect(readable.text(egress.GroupId)).toBe('{Database/Clients.GroupId}');
+    expect(readable.text(egress.DestinationSecurityGroupId)).toBe('{Database/Servers.GroupId}');
+    expect(groups['Network/BucketClients']?.Properties.SecurityGroupEgress).toEqual([
+      expect.objectContaining({ FromPort: 443, ToPort: 443, IpProtocol: 'tcp' }),
+    ]);
+  });
+
+  test('opens the bucket to persist-results alone', () => {
+    const members = Object.entries(readable.resources('AWS::Lambda::Function')).filter(([, fn]) =>
+      (fn.Properties.VpcConfig as { SecurityGroupIds: unknown[] } | undefined)?.SecurityGroupIds.some(
+        (group) => readable.text(group) === '{Network/BucketClients.GroupId}',
+      ),
+    );
+    expect(members.map(([name]) => name)).toEqual(['PhotoIndexing/PersistResults']);
+  });
+
+  test('is not there with an external database', () => {
+    for (const type of ['EC2::VPC', 'EC2::SecurityGroup', 'RDS::DBCluster']) {
+      external.template.resourceCountIs(`AWS::${type}`, 0);
+    }
+  });
+});
+
+describe('the database', () => {
+  test('sleeps when idle, is encrypted, asks for IAM and keeps its master password to itself', () => {
+    const cluster = readable.only('AWS::RDS::DBCluster');
+    expect(cluster.Properties).toMatchObject({
+      Engine: 'aurora-postgresql',
+      ServerlessV2ScalingConfiguration: { MinCapacity: 0, MaxCapacity: 4 },
+      StorageEncrypted: true,
+      EnableIAMDatabaseAuthentication: true,
+      EnableHttpEndpoint: true,
+      ManageMasterUserPassword: true,
+      BackupRetentionPeriod: 7,
+      DatabaseName: 'rollcall',
+      DeletionProtection: true,
+    });
+    expect(cluster.Properties.MasterUserPassword).toBeUndefined();
+    expect(cluster.DeletionPolicy).toBe('Snapshot');
+    expect(readable.only('AWS::RDS::DBInstance').Properties).toMatchObject({
+      DBInstanceClass: 'db.serverless',
+      PubliclyAccessible: false,
+    });
+  });
+
+  test('takes its capacity and backups from the configuration', () => {
+    expect(tryOut.readable.only('AWS::RDS::DBCluster').Properties).toMatchObject({
+      ServerlessV2ScalingConfiguration: { MinCapacity: 0.5, MaxCapacity: 16 },
+      BackupRetentionPeriod: 14,
+      DeletionProtection: false,
+    });
+  });
+
+  test('gets its roles, then its schema, then its users', () => {
+    const json = readable.json.Resources;
+    /** Whether a resource can only come after another. */
+    const isAfter = (later: string, earlier: string, seen = new Set<string>()): boolean => {
+      if (later === earlier) {
+        return true;
+      }
+      const resource = json[later];
+      if (!resource || seen.has(later)) {
+        return false;
+      }
+      seen.add(later);
+      const references = [
+        ...JSON.stringify(resource.Properties ?? {}).matchAll(/"(?:Ref|Fn::GetAtt)":\[?"(\w+)"/g),
+      ].map(([, id]) => id!);
+      return [...listOf(resource.DependsOn), ...references].some((id) => isAfter(id, earlier, seen));
+    };
+    const id = (path: string) => Object.keys(json).find((logicalId) => readable.path(logicalId) === path)!;
+    const order = [
+      'Database/Cluster/Writer',
+      'Database/Roles/Default',
+      'Schema/Migration/Default',
+      'PhotoIndexing/PersistResults',
+      'PhotoIndexing/StateMachine',
+      'UploadRule/Rule',
+    ];
+    for (const [index, path] of order.entries()) {
+      expect(id(path)).toBeDefined();
+      for (const earlier of order.slice(0, index)) {
+        expect([path, 'after', earlier, isAfter(id(path), id(earlier))]).toEqual([
+          path,
+          'after',
+          earlier,
+          true,
+        ]);
+        expect([earlier, 'after', path, isAfter(id(earlier), id(path))]).toEqual([
+          earlier,
+          'after',
+          path,
+          false,
+        ]);
+      }
+    }
+    for (const type of ['AWS::EC2::SecurityGroupEgress', 'AWS::EC2::SecurityGroupIngress']) {
+      const [path] = Object.keys(readable.resources(type));
+      expect(isAfter(id('Schema/Migration/Default'), id(path!))).toBe(true);
+    }
+    expect(isAfter(id('PhotoIndexing/MarkFailed'), id('Schema/Migration/Default'))).toBe(true);
+  });
+});
+
+describe('the stack', () => {
+  test('is protected and keeps its data, unless it is a try-out', () => {
+    expect(buildApp().stack.terminationProtection).toBe(true);
+    expect(buildApp({ context: { 'rollcall.removal': 'destroy' } }).stack.terminationProtection).toBe(false);
+    const kept = (from: ReadableTemplate) =>
+      Object.values(from.json.Resources).filter(({ DeletionPolicy }) =>
+        ['Retain', 'Snapshot'].includes(DeletionPolicy ?? ''),
+      );
+    expect(new Set(kept(readable).map(({ Type }) => Type))).toEqual(
+      new Set(['AWS::S3::Bucket', 'AWS::DynamoDB::Table', 'AWS::RDS::DBCluster', 'AWS::Logs::LogGroup']),
+    );
+    expect(kept(tryOut.readable)).toEqual([]);
+    tryOut.template.resourceCountIs('Custom::S3AutoDeleteObjects', 2);
+  });
+
+  test('belongs to no account or Region and names nothing', () => {
+    const { stack } = buildApp();
+    expect([stack.account, stack.region]).toEqual([
+      expect.stringContaining('Token'),
+      expect.stringContaining('Token'),
+    ]);
+    const names =
+      /^(BucketName|TableName|FunctionName|QueueName|StateMachineName|RoleName|LogGroupName|DBClusterIdentifier|GroupName)$/;
+    for (const [id, { Properties }] of Object.entries(readable.json.Resources)) {
+      const named = Object.entries(Properties ?? {}).filter(
+        ([name, value]) => names.test(name) && typeof value === 'string',
+      );
+      expect([id, named]).toEqual([id, []]);
+    }
+  });
+
+  test('tags what can be tagged', () => {
+    const tags = (from: ReadableTemplate, type: string) =>
+      Object.values(from.resources(type)).map(({ Properties }) => Properties.Tags);
+    for (const type of [
+      'AWS::S3::Bucket',
+      'AWS::DynamoDB::Table',
+      'AWS::SQS::Queue',
+      'AWS::StepFunctions::StateMachine',
+    ]) {
+      for (const found of tags(readable, type)) {
+        expect(found).toContainEqual({ Key: 'application', Value: 'rollcall' });
+      }
+      for (const found of tags(tryOut.readable, type)) {
+        expect(found).toContainEqual({ Key: 'team', Value: 'photos' });
+      }
+    }
+  });
+
+  test('tells the operator where things are', () => {
+    const outputs = Object.keys(readable.json.Outputs as object);
+    const always = [
+      'CollectionPrefix',
+      'DatabaseSecretArn',
+      'DeadLetterQueueUrl',
+      'IdempotencyTableName',
+      'PhotoBucketName',
+      'ResultsBucketName',
+      'SlotLedgerTableName',
+      'StateMachineArn',
+      'StateMachineConsole',
+    ];
+    expect(outputs.sort()).toEqual([...always, 'DatabaseClusterArn', 'DatabaseEndpoint'].sort());
+    expect(Object.keys(external.readable.json.Outputs as object).sort()).toEqual(always);
+  });
+
+  test('logs the failures of executions, without the photos they are about', () => {
+    template.hasResourceProperties('AWS::StepFunctions::StateMachine', {
+      StateMachineType: 'STANDARD',
+      LoggingConfiguration: Match.objectLike({ Level: 'ERROR', IncludeExecutionData: false }),
+      TracingConfiguration: { Enabled: false },
+    });
+    tryOut.template.hasResourceProperties('AWS::StepFunctions::StateMachine', {
+      TracingConfiguration: { Enabled: true },
+    });
+  });
+});

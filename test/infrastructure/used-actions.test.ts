@@ -1,0 +1,84 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { synthesise } from '../support/synth.ts';
+import { ReadableTemplate, rolesOf } from '../support/template.ts';
+
+const LAMBDAS = path.join(import.meta.dirname, '../../lambdas');
+const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
+
+/** What the code has to be allowed for each thing that it uses. */
+const actionsOf: Record<string, string[]> = {
+  CreateCollectionCommand: ['rekognition:CreateCollection'],
+  DescribeCollectionCommand: ['rekognition:DescribeCollection'],
+  // Rekognition reads the photo with the caller's right.
+  IndexFacesCommand: ['rekognition:IndexFaces', 's3:GetObject'],
+  // Listing is what tells "gone" from "forbidden".
+  HeadObjectCommand: ['s3:GetObject', 's3:ListBucket'],
+  GetObjectCommand: ['s3:GetObject', 's3:ListBucket'],
+  PutObjectCommand: ['s3:PutObject'],
+  GetItemCommand: ['dynamodb:GetItem'],
+  PutItemCommand: ['dynamodb:PutItem'],
+  UpdateItemCommand: ['dynamodb:UpdateItem'],
+  DeleteItemCommand: ['dynamodb:DeleteItem'],
+  // https://docs.powertools.aws.dev/lambda/typescript/latest/features/idempotency/#required-resources
+  DynamoDBPersistenceLayer: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'].map(
+    (name) => `dynamodb:${name}`,
+  ),
+  Signer: ['rds-db:connect'],
+  GetSecretValueCommand: ['secretsmanager:GetSecretValue'],
+  // The Data API reads the secret with the caller's right.
+  ExecuteStatementCommand: ['rds-data:ExecuteStatement', 'secretsmanager:GetSecretValue'],
+};
+
+/** The AWS calls in a handler and all that it imports. */
+function usedBy(handler: string): string[] {
+  const seen = new Set<string>();
+  const used = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) {
+      return;
+    }
+    seen.add(file);
+    const source = readFileSync(file, 'utf8');
+    for (const [, name] of source.matchAll(/\bnew (\w+Command|DynamoDBPersistenceLayer|Signer)\(/g)) {
+      used.add(name!);
+    }
+    for (const [, target] of source.matchAll(/\bfrom '(\.[^']+)'/g)) {
+      visit(path.join(path.dirname(file), target!));
+    }
+  };
+  visit(handler);
+  return [...used];
+}
+
+const functions = readdirSync(LAMBDAS).filter((name) => existsSync(path.join(LAMBDAS, name, 'handler.ts')));
+
+describe.each([
+  ['aurora', {}, 'secretsmanager:GetSecretValue'],
+  ['an external database', { database: 'external', databaseSecretArn: SECRET }, 'rds-db:connect'],
+])('with %s', (_, rollcall, otherLogin) => {
+  const template = new ReadableTemplate(synthesise({ context: { rollcall } }).toJSON());
+  const roles = Object.entries(rolesOf(template));
+
+  test.each(functions)('the role of %s allows what its code calls, and no more', (name) => {
+    const role = roles.find(
+      ([path]) =>
+        path.replace(/.*\//, '') ===
+        `${name.replaceAll(/(?:^|-)(\w)/g, (_, first) => first.toUpperCase())}Role`,
+    );
+    if (!role) {
+      expect([name, rollcall]).toEqual([
+        'bootstrap-database',
+        { database: 'external', databaseSecretArn: SECRET },
+      ]);
+      return;
+    }
+    const used = usedBy(path.join(LAMBDAS, name, 'handler.ts'));
+    const needed = used
+      .flatMap((use) => actionsOf[use] ?? [`an action for ${use}`])
+      // Each way to log in is in the code, and the configuration chooses one.
+      .filter((action) => action !== otherLogin || used.includes('ExecuteStatementCommand'));
+    const granted = Object.keys(role[1].allowed).filter((action) => !/^(logs|ec2):/.test(action));
+    expect(granted.sort()).toEqual([...new Set(needed)].sort());
+  });
+});
