@@ -168,7 +168,7 @@ export class CollectionStore {
       }
       const header: Header = {
         collection: id,
-        created_at: this.#options.now(),
+        created_at: Math.floor(this.#options.now()),
         model: FACE_MODEL_VERSION,
         tags,
       };
@@ -251,7 +251,7 @@ export class CollectionStore {
     });
   }
 
-  #change<T>(id: string, task: (entry: Entry) => Promise<T>): Promise<T> {
+  async #change<T>(id: string, task: (entry: Entry) => Promise<T>): Promise<T> {
     const entry = this.#entry(id);
     return entry.mutex.run(() => {
       if (entry.deleted) {

@@ -199,7 +199,7 @@ function createAnalyser(tf: Tfjs, { nets, NetInput, SsdMobilenetv1Options }: Fac
       },
       score,
       landmarks: landmarks[i]!.map((n, axis) => n / (axis % 2 === 0 ? image.width : image.height)),
-      ...patchQuality(facePatches[i]!, LANDMARK_SIZE),
+      ...patchQuality(facePatches[i]!),
       descriptor: descriptors[i]![0]!,
       ...(attributes[i] && { attributes: attributes[i] }),
     }));

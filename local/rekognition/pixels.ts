@@ -17,6 +17,9 @@ export interface Rect {
 export interface Patch {
   /** RGB as 0..255, row by row. */
   data: Float32Array;
+  size: number;
+  /** Where in the square the region lies, without its padding; whole pixels. */
+  content: Rect;
   /** From a point (0..1, of the square) back to pixels of the image. */
   toImage(x: number, y: number): { x: number; y: number };
 }
@@ -62,9 +65,19 @@ export function samplePatch(image: RgbImage, region: Rect, size: number, padding
       }
     }
   }
+  const x = Math.ceil(padX / scale);
+  const y = Math.ceil(padY / scale);
+  const content = {
+    x,
+    y,
+    width: Math.floor((padX + region.width) / scale) - x,
+    height: Math.floor((padY + region.height) / scale) - y,
+  };
   return {
     data,
-    toImage: (x, y) => ({ x: region.x + x * side - padX, y: region.y + y * side - padY }),
+    size,
+    content,
+    toImage: (u, v) => ({ x: region.x + u * side - padX, y: region.y + v * side - padY }),
   };
 }
 
@@ -136,33 +149,41 @@ export function enlarge(rect: Rect, factor: number): Rect {
   };
 }
 
-/** Brightness and sharpness of a square RGB patch, both 0 (none) to 100. */
-export function patchQuality(patch: Patch, size: number): { brightness: number; sharpness: number } {
-  const luma = new Float32Array(size * size);
-  let sum = 0;
-  for (let i = 0; i < luma.length; i++) {
-    luma[i] = 0.299 * patch.data[i * 3]! + 0.587 * patch.data[i * 3 + 1]! + 0.114 * patch.data[i * 3 + 2]!;
-    sum += luma[i]!;
-  }
-  // The variance of the Laplacian is the usual measure of focus: edges that a blur has flattened do not count.
-  let total = 0;
-  let squares = 0;
-  let count = 0;
-  for (let y = 1; y < size - 1; y++) {
-    for (let x = 1; x < size - 1; x++) {
-      const i = y * size + x;
-      const laplacian = 4 * luma[i]! - luma[i - 1]! - luma[i + 1]! - luma[i - size]! - luma[i + size]!;
-      total += laplacian;
-      squares += laplacian * laplacian;
-      count++;
+/** Brightness and sharpness of what a patch shows, both 0 (none) to 100. */
+export function patchQuality({ data, size, content }: Patch): { brightness: number; sharpness: number } {
+  const luma = (x: number, y: number) => {
+    const i = (y * size + x) * 3;
+    return 0.299 * data[i]! + 0.587 * data[i + 1]! + 0.114 * data[i + 2]!;
+  };
+  const light: number[] = [];
+  const laplacian: number[] = [];
+  for (let y = content.y + 1; y < content.y + content.height - 1; y++) {
+    for (let x = content.x + 1; x < content.x + content.width - 1; x++) {
+      const here = luma(x, y);
+      light.push(here);
+      laplacian.push(4 * here - luma(x - 1, y) - luma(x + 1, y) - luma(x, y - 1) - luma(x, y + 1));
     }
   }
-  const variance = squares / count - (total / count) ** 2;
-  return {
-    brightness: (sum / luma.length / 255) * 100,
-    sharpness: 100 * (1 - Math.exp(-variance / SHARPNESS_SCALE)),
-  };
+  // The variance of the Laplacian is the usual measure of focus; against the picture's own contrast, a dark face is not a
+  // blurred one.
+  const { mean, variance } = statistics(light);
+  const focus = statistics(laplacian).variance / Math.max(1, variance);
+  return { brightness: (mean / 255) * 100, sharpness: 100 * (1 - Math.exp(-focus / FOCUS_SCALE)) };
 }
 
-/** Laplacian variance (of a face at 112 px) that counts as 63 % sharp. */
-const SHARPNESS_SCALE = 500;
+/** The focus (of a face at 112 px) that counts as 63 % sharp. */
+const FOCUS_SCALE = 0.1;
+
+function statistics(values: number[]): { mean: number; variance: number } {
+  if (values.length === 0) {
+    return { mean: 0, variance: 0 };
+  }
+  let sum = 0;
+  let squares = 0;
+  for (const value of values) {
+    sum += value;
+    squares += value ** 2;
+  }
+  const mean = sum / values.length;
+  return { mean, variance: squares / values.length - mean ** 2 };
+}

@@ -38,7 +38,7 @@ export interface RekognitionOptions {
   port?: number;
   /** Default 127.0.0.1. */
   host?: string;
-  /** Reads images out of S3. Reject with the SDK's error (its name and HTTP status) if there is none. */
+  /** Reads images out of S3, in bounded time. Rejects with the SDK's error (its name and HTTP status) if there is none. */
   getObject: GetObject;
   /** Default us-east-1. Gives the default quotas and the collections' ARNs. */
   region?: string;
@@ -46,6 +46,8 @@ export interface RekognitionOptions {
   quotas?: Partial<Quotas>;
   /** Detector threads, one core and 400 MB each. Default: one less than there are cores, at least 1, at most 4. */
   workers?: number;
+  /** Loads the models right after the start, not with the first image. Default true. */
+  warmUp?: boolean;
   /** Default 20 million, as on AWS. */
   facesPerCollection?: number;
   /** Milliseconds since the epoch; for the quota and for creation times. */
@@ -163,7 +165,9 @@ export async function startRekognition(options: RekognitionOptions): Promise<Rek
   server.headersTimeout = KEEP_ALIVE_MS + 1000;
 
   const port = await listen(server, options.port ?? 0, host);
-  detector.warmUp();
+  if (options.warmUp ?? true) {
+    detector.warmUp();
+  }
   return {
     endpoint: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
     port,
