@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import {
   BlockPublicAccess,
   Bucket,
@@ -9,9 +9,10 @@ import {
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import type { RollcallConfig } from './config.ts';
+import { removalPolicy } from './removal.ts';
 
 interface PrivateBucketProps {
-  readonly removal: RollcallConfig['removal'];
+  readonly config: RollcallConfig;
   readonly versioned?: boolean;
   readonly lifecycleRules?: LifecycleRule[];
 }
@@ -21,7 +22,7 @@ class PrivateBucket extends Bucket {
   constructor(
     scope: Construct,
     id: string,
-    { removal, versioned = false, lifecycleRules = [] }: PrivateBucketProps,
+    { config, versioned = false, lifecycleRules = [] }: PrivateBucketProps,
   ) {
     super(scope, id, {
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
@@ -31,8 +32,8 @@ class PrivateBucket extends Bucket {
       versioned,
       // Parts of an upload that was given up are invisible, and paid for.
       lifecycleRules: [{ abortIncompleteMultipartUploadAfter: Duration.days(7) }, ...lifecycleRules],
-      removalPolicy: removal === 'retain' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
-      autoDeleteObjects: removal === 'destroy',
+      removalPolicy: removalPolicy(config),
+      autoDeleteObjects: config.removal === 'destroy',
     });
     acknowledge(
       this,
@@ -50,7 +51,7 @@ interface PhotoBucketProps {
 export class PhotoBucket extends PrivateBucket {
   constructor(scope: Construct, id: string, { config }: PhotoBucketProps) {
     super(scope, id, {
-      removal: config.removal,
+      config,
       versioned: config.photoBucketVersioned,
       lifecycleRules: config.photoBucketVersioned
         ? // Long enough to undo a mistake; a photographer who deletes a photo wants it gone.
@@ -72,7 +73,7 @@ interface ResultsBucketProps {
 export class ResultsBucket extends PrivateBucket {
   constructor(scope: Construct, id: string, { config }: ResultsBucketProps) {
     super(scope, id, {
-      removal: config.removal,
+      config,
       lifecycleRules: [{ expiration: Duration.days(config.resultsRetentionDays) }],
     });
   }

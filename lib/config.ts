@@ -30,7 +30,7 @@ export interface RollcallConfig {
   /**
    * Facial attributes that Rekognition returns with a face: DEFAULT (box, landmarks, pose, quality), ALL, or single ones.
    *
-   * Default: DEFAULT. They cost nothing but time and space (ALL makes the stored response about five times as large), and
+   * Default: DEFAULT. They cost nothing but time and space (ALL makes the stored response several times as large), and
    * searching does not use them. ALL also estimates age, gender and emotion: check that you may store that.
    */
   readonly detectionAttributes: readonly DetectionAttribute[];
@@ -54,7 +54,7 @@ export interface RollcallConfig {
    * such an event can be paid again; everything the application reads is in Postgres.
    */
   readonly resultsRetentionDays: number;
-  /** Days that logs are kept: a period that CloudWatch knows. Default: 30. CloudWatch asks $0.03 per GB and month. */
+  /** Days that logs are kept: a period that CloudWatch knows. Default: 30. CloudWatch asks $0.50 to take a GB and $0.03 a month to keep it. */
   readonly logRetentionDays: LogRetentionDays;
   /** Lowest level that the functions log. Default: INFO, about 1 KB a photo and function. DEBUG is for days, not for months. */
   readonly logLevel: LogLevel;

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
@@ -11,6 +11,7 @@ import type { RollcallConfig } from './config.ts';
 import type { FaceDatabase } from './face-database.ts';
 import { indexFacesRate } from './index-faces-rate.ts';
 import { PipelineFunction, type PipelineFunctionProps, PROJECT_ROOT } from './pipeline-function.ts';
+import { removalPolicy } from './removal.ts';
 import type { IdempotencyTable, SlotLedger } from './tables.ts';
 
 const EVENT_COLLECTIONS = 'One collection an event: only their prefix is known beforehand';
@@ -170,7 +171,7 @@ export class PhotoIndexing extends Construct {
       logs: {
         destination: new LogGroup(this, 'StateMachineLogs', {
           retention: config.logRetentionDays,
-          removalPolicy: config.removal === 'retain' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+          removalPolicy: removalPolicy(config),
         }),
         level: LogLevel.ERROR,
         includeExecutionData: false,

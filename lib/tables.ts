@@ -1,19 +1,19 @@
-import { RemovalPolicy } from 'aws-cdk-lib';
 import { AttributeType, BillingMode, Table, TableEncryption } from 'aws-cdk-lib/aws-dynamodb';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import type { RollcallConfig } from './config.ts';
+import { removalPolicy } from './removal.ts';
 
 interface TableProps {
   readonly config: RollcallConfig;
 }
 
-function keyedById({ config: { removal } }: TableProps) {
+function keyedById({ config }: TableProps) {
   return {
     partitionKey: { name: 'id', type: AttributeType.STRING },
     billingMode: BillingMode.PAY_PER_REQUEST,
     encryption: TableEncryption.AWS_MANAGED,
-    removalPolicy: removal === 'retain' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    removalPolicy: removalPolicy(config),
   };
 }
 

@@ -45,7 +45,7 @@ describe('both buckets', () => {
         ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }],
       },
     });
-    expect(bucket.DeletionPolicy).toBe('Retain');
+    expect(bucket.DeletionPolicy).toBe('RetainExceptOnCreate');
     const policy = readable.resources('AWS::S3::BucketPolicy')[`${name}/Policy`]!;
     const { Statement: statements } = policy.Properties.PolicyDocument as { Statement: Statement[] };
     expect(statements).toContainEqual(
@@ -164,7 +164,7 @@ describe('the tables', () => {
       PointInTimeRecoverySpecification?: { PointInTimeRecoveryEnabled: boolean };
     };
     expect(pitr?.PointInTimeRecoveryEnabled).toBe(recovery);
-    expect(table.DeletionPolicy).toBe('Retain');
+    expect(table.DeletionPolicy).toBe('RetainExceptOnCreate');
   });
 });
 
@@ -451,7 +451,7 @@ describe('the stack', () => {
     expect(buildApp({ context: { 'rollcall.removal': 'destroy' } }).stack.terminationProtection).toBe(false);
     const kept = (from: ReadableTemplate) =>
       Object.values(from.json.Resources).filter(({ DeletionPolicy }) =>
-        ['Retain', 'Snapshot'].includes(DeletionPolicy ?? ''),
+        ['RetainExceptOnCreate', 'Snapshot'].includes(DeletionPolicy ?? ''),
       );
     expect(new Set(kept(readable).map(({ Type }) => Type))).toEqual(
       new Set(['AWS::S3::Bucket', 'AWS::DynamoDB::Table', 'AWS::RDS::DBCluster', 'AWS::Logs::LogGroup']),
