@@ -1,0 +1,67 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+const ROOT = path.join(import.meta.dirname, '../..');
+
+/** The files of this project that a file imports, as paths from the root. */
+function importsOf(file: string): string[] {
+  const source = readFileSync(path.join(ROOT, file), 'utf8');
+  return [...source.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map(([, target]) =>
+    path.relative(ROOT, path.resolve(ROOT, path.dirname(file), target as string)),
+  );
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.m?ts$/.test(file) && !file.endsWith('.d.ts'))
+    .map((file) => path.join(folder, file));
+}
+
+/** Shared modules that hold names and the shape of what travels, and no behaviour of the pipeline. */
+const CONTRACT = new Set(
+  ['contract', 'errors', 'names', 'photo-key'].map((name) => `lambdas/shared/${name}.ts`),
+);
+
+describe('dependencies point one way', () => {
+  test('a Lambda imports itself and what is shared', () => {
+    const lambdas = filesBelow('lambdas');
+    expect(lambdas.length).toBeGreaterThan(10);
+    for (const file of lambdas) {
+      const own = path.dirname(file);
+      const foreign = importsOf(file).filter(
+        (target) => !target.startsWith(`${own}/`) && !target.startsWith('lambdas/shared/'),
+      );
+      expect([file, foreign]).toEqual([file, []]);
+    }
+  });
+
+  test('what is shared imports no Lambda, and a core no handler', () => {
+    for (const file of filesBelow('lambdas')) {
+      const handlers = importsOf(file).filter((target) => target.endsWith('handler.ts'));
+      expect([file, handlers]).toEqual([file, []]);
+    }
+  });
+
+  test.each(['lib', 'local', 'bin'])('%s takes only names and contract from the Lambdas', (folder) => {
+    for (const file of filesBelow(folder)) {
+      const cores = importsOf(file).filter(
+        (target) => target.startsWith('lambdas/') && !CONTRACT.has(target),
+      );
+      expect([file, cores]).toEqual([file, []]);
+    }
+  });
+
+  test('the local run knows the app only as what was synthesised', () => {
+    for (const file of filesBelow('local')) {
+      const internals = importsOf(file).filter((target) => /^(lib|bin)\//.test(target));
+      expect([file, internals]).toEqual([file, []]);
+    }
+  });
+
+  test('what is deployed knows nothing of the local run, the benchmarks or the tests', () => {
+    for (const file of [...filesBelow('lambdas'), ...filesBelow('lib'), ...filesBelow('bin')]) {
+      const tools = importsOf(file).filter((target) => /^(local|bench|test|ops)\//.test(target));
+      expect([file, tools]).toEqual([file, []]);
+    }
+  });
+});
