@@ -65,7 +65,7 @@ export const environmentNames = {
   databasePort: 'DATABASE_PORT',
   databaseName: 'DATABASE_NAME',
   databaseUser: 'DATABASE_USER',
-  /** ARN of the secret whose string is `postgresql://user:password@host:port/database`. */
+  /** ARN of the secret whose string is `postgresql://user:password@host:port/database`; for the Data API, the master's. */
   databaseSecretArn: 'DATABASE_SECRET_ARN',
   /** ARN of the Aurora cluster, for the RDS Data API. */
   databaseClusterArn: 'DATABASE_CLUSTER_ARN',
