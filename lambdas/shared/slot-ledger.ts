@@ -10,7 +10,7 @@
  *    gets, at least one interval after the slot before.
  *
  * A burst stands in line within seconds, long before it is called. So the pace cannot be fixed in line: only the gate
- * can slow down, at once and for everyone, what is already waiting (docs/adr/0003-slots-at-the-gate.md).
+ * can slow down, at once and for everyone, what is already waiting (docs/adr/slots-at-the-gate.md).
  *
  * Both points are a chain in one DynamoDB item: whoever comes while the chain's end lies ahead adds one interval to
  * it, whatever its exact value, so that any number of callers do it at once without a conflict; whoever finds it in
@@ -243,7 +243,8 @@ export function keepSlot(
   slot: GateSlot,
   { nowMs, random }: { nowMs: number; random: number },
 ): 'keep' | 'again' | { refused: Refusal; because: string } {
-  const held = hold(state, nowMs);
+  // The day's cap was met when the slot was given.
+  const held = paused(state);
   if (held) {
     return { refused: 'SlotExpired', because: held.because };
   }
@@ -319,17 +320,21 @@ function extend(
 }
 
 function hold(state: LedgerState, nowMs: number): { refused: Refusal; because: string } | undefined {
-  if (state.paused_ms !== undefined) {
-    return {
-      refused: 'IndexingPaused',
-      because: `an operator paused indexing at ${new Date(state.paused_ms).toISOString()}`,
-    };
-  }
-  const { daily_image_cap: cap, images = 0, day = 0 } = state;
-  if (cap !== undefined && images >= cap && day >= dayOf(nowMs)) {
+  const { daily_image_cap: cap, day = 0 } = state;
+  const images = day >= dayOf(nowMs) ? (state.images ?? 0) : 0;
+  if (cap !== undefined && images >= cap) {
     return { refused: 'DailyImageCapReached', because: `${images} of ${cap} images are indexed today (UTC)` };
   }
-  return undefined;
+  return paused(state);
+}
+
+function paused({ paused_ms: since }: LedgerState): { refused: Refusal; because: string } | undefined {
+  return since === undefined
+    ? undefined
+    : {
+        refused: 'IndexingPaused',
+        because: `an operator paused indexing at ${new Date(since).toISOString()}`,
+      };
 }
 
 function liveLine(state: LedgerState, nowMs: number): number {

@@ -1,0 +1,418 @@
+/**
+ * The pipeline in virtual time: the slot ledger's own decision code, everything around it as a delay. A simulated
+ * minute takes milliseconds, so that what takes a day on AWS can be looked at whole.
+ */
+
+import type { Lane } from '../../lambdas/shared/contract.ts';
+import {
+  afterThrottle,
+  apply,
+  comeBack,
+  type Decision,
+  type GateSlot,
+  holds,
+  joinLine,
+  keepSlot,
+  type LedgerConfig,
+  type LedgerState,
+  takeSlot,
+} from '../../lambdas/shared/slot-ledger.ts';
+import { TokenBucket } from '../../local/rekognition/quota.ts';
+import { EventQueue } from '../support/event-queue.ts';
+import { lognormal, seededRandom } from '../support/random.ts';
+
+export interface SimulationOptions {
+  photos: number;
+  /** The quota that the ledger is configured with, calls per second. */
+  perSecond: number;
+  /** What Rekognition really allows, calls per second; default: `perSecond`. */
+  trueQuota?: number;
+  /** Calls per second of somebody else in the account, and from when until when (milliseconds of the run). */
+  neighbour?: { perSecond: number; fromMs?: number; untilMs?: number };
+  /** While this lasts every call is throttled (`throttle`) or fails after the latency (`error`). */
+  stop?: { fromMs: number; untilMs: number; how: 'throttle' | 'error' };
+  /** Median of IndexFaces' lognormal latency. */
+  latencyMs?: number;
+  /** Until a throttled call returns: the service refuses before it works. */
+  throttleLatencyMs?: number;
+  /** Executions started per second; photos beyond it start later. */
+  startsPerSecond?: number;
+  /** Each function's clock is off by up to this much, either way. */
+  clockSkewMs?: number;
+  /** Every n-th photo is live, the others are backfill; default: all are live. */
+  liveEvery?: number;
+  seed?: number;
+}
+
+export interface SimulationResult {
+  indexed: number;
+  /** From the first start to the last call that was accepted, in seconds. */
+  seconds: number;
+  calls: number;
+  throttled: number;
+  /** Accepted calls over what the quota, less what the neighbour got, would have allowed in that time. */
+  quotaUsed: number;
+  neighbourAccepted: number;
+  ledgerWrites: number;
+  peakLedgerWritesPerSecond: number;
+  transitions: number;
+  /** History events of the photo that had the most. */
+  maxHistoryEvents: number;
+  /** Times a photo found the gate too far ahead and went back to the line. */
+  sentBack: number;
+  peakExecutions: number;
+  /** Functions that sleep or wait for Rekognition at the same moment. */
+  peakIndexing: number;
+  /** Most calls in any window of a second. */
+  busiestSecond: number;
+  /** Gate slots in the order in which they were given; only kept for small runs. */
+  slots: GateSlot[];
+  /** Seconds from start to accepted call, by lane. */
+  waits: Record<Lane, Float64Array>;
+  /** Calls accepted and throttled in each second of the run. */
+  timeline: { accepted: number[]; throttled: number[] };
+}
+
+/** What happens next to a photo, or to the neighbour. */
+const Stage = {
+  start: 0,
+  reserve: 1,
+  index: 2,
+  gate: 3,
+  call: 4,
+  throttled: 5,
+  accepted: 6,
+  failed: 7,
+  neighbour: 8,
+} as const;
+
+/** From one state's end to the next one's first line of code: a transition, an invocation, a read or a write. */
+const STEP_MS = 40;
+const LEDGER_MS = 8;
+/** Keeping every slot of a run is for runs that are looked at slot by slot. */
+const KEEP_SLOTS_UP_TO = 20_000;
+/** What Step Functions writes for the start, and for each Task and Wait state passed. */
+const HISTORY = { start: 1, task: 5, wait: 2, retry: 3 };
+
+/** Runs `photos` executions to their end. */
+export function simulate(options: SimulationOptions): SimulationResult {
+  return new Simulation(options).run();
+}
+
+class Simulation {
+  readonly #options: Required<Omit<SimulationOptions, 'neighbour' | 'stop'>> &
+    Pick<SimulationOptions, 'neighbour' | 'stop'>;
+  readonly #config: LedgerConfig;
+  readonly #random: () => number;
+  readonly #bucket: TokenBucket;
+  readonly #events = new EventQueue();
+  /** The run starts at noon, so that no day ends in it. */
+  readonly #epochMs = Date.UTC(2026, 0, 1, 12);
+
+  readonly #stages: readonly ((photo: number) => void)[] = [
+    (photo) => this.#start(photo),
+    (photo) => this.#reserve(photo),
+    (photo) => this.#index(photo),
+    (photo) => this.#gate(photo),
+    (photo) => this.#call(photo),
+    (photo) => this.#throttled(photo),
+    (photo) => this.#accepted(photo),
+    (photo) => this.#failed(photo),
+    () => this.#neighbour(),
+  ];
+
+  #ledger: LedgerState = {};
+  #nowMs = 0;
+  #done = 0;
+  #running = 0;
+  #indexing = 0;
+  #lastAcceptedMs = 0;
+  readonly #writesBySecond: number[] = [];
+  readonly #callTimes: number[] = [];
+
+  readonly #startMs: Float64Array;
+  readonly #placeMs: Float64Array;
+  readonly #skewMs: Float64Array;
+  readonly #waited: Float64Array;
+  readonly #throttles: Uint16Array;
+  readonly #attempts: Uint16Array;
+  readonly #history: Uint32Array;
+  readonly #returning: Uint8Array;
+  readonly #slots: GateSlot[];
+  readonly #result: SimulationResult;
+
+  constructor(options: SimulationOptions) {
+    this.#options = {
+      trueQuota: options.perSecond,
+      latencyMs: 600,
+      throttleLatencyMs: 40,
+      startsPerSecond: 300,
+      clockSkewMs: 0,
+      liveEvery: 1,
+      seed: 1,
+      ...options,
+    };
+    const { photos, perSecond, trueQuota, seed } = this.#options;
+    this.#config = { perSecond };
+    this.#random = seededRandom(seed);
+    this.#bucket = new TokenBucket(trueQuota, () => this.#nowMs);
+    this.#startMs = new Float64Array(photos);
+    this.#placeMs = new Float64Array(photos);
+    this.#skewMs = new Float64Array(photos);
+    this.#waited = new Float64Array(photos);
+    this.#throttles = new Uint16Array(photos);
+    this.#attempts = new Uint16Array(photos);
+    this.#history = new Uint32Array(photos).fill(HISTORY.start);
+    this.#returning = new Uint8Array(photos);
+    this.#slots = new Array<GateSlot>(photos);
+    this.#result = {
+      indexed: 0,
+      seconds: 0,
+      calls: 0,
+      throttled: 0,
+      quotaUsed: 0,
+      neighbourAccepted: 0,
+      ledgerWrites: 0,
+      peakLedgerWritesPerSecond: 0,
+      transitions: 0,
+      maxHistoryEvents: 0,
+      sentBack: 0,
+      peakExecutions: 0,
+      peakIndexing: 0,
+      busiestSecond: 0,
+      slots: [],
+      waits: { live: new Float64Array(), backfill: new Float64Array() },
+      timeline: { accepted: [], throttled: [] },
+    };
+  }
+
+  run(): SimulationResult {
+    const { photos, startsPerSecond, neighbour } = this.#options;
+    for (let photo = 0; photo < photos; photo++) {
+      this.#events.push((photo / startsPerSecond) * 1_000, photo, Stage.start);
+    }
+    if (neighbour) {
+      this.#events.push(neighbour.fromMs ?? 0, 0, Stage.neighbour);
+    }
+    for (let event = this.#events.pop(); event && this.#done < photos; event = this.#events.pop()) {
+      this.#nowMs = event.timeMs;
+      this.#stages[event.stage]!(event.subject);
+    }
+    return this.#finish();
+  }
+
+  #start(photo: number): void {
+    this.#startMs[photo] = this.#nowMs;
+    this.#running++;
+    this.#result.peakExecutions = Math.max(this.#result.peakExecutions, this.#running);
+    this.#pass(photo, HISTORY.task);
+    this.#after(STEP_MS, photo, Stage.reserve);
+  }
+
+  #reserve(photo: number): void {
+    this.#newFunction(photo);
+    const nowMs = this.#clock(photo);
+    const lane = this.#lane(photo);
+    if (this.#returning[photo]) {
+      const place = comeBack(this.#ledger, {
+        nowMs,
+        lane,
+        throttles: this.#throttles[photo]!,
+        random: this.#random(),
+      });
+      this.#wait(photo, 'refused' in place ? undefined : place.placeMs);
+    } else {
+      const place = this.#extend((state) => joinLine(state, this.#config, { nowMs, lane }));
+      this.#wait(photo, place?.slotMs);
+    }
+  }
+
+  /** The state machine's Retry of `BackfillWaits`: 2 s, doubling to 120 s, full jitter. */
+  #retryReserve(photo: number): void {
+    const attempt = this.#attempts[photo]!++;
+    this.#pass(photo, HISTORY.retry);
+    this.#after(this.#random() * Math.min(120_000, 2_000 * 2 ** Math.min(attempt, 10)), photo, Stage.reserve);
+  }
+
+  #wait(photo: number, placeMs: number | undefined): void {
+    if (placeMs === undefined) {
+      this.#retryReserve(photo);
+      return;
+    }
+    this.#attempts[photo] = 0;
+    this.#placeMs[photo] = placeMs;
+    this.#pass(photo, HISTORY.task);
+    this.#pass(photo, HISTORY.wait);
+    const wakesMs = Math.floor(placeMs / 1_000) * 1_000 - this.#epochMs;
+    this.#events.push(Math.max(this.#nowMs + LEDGER_MS, wakesMs) + STEP_MS, photo, Stage.index);
+  }
+
+  #index(photo: number): void {
+    this.#newFunction(photo);
+    this.#indexing++;
+    this.#result.peakIndexing = Math.max(this.#result.peakIndexing, this.#indexing);
+    this.#pass(photo, HISTORY.task);
+    this.#after(Math.max(0, this.#placeMs[photo]! - this.#clock(photo)), photo, Stage.gate);
+  }
+
+  #gate(photo: number): void {
+    const nowMs = this.#clock(photo);
+    const lane = this.#lane(photo);
+    const slot = this.#extend((state) => takeSlot(state, this.#config, { nowMs, lane }));
+    if (!slot) {
+      this.#result.sentBack++;
+      this.#returning[photo] = 0;
+      this.#indexing--;
+      this.#after(STEP_MS, photo, Stage.reserve);
+      return;
+    }
+    this.#slots[photo] = slot;
+    if (this.#options.photos <= KEEP_SLOTS_UP_TO) {
+      this.#result.slots.push(slot);
+    }
+    this.#after(Math.max(LEDGER_MS, slot.slotMs - nowMs), photo, Stage.call);
+  }
+
+  #call(photo: number): void {
+    const slot = this.#slots[photo]!;
+    const random = this.#random();
+    if (keepSlot(this.#ledger, this.#config, slot, { nowMs: this.#clock(photo), random }) !== 'keep') {
+      this.#gate(photo);
+      return;
+    }
+    const { latencyMs, throttleLatencyMs, stop } = this.#options;
+    this.#result.calls++;
+    this.#callTimes.push(this.#nowMs);
+    const stopped = stop && this.#nowMs >= stop.fromMs && this.#nowMs < stop.untilMs ? stop.how : undefined;
+    if (stopped === 'error') {
+      this.#after(lognormal(this.#random, latencyMs), photo, Stage.failed);
+    } else if (stopped === 'throttle' || !this.#bucket.take()) {
+      this.#result.throttled++;
+      this.#count(this.#result.timeline.throttled);
+      this.#after(lognormal(this.#random, throttleLatencyMs), photo, Stage.throttled);
+    } else {
+      this.#count(this.#result.timeline.accepted);
+      this.#lastAcceptedMs = this.#nowMs;
+      this.#waited[photo] = (this.#nowMs - this.#startMs[photo]!) / 1_000;
+      this.#after(lognormal(this.#random, latencyMs), photo, Stage.accepted);
+    }
+  }
+
+  #throttled(photo: number): void {
+    const change = afterThrottle(this.#ledger, this.#config, this.#slots[photo]!, this.#clock(photo));
+    if (change) {
+      this.#ledger = apply(this.#ledger, change);
+      this.#countWrite();
+    }
+    this.#throttles[photo]!++;
+    this.#returning[photo] = 1;
+    this.#indexing--;
+    this.#after(STEP_MS, photo, Stage.reserve);
+  }
+
+  /** The state machine's Retry of IndexFaces: 2 s, doubling to 60 s, full jitter. */
+  #failed(photo: number): void {
+    const attempt = this.#attempts[photo]!++;
+    this.#pass(photo, HISTORY.retry);
+    this.#indexing--;
+    this.#after(this.#random() * Math.min(60_000, 2_000 * 2 ** attempt), photo, Stage.index);
+  }
+
+  #accepted(photo: number): void {
+    this.#indexing--;
+    this.#pass(photo, HISTORY.task);
+    this.#running--;
+    this.#done++;
+    this.#result.indexed++;
+  }
+
+  #neighbour(): void {
+    const { perSecond, untilMs = Number.POSITIVE_INFINITY } = this.#options.neighbour!;
+    if (this.#bucket.take()) {
+      this.#result.neighbourAccepted++;
+    }
+    const next = this.#nowMs + (1_000 / perSecond) * (0.5 + this.#random());
+    if (next < untilMs) {
+      this.#events.push(next, 0, Stage.neighbour);
+    }
+  }
+
+  #extend(decide: (state: LedgerState) => Decision): GateSlot | undefined {
+    const decision = decide(this.#ledger);
+    if ('refused' in decision) {
+      return undefined;
+    }
+    if (!holds(this.#ledger, decision.change)) {
+      throw new Error('A decision does not meet its own premises');
+    }
+    this.#ledger = apply(this.#ledger, decision.change);
+    this.#countWrite();
+    return {
+      slotMs: this.#ledger[decision.chain]! - decision.intervalMs,
+      intervalMs: decision.intervalMs,
+      cuts: this.#ledger.cuts ?? 0,
+    };
+  }
+
+  #lane(photo: number): Lane {
+    return photo % this.#options.liveEvery === 0 ? 'live' : 'backfill';
+  }
+
+  #clock(photo: number): number {
+    return this.#epochMs + this.#nowMs + this.#skewMs[photo]!;
+  }
+
+  /** Another invocation, another machine, another clock. */
+  #newFunction(photo: number): void {
+    this.#skewMs[photo] = (2 * this.#random() - 1) * this.#options.clockSkewMs;
+  }
+
+  #pass(photo: number, historyEvents: number): void {
+    this.#result.transitions++;
+    this.#history[photo]! += historyEvents;
+  }
+
+  #after(ms: number, photo: number, stage: number): void {
+    this.#events.push(this.#nowMs + ms, photo, stage);
+  }
+
+  #count(seconds: number[]): void {
+    const second = Math.floor(this.#nowMs / 1_000);
+    seconds[second] = (seconds[second] ?? 0) + 1;
+  }
+
+  #countWrite(): void {
+    this.#result.ledgerWrites++;
+    this.#count(this.#writesBySecond);
+  }
+
+  #finish(): SimulationResult {
+    const result = this.#result;
+    const { photos, trueQuota, liveEvery } = this.#options;
+    result.seconds = this.#lastAcceptedMs / 1_000;
+    result.quotaUsed = result.indexed / (result.seconds * trueQuota - result.neighbourAccepted);
+    result.peakLedgerWritesPerSecond = this.#writesBySecond.reduce((a, b) => Math.max(a, b ?? 0), 0);
+    result.maxHistoryEvents = this.#history.reduce((a, b) => Math.max(a, b), 0);
+    result.busiestSecond = busiest(this.#callTimes, 1_000);
+    for (const lane of ['live', 'backfill'] as const) {
+      const mine = Array.from({ length: photos }, (_, photo) => photo).filter(
+        (photo) => (photo % liveEvery === 0 ? 'live' : 'backfill') === lane,
+      );
+      result.waits[lane] = Float64Array.from(mine, (photo) => this.#waited[photo]!).sort();
+    }
+    return result;
+  }
+}
+
+/** The most of these moments, in order, in any window of this length. */
+export function busiest(timesMs: readonly number[], windowMs: number): number {
+  let most = 0;
+  let first = 0;
+  for (let last = 0; last < timesMs.length; last++) {
+    while (timesMs[last]! - timesMs[first]! >= windowMs) {
+      first++;
+    }
+    most = Math.max(most, last - first + 1);
+  }
+  return most;
+}

@@ -1,0 +1,365 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DeleteItemCommand, type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import fc from 'fast-check';
+import {
+  apply,
+  type Change,
+  type GateSlot,
+  holds,
+  joinLine,
+  type LedgerAttribute,
+  type LedgerState,
+  takeSlot,
+} from '../../lambdas/shared/slot-ledger.ts';
+import { type SlotLedger, slotLedger } from '../../lambdas/shared/slot-ledger-store.ts';
+import { startTables, type Tables } from '../../local/tables.ts';
+
+const TABLE = 'ledger';
+const CLOSEST_MS = 20;
+const config = { perSecond: 50 };
+
+let tables: Tables;
+let folder: string;
+let requests: string[];
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'rollcall-ledger-'));
+  tables = await startTables(path.join(folder, 'dynamodb'), [
+    {
+      name: TABLE,
+      create: {
+        AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      },
+      expiry: undefined,
+    },
+  ]);
+  tables.client.middlewareStack.add(
+    (next, context) => (args) => {
+      requests?.push(String(context.commandName));
+      return next(args);
+    },
+    { step: 'initialize' },
+  );
+});
+afterAll(async () => {
+  await tables.stop();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(async () => {
+  await setItem({});
+  requests = [];
+});
+
+/** A function with its own memory of the ledger; its clock can be set, and then sleeping moves it. */
+function fleetMember(clock?: { now: number }): SlotLedger {
+  return slotLedger(
+    {
+      dynamodb: tables.client,
+      table: TABLE,
+      now: () => clock?.now ?? Date.now(),
+      random: Math.random,
+      sleep: async (ms) => {
+        if (clock) {
+          clock.now += ms;
+        } else {
+          await sleep(ms);
+        }
+      },
+    },
+    config,
+  );
+}
+
+async function setItem(state: LedgerState): Promise<void> {
+  const Key = { id: { S: 'index-faces' } };
+  await tables.client.send(new DeleteItemCommand({ TableName: TABLE, Key }));
+  if (Object.keys(state).length > 0) {
+    const attributes = Object.entries(state).map(([name, value]) => [name, { N: String(value) }] as const);
+    await tables.client.send(
+      new PutItemCommand({ TableName: TABLE, Item: { ...Key, ...Object.fromEntries(attributes) } }),
+    );
+  }
+}
+
+const join = (ledger: SlotLedger) => ledger.reserve({ lane: 'live', returning: false, throttles: 0 });
+
+function expectSpaced(times: number[]): void {
+  const sorted = [...times].sort((a, b) => a - b);
+  for (let i = 1; i < sorted.length; i++) {
+    expect(sorted[i]! - sorted[i - 1]!).toBeGreaterThanOrEqual(CLOSEST_MS);
+  }
+}
+
+describe('many callers at once', () => {
+  test('200 photos at once get 200 places, none twice', async () => {
+    const fleet = Array.from({ length: 40 }, () => fleetMember());
+    const places = await Promise.all(Array.from({ length: 200 }, (_, i) => join(fleet[i % 40]!)));
+    expectSpaced(places);
+    expect(Math.max(...places) - Math.min(...places)).toBeLessThan(200 * 21);
+  });
+
+  test('200 functions at once at the gate: those in reach get their own slots, the others go back', async () => {
+    const clock = { now: Date.now() };
+    const settled = await Promise.allSettled(
+      Array.from({ length: 200 }, () =>
+        fleetMember({ ...clock }).takeSlot({ lane: 'live', placeMs: clock.now }),
+      ),
+    );
+    const slots = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value.slotMs] : []));
+    const errors = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason.name] : []));
+    expectSpaced(slots);
+    // Four seconds at the pace of 50.
+    expect(slots.length).toBe(198);
+    expect(new Set(errors)).toEqual(new Set(['SlotExpired']));
+  });
+
+  test('a slot costs one write when the function remembers the ledger, and no read', async () => {
+    const ledger = fleetMember();
+    await join(ledger);
+    requests = [];
+    await join(ledger);
+    expect(requests).toEqual(['UpdateItemCommand']);
+  });
+
+  test('a congestion that 50 callers report is one cut', async () => {
+    const slots = await Promise.all(
+      Array.from({ length: 50 }, async () => fleetMember().takeSlot({ lane: 'live', placeMs: 0 })),
+    );
+    const fleet = slots.map(() => fleetMember());
+    await Promise.all(slots.map((slot, i) => fleet[i]!.reportThrottle(slot)));
+    const { cuts, interval_ms, throttled_interval_ms } = await fleet[0]!.read();
+    expect(cuts).toBe(1);
+    expect(interval_ms! / throttled_interval_ms!).toBeCloseTo(1.25, 5);
+    // The next slot is further away for a function that knows of nothing.
+    const stranger = fleetMember();
+    const [first, second] = [
+      await stranger.takeSlot({ lane: 'live', placeMs: 0 }),
+      await stranger.takeSlot({ lane: 'live', placeMs: 0 }),
+    ];
+    expect(second.slotMs - first.slotMs).toBeGreaterThan(24);
+  });
+
+  test('a daily cap of 100 gives 100 slots to 150 callers', async () => {
+    await fleetMember().setDailyImageCap(100);
+    const now = Date.now();
+    const settled = await Promise.allSettled(
+      Array.from({ length: 150 }, () => fleetMember({ now }).takeSlot({ lane: 'live', placeMs: now })),
+    );
+    expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(100);
+    await expect(join(fleetMember())).rejects.toMatchObject({ name: 'DailyImageCapReached' });
+    await fleetMember().setDailyImageCap(101);
+    await expect(join(fleetMember())).resolves.toBeGreaterThan(0);
+    await fleetMember().setDailyImageCap(undefined);
+    await expect(fleetMember({ now }).takeSlot({ lane: 'live', placeMs: now })).resolves.toBeDefined();
+  });
+});
+
+describe('takeSlot', () => {
+  test('sleeps until the place in line, then until the slot', async () => {
+    const clock = { now: Date.now() };
+    const start = clock.now;
+    await setItem({ next_ms: start + 1_000 });
+    const { slotMs } = await fleetMember(clock).takeSlot({ lane: 'live', placeMs: start + 640 });
+    expect(slotMs).toBe(start + 1_000);
+    expect(clock.now).toBe(start + 1_000);
+  });
+
+  test('an early place is given back, an old one is as good as a new one', async () => {
+    const now = Date.now();
+    await expect(
+      fleetMember({ now }).takeSlot({ lane: 'live', placeMs: now + 60_000 }),
+    ).rejects.toMatchObject({
+      name: 'SlotExpired',
+    });
+    await expect(fleetMember({ now }).takeSlot({ lane: 'live', placeMs: 0 })).resolves.toMatchObject({
+      slotMs: now,
+    });
+  });
+
+  test('a slot slept on is given back when indexing was paused meanwhile', async () => {
+    const now = Date.now();
+    await setItem({ next_ms: now + 2_000 });
+    const operator = fleetMember();
+    const ledger = slotLedger(
+      {
+        dynamodb: tables.client,
+        table: TABLE,
+        now: () => now,
+        random: Math.random,
+        sleep: () => operator.pause(),
+      },
+      config,
+    );
+    await expect(ledger.takeSlot({ lane: 'live', placeMs: now })).rejects.toMatchObject({
+      name: 'SlotExpired',
+    });
+    await expect(join(fleetMember())).rejects.toMatchObject({ name: 'IndexingPaused' });
+    await operator.resume();
+    await expect(join(ledger)).resolves.toBeGreaterThan(0);
+  });
+
+  test('a function that froze past its slot takes another one', async () => {
+    const clock = { now: Date.now() };
+    await setItem({ next_ms: clock.now + 2_000 });
+    let frozen = false;
+    const ledger = slotLedger(
+      {
+        dynamodb: tables.client,
+        table: TABLE,
+        now: () => clock.now,
+        random: Math.random,
+        sleep: async (ms) => {
+          clock.now += frozen ? ms : ms + 5_000;
+          frozen = true;
+        },
+      },
+      config,
+    );
+    const { slotMs } = await ledger.takeSlot({ lane: 'live', placeMs: 0 });
+    expect(clock.now - slotMs).toBeLessThan(1_000);
+  });
+});
+
+describe('reserve', () => {
+  test('a returning photo writes nothing and does not stand in line', async () => {
+    const now = Date.now();
+    await setItem({ line_ms: now + 3_600_000 });
+    requests = [];
+    const place = await fleetMember({ now }).reserve({ lane: 'live', returning: true, throttles: 0 });
+    expect(place).toBe(now);
+    expect(requests).toEqual(['GetItemCommand']);
+  });
+
+  test('backfill waits while the live line is long, and nobody is sent away by what a function remembers', async () => {
+    const clock = { now: Date.now() };
+    const ledger = fleetMember(clock);
+    await setItem({ line_ms: clock.now + 5_000 });
+    const backfill = () => ledger.reserve({ lane: 'backfill', returning: false, throttles: 0 });
+    await expect(backfill()).rejects.toMatchObject({ name: 'BackfillWaits' });
+    await setItem({ line_ms: clock.now + 1_000 });
+    await expect(backfill()).resolves.toBe(clock.now);
+  });
+});
+
+describe('errors of DynamoDB', () => {
+  const broken = (name: string, status = 400) =>
+    slotLedger(
+      {
+        dynamodb: {
+          send: () =>
+            Promise.reject(Object.assign(new Error('no'), { name, $metadata: { httpStatusCode: status } })),
+        } as unknown as DynamoDBClient,
+        table: TABLE,
+        now: Date.now,
+        random: Math.random,
+        sleep,
+      },
+      config,
+    );
+
+  test.each([
+    ['ProvisionedThroughputExceededException', 'LedgerBusy', 400],
+    ['ThrottlingException', 'LedgerBusy', 400],
+    ['InternalServerError', 'LedgerBusy', 500],
+    ['TimeoutError', 'LedgerBusy', 0],
+    ['AccessDeniedException', 'AccessDenied', 400],
+    ['ResourceNotFoundException', 'MissingConfiguration', 400],
+    ['ValidationException', 'InternalError', 400],
+  ])('%s becomes %s', async (thrown, name, status) => {
+    const ledger = broken(thrown, status);
+    const slot: GateSlot = { slotMs: 0, intervalMs: 20, cuts: 0 };
+    await expect(join(ledger)).rejects.toMatchObject({ name, message: expect.stringContaining(thrown) });
+    await expect(ledger.takeSlot({ lane: 'live', placeMs: 0 })).rejects.toMatchObject({ name });
+    await expect(ledger.reportThrottle(slot)).rejects.toMatchObject({ name });
+  });
+
+  test('a table that is not there is a missing configuration', async () => {
+    const ledger = slotLedger(
+      { dynamodb: tables.client, table: 'no-such-table', now: Date.now, random: Math.random, sleep },
+      config,
+    );
+    await expect(join(ledger)).rejects.toMatchObject({ name: 'MissingConfiguration' });
+  });
+});
+
+test('DynamoDB’s conditions and updates mean what the simulations make of them', async () => {
+  const NOW = 1_780_000_000_000;
+  const time = fc.integer({ min: NOW - 5_000, max: NOW + 5_000 });
+  const state = fc.record<LedgerState>(
+    {
+      line_ms: time,
+      backfill_ms: time,
+      next_ms: time,
+      cuts: fc.nat(2),
+      paused_ms: fc.constant(NOW),
+      daily_image_cap: fc.nat(3),
+      day: fc.constantFrom(20260527, 20260528, 20260529),
+      images: fc.nat(3),
+    },
+    { requiredKeys: [] },
+  ) as fc.Arbitrary<LedgerState>;
+  const lane = fc.constantFrom('live' as const, 'backfill' as const);
+  await fc.assert(
+    fc.asyncProperty(
+      state,
+      state,
+      lane,
+      fc.constantFrom(joinLine, takeSlot),
+      async (seen, item, lane, decide) => {
+        const decision = decide(seen, config, { nowMs: NOW, lane });
+        fc.pre('change' in decision);
+        const change = (decision as { change: Change }).change;
+        await setItem(item);
+        // A function that remembers `seen` while the table holds `item`; its first write is the one that is looked at.
+        let written: LedgerState | undefined;
+        let looked = false;
+        const spy = slotLedger(
+          {
+            dynamodb: {
+              send: async (command: { constructor: { name: string } }) => {
+                if (command.constructor.name === 'GetItemCommand') {
+                  if (looked) {
+                    throw new Error('the first write is over');
+                  }
+                  looked = true;
+                  return { Item: encode(seen) };
+                }
+                const output = await tables.client.send(command as never);
+                written = decode((output as { Attributes: Record<string, { N?: string }> }).Attributes);
+                return output;
+              },
+            } as unknown as DynamoDBClient,
+            table: TABLE,
+            now: () => NOW,
+            random: Math.random,
+            sleep: async () => {},
+          },
+          config,
+        );
+        const attempt =
+          decide === joinLine
+            ? spy.reserve({ lane, returning: false, throttles: 0 })
+            : spy.takeSlot({ lane, placeMs: 0 });
+        await attempt.catch(() => {});
+        expect(written).toEqual(holds(item, change) ? apply(item, change) : undefined);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+function encode(state: LedgerState): Record<string, { N: string }> {
+  return Object.fromEntries(Object.entries(state).map(([name, value]) => [name, { N: String(value) }]));
+}
+
+function decode(item: Record<string, { N?: string }>): LedgerState {
+  return Object.fromEntries(
+    Object.entries(item)
+      .filter(([, value]) => value.N !== undefined)
+      .map(([name, value]) => [name as LedgerAttribute, Number(value.N)]),
+  );
+}
