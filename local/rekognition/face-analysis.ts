@@ -18,7 +18,7 @@ export interface AnalysedFace {
   attributes?: FaceAttributes;
 }
 
-export interface FaceAttributes {
+interface FaceAttributes {
   /** Years. */
   age: number;
   gender: 'male' | 'female';

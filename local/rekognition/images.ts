@@ -118,7 +118,7 @@ function s3Failure(error: unknown): RekognitionError {
  *
  * @returns its size in pixels, upright
  */
-export async function checkImage(file: Buffer): Promise<{ width: number; height: number }> {
+async function checkImage(file: Buffer): Promise<{ width: number; height: number }> {
   if (!startsWith(file, JPEG) && !startsWith(file, PNG)) {
     throw new RekognitionError('InvalidImageFormatException');
   }

@@ -31,7 +31,7 @@ const BARS: Record<Exclude<QualityFilter, 'NONE'>, QualityBar> = {
 const FULL_HD = 1920;
 
 /** Why a face does not pass a filter; empty if it does. */
-export function qualityReasons(
+function qualityReasons(
   face: AnalysedFace,
   size: { width: number; height: number },
   filter: QualityFilter,

@@ -18,14 +18,14 @@ import { defaultQuotas, type Quotas, TokenBucket } from './quota.ts';
 import { readRequest, sendError, sendResult, type WireRequest } from './wire.ts';
 
 /** What an interceptor can make of a call. */
-export type Fault =
+type Fault =
   | { error: { name: RekognitionErrorName; message?: string; status?: number } }
   | { delayMs: number }
   /** `before`: the call never reaches Rekognition; `after`: it takes effect, and its answer is lost. */
   | { dropConnection: 'before' | 'after' };
 
 /** Sees every call before the quota does. */
-export type Intercept = (
+type Intercept = (
   operation: Operation,
   request: Record<string, unknown>,
   caller: { accessKeyId: string | undefined },
@@ -57,7 +57,7 @@ export interface RekognitionOptions {
   onInternalError?: (operation: Operation, error: unknown) => void;
 }
 
-export interface CallCounts {
+interface CallCounts {
   /** Calls within the quota: those that AWS would charge, if they are answered. */
   accepted: number;
   /** Calls over the quota, never charged. */
