@@ -237,7 +237,7 @@ export function transformInput(transformer: InputTransformer, event: BusEvent, r
   }
   let output = '';
   let inString = false;
-  for (const token of transformer.InputTemplate.match(/\\.|<[^<>]+>|[^]/g) ?? []) {
+  for (const token of transformer.InputTemplate.match(/\\.|<[^<>]+>|./gs) ?? []) {
     const name = /^<(.+)>$/.exec(token)?.[1];
     if (name !== undefined && Object.hasOwn(values, name)) {
       output += inString ? insideString(values[name]) : (JSON.stringify(values[name]) ?? '');

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import {
   ExecutionAbortedError,
   ExecutionError,
-  ExecutionTimeoutError,
   StateMachine,
   type StateMachineDefinition,
 } from 'aws-local-stepfunctions';
@@ -12,8 +11,11 @@ import {
 /** https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: 256 KiB of UTF-8, of every payload. */
 const PAYLOAD_LIMIT_BYTES = 262_144;
 
-/** Step Functions' own default; the engine's is a minute. Longer than Node's timers can wait, so as long as they can. */
-const NO_TASK_TIMEOUT_SECONDS = Math.min(99_999_999, Math.floor((2 ** 31 - 1) / 1000));
+/** Node's timers wait no longer: 24 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Step Functions' own default is three years; the engine's is a minute. */
+const NO_TASK_TIMEOUT_SECONDS = Math.floor(MAX_TIMER_MS / 1000);
 
 /** How many ended executions are remembered with their history. */
 const HISTORIES_KEPT = 1_000;
@@ -87,8 +89,10 @@ export interface LocalStateMachine {
 export function createStateMachine(options: StateMachineOptions): LocalStateMachine {
   const { arn } = options;
   const definition = JSON.parse(options.definition) as StateMachineDefinition;
+  const timeoutMs = (definition.TimeoutSeconds ?? 0) * 1000;
+  delete definition.TimeoutSeconds;
   const engine = new StateMachine(definition);
-  const handlers = taskHandlers(definition.States, options.invoke);
+  const tasks = collectTasks(definition.States);
   const journal = openJournal(options.folder);
   const open = new Map<string, { abort(): void; events: HistoryEvent[] }>();
   const ended = new Map<string, Execution>();
@@ -100,6 +104,24 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
   async function run(executionArn: string, input: unknown): Promise<void> {
     const startedAt = new Date();
     const events: HistoryEvent[] = [];
+    const over = Promise.withResolvers<never>();
+    over.promise.catch(() => {});
+    let isOver = false;
+    let isTimedOut = false;
+    const handlers = Object.fromEntries(
+      [...tasks].map(([name, resource]) => [
+        name,
+        async (payload: unknown) => {
+          if (isOver) {
+            throw new ExecutionIsOver();
+          }
+          checkPayload(payload, `The input of ${name}`);
+          const result = await Promise.race([options.invoke(resource, payload), over.promise]);
+          checkPayload(result, `The result of ${name}`);
+          return result as never;
+        },
+      ]),
+    );
     const execution = engine.run(structuredClone(input) as Parameters<typeof engine.run>[0], {
       overrides: { taskResourceLocalHandlers: handlers },
       // The engine adds Execution.Input and Execution.StartTime itself.
@@ -108,19 +130,34 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
         StateMachine: { Id: arn, Name: nameOf(arn) },
       },
     });
-    open.set(executionArn, { abort: execution.abort, events });
+    // The engine goes on with a state that is at work, and cuts the wait before its next try short: not here.
+    const abort = () => {
+      isOver = true;
+      over.reject(new ExecutionIsOver());
+      execution.abort();
+    };
+    open.set(executionArn, { abort, events });
+    const timer = setTimeout(() => {
+      isTimedOut = true;
+      abort();
+    }, timeoutMs || MAX_TIMER_MS);
     const history = recordHistory(execution.eventLogs, events);
-    const outcome = await execution.result.then(
-      (output) => succeeded(output),
-      (error: unknown) => failed(error),
-    );
+    const outcome = await execution.result.then(succeeded, failed);
+    clearTimeout(timer);
     await history;
     open.delete(executionArn);
     if (!stopping) {
       const transitions = events.filter(
         ({ type }) => type === 'StateEntered' || type === 'StateRetried',
       ).length;
-      const end = { executionArn, input, ...outcome, startedAt, endedAt: new Date(), transitions };
+      const end: ExecutionEnd = {
+        executionArn,
+        input,
+        ...(isTimedOut ? { status: 'TIMED_OUT', error: 'States.Timeout' } : outcome),
+        startedAt,
+        endedAt: new Date(),
+        transitions,
+      };
       journal.ended(end);
       remember({ executionArn, status: end.status, history: events });
       for (const listener of listeners) {
@@ -211,9 +248,6 @@ function failed(error: unknown): Outcome {
   if (error instanceof ExecutionAbortedError) {
     return { status: 'ABORTED' };
   }
-  if (error instanceof ExecutionTimeoutError) {
-    return { status: 'TIMED_OUT', error: 'States.Timeout' };
-  }
   const { name, message } = (error instanceof ExecutionError ? error.cause : error) as Error;
   return { status: 'FAILED', error: name, cause: message };
 }
@@ -232,30 +266,29 @@ function checkPayload(payload: unknown, what: string): void {
   }
 }
 
-/** One handler for each Task, by the state's name: the engine knows no other way to hand a Task over. */
-function taskHandlers(
-  states: StateMachineDefinition['States'],
-  invoke: StateMachineOptions['invoke'],
-): Record<string, (input: unknown) => Promise<never>> {
-  const handlers: Record<string, (input: unknown) => Promise<never>> = {};
+class ExecutionIsOver extends Error {
+  override readonly name = 'ExecutionIsOver';
+  readonly isRetryable = false;
+  readonly isCatchable = false;
+}
+
+/** The Tasks' resources by state name, which is how the engine asks for them. Gives each Task its timeout. */
+function collectTasks(states: StateMachineDefinition['States'], tasks = new Map<string, string>()) {
   for (const [name, state] of Object.entries(states)) {
     if (state.Type === 'Map') {
-      Object.assign(handlers, taskHandlers((state.ItemProcessor ?? state.Iterator)!.States, invoke));
+      collectTasks((state.ItemProcessor ?? state.Iterator)!.States, tasks);
     } else if (state.Type === 'Parallel') {
-      Object.assign(handlers, ...state.Branches.map((branch) => taskHandlers(branch.States, invoke)));
+      for (const branch of state.Branches) {
+        collectTasks(branch.States, tasks);
+      }
     } else if (state.Type === 'Task') {
       if (state.TimeoutSecondsPath === undefined) {
         state.TimeoutSeconds ??= NO_TASK_TIMEOUT_SECONDS;
       }
-      handlers[name] = async (input) => {
-        checkPayload(input, `The input of ${name}`);
-        const result = await invoke(state.Resource, input);
-        checkPayload(result, `The result of ${name}`);
-        return result as never;
-      };
+      tasks.set(name, state.Resource);
     }
   }
-  return handlers;
+  return tasks;
 }
 
 async function recordHistory(
