@@ -2,15 +2,15 @@
 import { defaultPostgresPort, parseStartArguments, type StartArguments, usage } from './cli/arguments.ts';
 import { runCommand } from './cli/command.ts';
 import { readPhotos } from './cli/database.ts';
+import { renderDirections } from './cli/directions.ts';
 import { type Interruption, watchInterruption } from './cli/interruption.ts';
 import { fromWorkingDirectory, samplePhotos, shortPath, stateFolder } from './cli/paths.ts';
 import { eventIdOfFolder, listPhotos, type NotSent, type Photo } from './cli/photo-list.ts';
 import { pipelineOf } from './cli/pipeline.ts';
-import { liveProgress, type Progress, plainProgress, silent } from './cli/progress.ts';
+import { type Progress, silent } from './cli/progress.ts';
 import {
   isComplete,
   type Report,
-  renderDirections,
   renderJson,
   renderOthers,
   renderSummary,
@@ -19,7 +19,7 @@ import {
 } from './cli/report.ts';
 import { resolveFolder, scanFolder } from './cli/scan.ts';
 import { sendPhotos } from './cli/send.ts';
-import { painter } from './cli/terminal.ts';
+import { chooseProgress, painter } from './cli/terminal.ts';
 import { count } from './cli/text.ts';
 import { exitCodes, UserError } from './cli/user-error.ts';
 import type { Cloud } from './cloud.ts';
@@ -31,7 +31,7 @@ await runCommand(async () => {
     return exitCodes.done;
   }
   const folder = await readFolder(args);
-  const progress = chooseProgress(args);
+  const progress = args.json ? silent : chooseProgress();
   const interruption = watchInterruption(() => progress.stop());
   const stateDir = stateFolder(process.env);
 
@@ -94,14 +94,6 @@ async function readFolder({ folder, eventId }: StartArguments): Promise<Folder> 
   return { eventId: event, ...listPhotos(event, scan), others: scan.others };
 }
 
-function chooseProgress({ json }: StartArguments): Progress {
-  if (json) {
-    return silent;
-  }
-  const isTerminal = process.stdout.isTTY && process.stderr.isTTY;
-  return isTerminal ? liveProgress(process.stderr) : plainProgress(process.stderr);
-}
-
 /** Returns undefined when it was interrupted. */
 async function indexPhotos(
   cloud: Cloud,
@@ -148,6 +140,6 @@ function show(report: Report, { json, postgresPort }: StartArguments, stateDir: 
       ? 'npm run local:up'
       : `npm run local:up -- --postgres-port ${postgresPort}`;
   process.stdout.write(
-    `\n${renderTable(report.rows, paint, columns)}\n${renderSummary(report, paint, columns)}\n${renderDirections(report, shortPath(stateDir), upCommand, paint)}\n`,
+    `\n${renderTable(report.rows, paint, columns)}\n${renderSummary(report, paint, columns)}\n${renderDirections(report.databaseUrl, shortPath(stateDir), upCommand, paint)}\n`,
   );
 }

@@ -83,6 +83,16 @@ export function parseUpArguments(argv: readonly string[], env: Environment): { p
   return { postgresPort: readPort(options, env) };
 }
 
+/** `npm run local:reset` takes none: which state is meant, ROLLCALL_STATE_DIR says. */
+export function parseResetArguments(argv: readonly string[]): void {
+  const { positionals } = readTokens(argv, {});
+  if (positionals.length > 0) {
+    throw new UserError(
+      `npm run local:reset takes no folder, but got ${positionals.join(', ')}: ROLLCALL_STATE_DIR names another state.`,
+    );
+  }
+}
+
 /** The port without an option: ROLLCALL_POSTGRES_PORT, else our own. */
 export function defaultPostgresPort(env: Environment): number {
   return env.ROLLCALL_POSTGRES_PORT

@@ -244,21 +244,6 @@ export function renderSummary(report: Report, paint: Paint, columns: number | un
   return `${lines.join('\n')}\n`;
 }
 
-/** Where the data is, and how to look at it: PostgreSQL goes with the command. */
-export function renderDirections(
-  { databaseUrl }: Pick<Report, 'databaseUrl'>,
-  stateFolder: string,
-  upCommand: string,
-  paint: Paint,
-): string {
-  const line = (title: string, text: string): string => `${GAP}${paint('dim', title.padEnd(8))}${text}\n`;
-  return (
-    line('Data', stateFolder) +
-    line('Look', `${upCommand} keeps it up, then in another terminal:`) +
-    line('', `psql '${databaseUrl}'`)
-  );
-}
-
 /** `2 files are not pictures: notes.txt, list.csv`, in one line. */
 export function renderOthers(others: readonly string[], columns: number | undefined): string {
   const intro =
