@@ -32,6 +32,7 @@ export class PhotoIndexing extends Construct {
   readonly stateMachine: StateMachine;
   /** The functions that read and write the schema. */
   readonly databaseClients: PipelineFunction[];
+  readonly markFailed: PipelineFunction;
 
   constructor(scope: Construct, id: string, props: PhotoIndexingProps) {
     super(scope, id);
@@ -142,6 +143,7 @@ export class PhotoIndexing extends Construct {
     database.grantLogin(markFailed, 'rollcall_pipeline');
 
     this.databaseClients = [persistResults, markFailed];
+    this.markFailed = markFailed;
     const functions = {
       EnsureCollectionFunctionArn: ensureCollection,
       ReserveSlotFunctionArn: reserveSlot,

@@ -6,6 +6,7 @@ import type { RollcallConfig } from './config.ts';
 import { ExternalDatabase } from './external-database.ts';
 import type { FaceDatabase } from './face-database.ts';
 import { IsolatedNetwork } from './isolated-network.ts';
+import { LastResort } from './last-resort.ts';
 import { PhotoIndexing } from './photo-indexing.ts';
 import type { FunctionNetwork } from './pipeline-function.ts';
 import { Schema } from './schema.ts';
@@ -44,6 +45,10 @@ export class RollcallStack extends Stack {
     });
     schema.goesBefore(...indexing.databaseClients);
     const uploads = new UploadRule(this, 'UploadRule', { photoBucket, stateMachine: indexing.stateMachine });
+    const lastResort = new LastResort(this, 'LastResort', {
+      stateMachine: indexing.stateMachine,
+      markFailed: indexing.markFailed,
+    });
 
     const stateMachineArn = indexing.stateMachine.stateMachineArn;
     this.outputs({
@@ -60,6 +65,14 @@ export class RollcallStack extends Stack {
       DeadLetterQueueUrl: {
         value: uploads.deadLetters.queueUrl,
         description: 'Uploads for which no execution could be started within a day',
+      },
+      LastResortQueueUrl: {
+        value: lastResort.queue.queueUrl,
+        description: 'Ends of executions whose photos are still to be written as failed',
+      },
+      LastResortDeadLetterQueueUrl: {
+        value: lastResort.deadLetters.queueUrl,
+        description: 'Those that could not be written within a week',
       },
       IdempotencyTableName: { value: idempotencyTable.tableName, description: 'What was already paid for' },
       SlotLedgerTableName: { value: slotLedger.tableName, description: 'The pace of IndexFaces' },

@@ -1,10 +1,11 @@
-import { type MarkFailedRequest, photoVersion } from '../shared/contract.ts';
+import { type ExecutionInput, type MarkFailedRequest, photoVersion } from '../shared/contract.ts';
 import type { Sql } from '../shared/database.ts';
 import { type FailureName, failureKind, isFailureName } from '../shared/errors.ts';
-import { logEvents, metricDimensions, metricNames } from '../shared/names.ts';
+import { lockEvent, openErasure, replaceVersion } from '../shared/erasures.ts';
+import { logEvents, metricNames } from '../shared/names.ts';
 import { parsePhotoKey } from '../shared/photo-key.ts';
-import { isIndexed, isSuperseded, lockPhoto, retireFaces } from '../shared/photo-rows.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+import { isDeleted, isIndexed, isSuperseded, lockPhoto } from '../shared/photo-rows.ts';
+import { countBy, type Telemetry } from '../shared/telemetry.ts';
 
 const MAX_MESSAGE_LENGTH = 2_000;
 
@@ -23,9 +24,23 @@ export interface Failure {
 
 export interface MarkFailedOutcome {
   photo_id: string;
-  /** `written`; `indexed` when the same version is stored by another run; `superseded` when a newer upload is written. */
-  effect: 'written' | 'indexed' | 'superseded';
+  /**
+   * `written`; `indexed` when the same version is stored by another run; `superseded` when a newer upload is written;
+   * `known` when the same version has failed before and keeps that reason.
+   */
+  effect: 'written' | 'indexed' | 'superseded' | 'known';
   failure_code: FailureName;
+}
+
+/** A photo version that no execution will index any more, and why. */
+export interface FailedPhoto {
+  object: ExecutionInput['object'];
+  failure: Failure;
+  execution_arn: string;
+  /** When the execution began, milliseconds since the epoch. */
+  startedMs: number;
+  /** The throttled calls before. */
+  throttles: number;
 }
 
 /**
@@ -34,32 +49,59 @@ export interface MarkFailedOutcome {
  *
  * @throws PipelineError `InvalidPhotoKey` and the errors of `withDatabase`
  */
-export async function markFailed(
-  deps: MarkFailedDeps,
-  request: MarkFailedRequest,
-): Promise<MarkFailedOutcome> {
+export function markFailed(deps: MarkFailedDeps, request: MarkFailedRequest): Promise<MarkFailedOutcome> {
   const { input, execution_arn, started_at } = request;
-  const { eventId, photoId } = parsePhotoKey(input.object.key);
+  return writeFailure(
+    deps,
+    {
+      object: input.object,
+      failure: classifyFailure(input.failure),
+      execution_arn,
+      startedMs: Date.parse(started_at),
+      throttles: input.slot?.throttles ?? 0,
+    },
+    { keepFirstReason: false },
+  );
+}
+
+/**
+ * @param options.keepFirstReason whether a photo that failed at this version before is left as it is
+ * @throws PipelineError `InvalidPhotoKey` and the errors of `withDatabase`
+ */
+export async function writeFailure(
+  deps: MarkFailedDeps,
+  { object, failure, execution_arn, startedMs, throttles }: FailedPhoto,
+  { keepFirstReason }: { keepFirstReason: boolean },
+): Promise<MarkFailedOutcome> {
+  const { eventId, photoId } = parsePhotoKey(object.key);
   const photo = { event_id: eventId, photo_id: photoId };
-  const failure = classifyFailure(input.failure);
 
   const effect = await deps.withDatabase((sql) =>
     sql.begin(async (transaction): Promise<MarkFailedOutcome['effect']> => {
-      const row = await lockPhoto(transaction, photo, input.object.key);
-      if (isSuperseded(row, input.object)) {
+      await lockEvent(transaction, eventId, 'shared');
+      const row = await lockPhoto(transaction, photo, object.key);
+      if (isDeleted(row, object)) {
+        // Its faces may have been indexed without anyone being told: they are looked for by the photo's id.
+        await openErasure(transaction, { ...photo, reason: 'photo_deleted', execution_arn, photos: 1 });
         return 'superseded';
       }
-      if (isIndexed(row, input.object)) {
+      if (isSuperseded(row, object)) {
+        return 'superseded';
+      }
+      if (isIndexed(row, object)) {
         return 'indexed';
       }
+      if (keepFirstReason && row.status === 'failed' && row.object_version === photoVersion(object)) {
+        return 'known';
+      }
       // The faces of an earlier upload are not in this picture.
-      await retireFaces(transaction, photo, [], 'replaced');
+      await replaceVersion(transaction, photo, row, { version: photoVersion(object), keep: [], execution_arn });
       await transaction`
         UPDATE photos SET
           status = 'failed',
-          object_key = ${input.object.key},
-          object_version = ${photoVersion(input.object)},
-          object_sequencer = ${input.object.sequencer},
+          object_key = ${object.key},
+          object_version = ${photoVersion(object)},
+          object_sequencer = ${object.sequencer},
           face_count = NULL,
           unindexed_faces = NULL,
           failure_code = ${failure.code},
@@ -73,24 +115,33 @@ export async function markFailed(
     }),
   );
 
-  const { logger, metrics } = deps.telemetry;
-  logger.error('The photo failed', {
+  report(deps, { ...photo, effect }, failure, {
+    execution_arn,
+    duration_ms: Math.max(0, deps.now() - startedMs),
+    attempt: throttles + 1,
+  });
+  return { photo_id: photoId, effect, failure_code: failure.code };
+}
+
+/** One log line, and the metric for what is written nowhere else. */
+export function report(
+  { telemetry }: MarkFailedDeps,
+  photo: { photo_id?: string; event_id?: string; effect: MarkFailedOutcome['effect'] | 'unwritable' },
+  failure: Failure,
+  details: object,
+): void {
+  const counts = photo.effect === 'written' || photo.effect === 'unwritable';
+  telemetry.logger[counts ? 'error' : 'info'](counts ? 'The photo failed' : 'The failure changes nothing', {
     event: logEvents.failed,
     ...photo,
-    effect,
     error_type: failure.code,
     error_message: failure.message,
     retryable: failure.retryable,
-    duration_ms: Math.max(0, deps.now() - Date.parse(started_at)),
-    attempt: (input.slot?.throttles ?? 0) + 1,
+    ...details,
   });
-  if (effect === 'written') {
-    metrics
-      .singleMetric()
-      .addDimension(metricDimensions.failureClass, failureKind(failure.code).class)
-      .addMetric(metricNames.photosFailed, 'Count', 1);
+  if (counts) {
+    countBy(telemetry, metricNames.photosFailed, failureKind(failure.code).class);
   }
-  return { photo_id: photoId, effect, failure_code: failure.code };
 }
 
 /**

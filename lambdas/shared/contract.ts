@@ -131,6 +131,24 @@ export function parseRequest<Schema extends v.GenericSchema>(
   schema: Schema,
   request: unknown,
 ): v.InferOutput<Schema> {
+/**
+ * "Step Functions Execution Status Change", as EventBridge delivers it: `input` is the execution's input as text, and is
+ * left out where input and output together are too large for an event.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+ */
+export const executionEndedSchema = v.object({
+  detail: v.object({
+    executionArn: v.string(),
+    status: v.picklist(['FAILED', 'TIMED_OUT', 'ABORTED']),
+    /** Milliseconds since the epoch. */
+    startDate: v.number(),
+    input: v.nullish(v.string()),
+    error: v.nullish(v.string()),
+    cause: v.nullish(v.string()),
+  }),
+});
+export type ExecutionEnded = v.InferOutput<typeof executionEndedSchema>;
+
   const parsed = v.safeParse(schema, request, { abortEarly: true });
   if (parsed.success) {
     return parsed.output;

@@ -38,6 +38,9 @@ export const failureKinds = {
   // An operator or a limit holds the pipeline.
   IndexingPaused: { class: 'operator', retryable: true },
   DailyImageCapReached: { class: 'operator', retryable: true },
+  // Thrown by nobody: what mark-failed writes for an execution that was ended from outside.
+  ExecutionAborted: { class: 'operator', retryable: true },
+  ExecutionTimedOut: { class: 'transient', retryable: true },
 
   // The collection is gone or full.
   CollectionNotFound: { class: 'collection', retryable: true },

@@ -46,6 +46,7 @@ export const environmentNames = {
   /** DynamoDB table of the Powertools idempotency records (partition key `id`, TTL attribute `expiration`). */
   idempotencyTable: 'IDEMPOTENCY_TABLE',
   /** DynamoDB table of the slot ledger (partition key `id`). */
+  lastResortFailed: 'last_resort.failed',
   ledgerTable: 'LEDGER_TABLE',
   /** Bucket of the stored IndexFaces responses. */
   resultsBucket: 'RESULTS_BUCKET',

@@ -37,6 +37,13 @@ const connectAs = (user: string) => ({
     `arn:{AWS::Partition}:rds-db:{AWS::Region}:{AWS::AccountId}:dbuser:{Database/Cluster.DBClusterResourceId}/${user}`,
   ],
 });
+/** What Lambda's poller does with the function's role. */
+const endedExecutions = Object.fromEntries(
+  ['DeleteMessage', 'GetQueueAttributes', 'ReceiveMessage'].map((action) => [
+    `sqs:${action}`,
+    ['{LastResort/Queue.Arn}'],
+  ]),
+);
 const RECEIPTS = '{IdempotencyTable.Arn}';
 const LEDGER = '{SlotLedger.Arn}';
 
@@ -78,6 +85,7 @@ const expected: Record<string, RoleGrants['allowed']> = {
     ...logs(`${indexing}/MarkFailed`),
     ...network,
     ...connectAs('rollcall_pipeline'),
+    ...endedExecutions,
   },
   'Schema/MigrateDatabaseRole': {
     ...logs('Schema/MigrateDatabase'),
@@ -140,6 +148,7 @@ test('with an external database a function with Postgres reads one secret, and t
   expect(roles[`${indexing}/MarkFailedRole`]?.allowed).toEqual({
     ...logs(`${indexing}/MarkFailed`),
     ...secret,
+    ...endedExecutions,
   });
   expect(roles['Schema/MigrateDatabaseRole']?.allowed).toEqual({
     ...logs('Schema/MigrateDatabase'),

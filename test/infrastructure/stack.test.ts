@@ -80,7 +80,7 @@ describe('both buckets', () => {
 });
 
 describe('the rule', () => {
-  const rule = readable.only('AWS::Events::Rule').Properties;
+  const rule = readable.resources('AWS::Events::Rule')['UploadRule/Rule']!.Properties;
   const [target] = rule.Targets as [Record<string, Record<string, unknown>>];
 
   test('hears of every object of the photo bucket but folder markers', () => {
@@ -126,11 +126,13 @@ describe('the rule', () => {
   test('tries for a day, then keeps the event for two weeks', () => {
     expect(target.RetryPolicy).toEqual({ MaximumEventAgeInSeconds: 86_400, MaximumRetryAttempts: 185 });
     expect(readable.text(target.DeadLetterConfig?.Arn)).toBe('{UploadRule/DeadLetters.Arn}');
-    expect(readable.only('AWS::SQS::Queue').Properties).toMatchObject({
+    expect(readable.resources('AWS::SQS::Queue')['UploadRule/DeadLetters']!.Properties).toMatchObject({
       MessageRetentionPeriod: 14 * 24 * 3600,
       SqsManagedSseEnabled: true,
     });
-    const { Statement: statements } = readable.only('AWS::SQS::QueuePolicy').Properties.PolicyDocument as {
+    const { Statement: statements } = readable.resources('AWS::SQS::QueuePolicy')[
+      'UploadRule/DeadLetters/Policy'
+    ]!.Properties.PolicyDocument as {
       Statement: Statement[];
     };
     expect(statements).toContainEqual(
@@ -501,6 +503,8 @@ describe('the stack', () => {
       'DatabaseSecretArn',
       'DeadLetterQueueUrl',
       'IdempotencyTableName',
+      'LastResortDeadLetterQueueUrl',
+      'LastResortQueueUrl',
       'PhotoBucketName',
       'ResultsBucketName',
       'SlotLedgerTableName',

@@ -174,6 +174,8 @@ describe('the definition', () => {
     const givenUp = Object.entries(failureKinds).filter(([name]) => !custom.has(name));
     expect(givenUp.map(([name]) => name).sort()).toEqual([
       'CollectionLostTooOften',
+      'ExecutionAborted',
+      'ExecutionTimedOut',
       'ImageTooLarge',
       'InvalidImageFormat',
       'InvalidParameter',

@@ -1,0 +1,66 @@
+import { synthesise } from '../support/synth.ts';
+import { ReadableTemplate, type Statement } from '../support/template.ts';
+
+const readable = new ReadableTemplate(synthesise().toJSON());
+const queues = readable.resources('AWS::SQS::Queue');
+const queue = queues['LastResort/Queue']!.Properties;
+
+test('hears of every execution of the machine that ended without success', () => {
+  const rule = readable.resources('AWS::Events::Rule')['LastResort/Rule']!.Properties;
+  const pattern = rule.EventPattern as { detail: { stateMachineArn: unknown[] } };
+  expect(pattern).toMatchObject({
+    source: ['aws.states'],
+    'detail-type': ['Step Functions Execution Status Change'],
+    detail: { status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
+  });
+  expect(pattern.detail.stateMachineArn.map((arn) => readable.text(arn))).toEqual([
+    '{PhotoIndexing/StateMachine}',
+  ]);
+  const [target] = rule.Targets as [Record<string, never>];
+  expect(readable.text(target.Arn)).toBe('{LastResort/Queue.Arn}');
+  expect(readable.text((target.DeadLetterConfig as { Arn: unknown }).Arn)).toBe(
+    '{LastResort/DeadLetters.Arn}',
+  );
+});
+
+test('both queues keep what they get for two weeks, encrypted, over TLS only', () => {
+  for (const name of ['LastResort/Queue', 'LastResort/DeadLetters']) {
+    expect(queues[name]?.Properties).toMatchObject({
+      MessageRetentionPeriod: 14 * 24 * 3600,
+      SqsManagedSseEnabled: true,
+    });
+    const policy = readable.resources('AWS::SQS::QueuePolicy')[`${name}/Policy`]!.Properties;
+    const { Statement: statements } = policy.PolicyDocument as { Statement: Statement[] };
+    expect(statements).toContainEqual(
+      expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+    );
+    expect(statements.filter(({ Effect }) => Effect === 'Allow')).toEqual([
+      expect.objectContaining({
+        Action: expect.anything(),
+        Principal: { Service: 'events.amazonaws.com' },
+        Condition: { ArnEquals: { 'aws:SourceArn': expect.anything() } },
+      }),
+    ]);
+  }
+});
+
+test('an end that cannot be written comes again for days, and then rests in the dead-letter queue', () => {
+  const { maxReceiveCount, deadLetterTargetArn } = queue.RedrivePolicy as {
+    maxReceiveCount: number;
+    deadLetterTargetArn: unknown;
+  };
+  expect(readable.text(deadLetterTargetArn)).toBe('{LastResort/DeadLetters.Arn}');
+  const days = (maxReceiveCount * (queue.VisibilityTimeout as number)) / (24 * 3600);
+  expect(days).toBeGreaterThan(3);
+  expect(days).toBeLessThan(14);
+});
+
+test('mark-failed reads the queue in batches of which each message is judged by itself', () => {
+  const mapping = readable.only('AWS::Lambda::EventSourceMapping').Properties;
+  expect(readable.text(mapping.EventSourceArn)).toBe('{LastResort/Queue.Arn}');
+  expect(readable.text(mapping.FunctionName)).toBe('{PhotoIndexing/MarkFailed}');
+  expect(mapping.FunctionResponseTypes).toEqual(['ReportBatchItemFailures']);
+  const fn = readable.resources('AWS::Lambda::Function')['PhotoIndexing/MarkFailed']!.Properties;
+  // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+  expect(queue.VisibilityTimeout as number).toBeGreaterThanOrEqual(6 * (fn.Timeout as number));
+});
