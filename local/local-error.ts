@@ -12,6 +12,7 @@ export class LocalError extends Error {
 }
 
 export type LocalErrorName =
+  | 'DeploymentError'
   | 'StateFolderInUseError'
   | 'IncompatibleStateError'
   | 'PortInUseError'

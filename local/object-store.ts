@@ -10,6 +10,7 @@ import { S3Store } from '../node_modules/fauxqs/dist/s3/s3Store.js';
 import { SnsStore } from '../node_modules/fauxqs/dist/sns/snsStore.js';
 import { SqsStore } from '../node_modules/fauxqs/dist/sqs/sqsStore.js';
 import type { BusEvent } from './event-router.ts';
+import { openQueues, type Queues } from './queues.ts';
 import { ACCOUNT, REGION } from './template.ts';
 
 /** S3 itself takes 5 GB in one PUT; this is four times the largest photo that Rekognition accepts. */
@@ -31,10 +32,7 @@ export interface ObjectStore {
   endpoint: string;
   /** Creates the bucket if it is not there. Only with `events` does it send any to EventBridge. */
   createBucket(name: string, options: { events: boolean }): void;
-  /** Creates the queue if it is not there. */
-  createQueue(name: string): void;
-  queueUrl(name: string): string;
-  sendMessage(queueName: string, body: string, attributes: Readonly<Record<string, string>>): void;
+  queues: Queues;
   /** The event of the object that lies under the key now, with the sequencer of its creation; undefined without one. */
   currentEvent(bucket: string, key: string): BusEvent | undefined;
   stop(): Promise<void>;
@@ -99,7 +97,6 @@ export async function startObjectStore(
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const endpoint = `http://127.0.0.1:${port}`;
-  const queueUrl = (name: string) => `${endpoint}/${ACCOUNT}/${name}`;
 
   return {
     endpoint,
@@ -107,19 +104,7 @@ export async function startObjectStore(
       s3Store.createBucket(name);
       buckets.set(name, options);
     },
-    createQueue(name) {
-      if (!sqsStore.getQueueByName(name)) {
-        sqsStore.createQueue(name, queueUrl(name), `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`);
-      }
-    },
-    queueUrl,
-    sendMessage(queueName, body, attributes) {
-      const queue = sqsStore.getQueueByName(queueName);
-      const typed = Object.entries(attributes).map(
-        ([name, StringValue]) => [name, { DataType: 'String', StringValue }] as const,
-      );
-      queue?.enqueue(SqsStore.createMessage(body, Object.fromEntries(typed)));
-    },
+    queues: openQueues(sqsStore, endpoint),
     currentEvent(bucket, key) {
       try {
         const object = s3Store.headObject(bucket, key);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
@@ -34,7 +34,7 @@ export function isPostgresOf(pid: number, dataDirectory: string): boolean {
   if (process.platform === 'linux') {
     try {
       const name = readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-      return name === 'postgres' && readlinkSync(`/proc/${pid}/cwd`) === dataDirectory;
+      return name === 'postgres' && readlinkSync(`/proc/${pid}/cwd`) === realpathSync(dataDirectory);
     } catch {
       return false;
     }

@@ -28,10 +28,7 @@ export interface StateFolder {
  * @throws LocalError `StateFolderInUseError` while another live process has it, `IncompatibleStateError`
  */
 export function openStateFolder(path: string): StateFolder {
-  mkdirSync(path, { recursive: true });
-  const lock = join(path, 'lock');
-  takeLock(lock);
-  const release = () => rmSync(lock, { force: true });
+  const release = takeStateFolder(path);
   try {
     checkLayout(path);
   } catch (error) {
@@ -39,6 +36,19 @@ export function openStateFolder(path: string): StateFolder {
     throw error;
   }
   return { path, release };
+}
+
+/**
+ * The same without a look at what is in it.
+ *
+ * @returns what gives it back
+ * @throws LocalError `StateFolderInUseError`
+ */
+export function takeStateFolder(path: string): () => void {
+  mkdirSync(path, { recursive: true });
+  const lock = join(path, 'lock');
+  takeLock(lock);
+  return () => rmSync(lock, { force: true });
 }
 
 function checkLayout(path: string): void {

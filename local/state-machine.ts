@@ -7,6 +7,8 @@ import {
   StateMachine,
   type StateMachineDefinition,
 } from 'aws-local-stepfunctions';
+import type { BusEvent } from './event-router.ts';
+import { ACCOUNT, REGION } from './template.ts';
 
 /** https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: 256 KiB of UTF-8, of every payload. */
 const PAYLOAD_LIMIT_BYTES = 262_144;
@@ -54,10 +56,12 @@ export interface StateMachineOptions {
   arn: string;
   /** Amazon States Language with its substitutions filled in. */
   definition: string;
-  /** Folder of `executions.jsonl` (all that ended) and of the journal of those that have not. */
+  /** Folder of `executions.jsonl` (all that ended, of all machines) and of this machine's journal of those that have not. */
   folder: string;
   /** Runs a Task; an error's name becomes the Error, its message the Cause. */
   invoke(resource: string, payload: unknown): Promise<unknown>;
+  /** Gets the "Execution Status Change" events that Step Functions sends to EventBridge. */
+  publish?(event: BusEvent): void;
 }
 
 export interface LocalStateMachine {
@@ -70,7 +74,9 @@ export interface LocalStateMachine {
   describe(executionArn: string): Execution | undefined;
   /** Returns what takes the listener away. */
   onEnd(listener: (end: ExecutionEnd) => void): () => void;
-  /** Resolves when no execution is open. */
+  /** Whether an execution is open. */
+  readonly isOpen: boolean;
+  /** Resolves when none is. */
   idle(): Promise<void>;
   readonly started: number;
   /**
@@ -93,7 +99,7 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
   delete definition.TimeoutSeconds;
   const engine = new StateMachine(definition);
   const tasks = collectTasks(definition.States);
-  const journal = openJournal(options.folder);
+  const journal = openJournal(options.folder, nameOf(arn));
   const open = new Map<string, { abort(): void; events: HistoryEvent[] }>();
   const ended = new Map<string, Execution>();
   const listeners = new Set<(end: ExecutionEnd) => void>();
@@ -103,6 +109,7 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
 
   async function run(executionArn: string, input: unknown): Promise<void> {
     const startedAt = new Date();
+    options.publish?.(statusChange(arn, { executionArn, status: 'RUNNING', input, startedAt }));
     const events: HistoryEvent[] = [];
     const over = Promise.withResolvers<never>();
     over.promise.catch(() => {});
@@ -160,6 +167,7 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
       };
       journal.ended(end);
       remember({ executionArn, status: end.status, history: events });
+      options.publish?.(statusChange(arn, end));
       for (const listener of listeners) {
         listener(end);
       }
@@ -204,6 +212,9 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
     onEnd(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+    get isOpen() {
+      return open.size > 0;
     },
     async idle() {
       if (open.size > 0) {
@@ -306,6 +317,39 @@ async function recordHistory(
   }
 }
 
+/** https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html */
+function statusChange(
+  stateMachineArn: string,
+  execution: Pick<ExecutionEnd, 'executionArn' | 'input' | 'startedAt'> &
+    Partial<Omit<ExecutionEnd, 'status'>> & { status: Execution['status'] },
+): BusEvent {
+  const { executionArn, status, input, output, error, cause, startedAt, endedAt } = execution;
+  return {
+    version: '0',
+    id: randomUUID(),
+    'detail-type': 'Step Functions Execution Status Change',
+    source: 'aws.states',
+    account: ACCOUNT,
+    time: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+    region: REGION,
+    resources: [executionArn],
+    detail: {
+      executionArn,
+      stateMachineArn,
+      name: nameOf(executionArn),
+      status,
+      startDate: startedAt.getTime(),
+      stopDate: endedAt?.getTime() ?? null,
+      input: JSON.stringify(input),
+      inputDetails: { included: true },
+      output: status === 'SUCCEEDED' ? JSON.stringify(output ?? null) : null,
+      outputDetails: status === 'SUCCEEDED' ? { included: true } : null,
+      error: error ?? null,
+      cause: cause ?? null,
+    },
+  };
+}
+
 interface JournalEntry {
   name: string;
   input?: unknown;
@@ -315,8 +359,8 @@ interface JournalEntry {
  * What was started and has not ended, for the day the process is killed: a line for each start and each end. A line that
  * was cut off with the process is the last one and tells nothing that was promised to anyone.
  */
-function openJournal(folder: string) {
-  const openFile = join(folder, 'open-executions.jsonl');
+function openJournal(folder: string, machine: string) {
+  const openFile = join(folder, `open-executions-${machine}.jsonl`);
   const endedFile = join(folder, 'executions.jsonl');
   const interrupted = new Map<string, JournalEntry>();
   for (const line of existsSync(openFile) ? readFileSync(openFile, 'utf8').split('\n') : []) {

@@ -7,6 +7,7 @@ export interface TemplateResource {
   Type: string;
   Properties?: Record<string, unknown>;
   Condition?: string;
+  DependsOn?: string | string[];
 }
 
 /** The parts of a CloudFormation template that the local run reads. */

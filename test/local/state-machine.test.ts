@@ -214,7 +214,7 @@ test('what was cut off begins anew under its own name, and only that', async () 
   first.stop();
   await first.idle();
   // A process killed while it wrote the next line.
-  writeFileSync(join(folder, 'open-executions.jsonl'), '{"name":"half', { flag: 'a' });
+  writeFileSync(join(folder, 'open-executions-Photos.jsonl'), '{"name":"half', { flag: 'a' });
 
   const second = machine(async () => 'again');
   const ends: ExecutionEnd[] = [];

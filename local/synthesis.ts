@@ -1,0 +1,177 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  createWriteStream,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { delimiter, join, relative, resolve } from 'node:path';
+import { LocalError } from './local-error.ts';
+import type { Template } from './template.ts';
+
+export const PROJECT_ROOT = resolve(import.meta.dirname, '..');
+
+/** All that the synthesised app is made of. */
+const INPUTS = [
+  'bin',
+  'lib',
+  'lambdas',
+  'state-machines',
+  'migrations',
+  'cdk.json',
+  'tsconfig.json',
+  'package-lock.json',
+];
+
+/** In the assembly: what it was made from. Written last. */
+const INPUTS_HASH_FILE = 'rollcall-inputs-hash';
+
+export interface SynthesisOptions {
+  /** Folder that becomes the cloud assembly, `cdk.out` for the local run alone. */
+  assembly: string;
+  /** File for what the app prints. */
+  log: string;
+  /** Context beside cdk.json's, as `cdk synth --context` takes it. */
+  context?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface Assembly {
+  stackName: string;
+  template: Template;
+  /** The folder or file of an asset, by the key that the template names it with. */
+  assetPath(objectKey: string): string;
+}
+
+/**
+ * Runs the CDK app as the CDK CLI does, unless the assembly is there and made of the very same files.
+ *
+ * @throws LocalError `SynthesisError`
+ */
+export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
+  const { assembly } = options;
+  const settings = JSON.parse(readFileSync(join(PROJECT_ROOT, 'cdk.json'), 'utf8')) as {
+    app: string;
+    context: object;
+  };
+  const context = JSON.stringify({ ...settings.context, ...options.context });
+  const hash = hashInputs(context);
+  const hashFile = join(assembly, INPUTS_HASH_FILE);
+  if (!existsSync(hashFile) || readFileSync(hashFile, 'utf8') !== hash) {
+    const fresh = `${assembly}.new`;
+    rmSync(fresh, { recursive: true, force: true });
+    await runApp(settings.app, fresh, context, options.log);
+    writeFileSync(join(fresh, INPUTS_HASH_FILE), hash);
+    rmSync(assembly, { recursive: true, force: true });
+    renameSync(fresh, assembly);
+  }
+  return readAssembly(assembly);
+}
+
+function hashInputs(context: string): string {
+  const hash = createHash('sha256').update(`${PROJECT_ROOT}\n${process.version}\n${context}\n`);
+  for (const file of INPUTS.flatMap((input) => listFiles(join(PROJECT_ROOT, input))).sort()) {
+    const content = readFileSync(file);
+    hash.update(`${relative(PROJECT_ROOT, file)} ${content.length}\n`).update(content);
+  }
+  return hash.digest('hex');
+}
+
+function listFiles(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true, recursive: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') {
+      return [path];
+    }
+    throw error;
+  }
+}
+
+async function runApp(command: string, outdir: string, context: string, log: string): Promise<void> {
+  const logFile = createWriteStream(log);
+  let output = '';
+  const child = spawn(command, {
+    shell: true,
+    cwd: PROJECT_ROOT,
+    env: { ...appEnvironment(), CDK_OUTDIR: outdir, CDK_CONTEXT_JSON: context },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      logFile.write(text);
+    });
+  }
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  await new Promise((resolve) => logFile.end(resolve));
+  if (code !== 0) {
+    const lines = output.trim().split('\n');
+    const reason = lines.find((line) => /error/i.test(line)) ?? lines.at(-1) ?? `exit code ${code}`;
+    throw new LocalError(
+      'SynthesisError',
+      `The app cannot be synthesised: ${reason.trim()} (all of it: ${log})`,
+    );
+  }
+}
+
+/** The app must not see an account or a Region of the person at the keyboard: the assembly would depend on them. */
+function appEnvironment(): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => !/^(AWS|CDK)_/.test(name));
+  const path = [join(PROJECT_ROOT, 'node_modules', '.bin'), process.env.PATH].join(delimiter);
+  return { ...Object.fromEntries(own), PATH: path };
+}
+
+interface Manifest {
+  artifacts: Record<
+    string,
+    { type: string; properties?: { templateFile?: string; file?: string; stackName?: string } }
+  >;
+}
+
+interface AssetManifest {
+  files?: Record<string, { source: { path: string }; destinations: Record<string, { objectKey: string }> }>;
+}
+
+function readAssembly(assembly: string): Assembly {
+  const read = <Content>(file: string) => JSON.parse(readFileSync(join(assembly, file), 'utf8')) as Content;
+  const artifacts = Object.entries(read<Manifest>('manifest.json').artifacts);
+  const stacks = artifacts.filter(([, { type }]) => type === 'aws:cloudformation:stack');
+  const [stack] = stacks;
+  if (!stack || stacks.length > 1) {
+    throw new LocalError(
+      'SynthesisError',
+      `The local run takes an app of one stack, and this has ${stacks.length}.`,
+    );
+  }
+  const [id, { properties }] = stack;
+  const assets = new Map<string, string>();
+  for (const [, { type, properties: { file } = {} }] of artifacts) {
+    if (type === 'cdk:asset-manifest') {
+      for (const { source, destinations } of Object.values(read<AssetManifest>(file!).files ?? {})) {
+        for (const { objectKey } of Object.values(destinations)) {
+          assets.set(objectKey, join(assembly, source.path));
+        }
+      }
+    }
+  }
+  return {
+    stackName: properties?.stackName ?? id,
+    template: read<Template>(properties!.templateFile!),
+    assetPath(objectKey) {
+      const path = assets.get(objectKey);
+      if (path === undefined) {
+        throw new LocalError('SynthesisError', `The assembly in ${assembly} has no asset ${objectKey}.`);
+      }
+      return path;
+    },
+  };
+}
