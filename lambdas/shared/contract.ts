@@ -126,11 +126,6 @@ export const markFailedRequestSchema = v.object({
 });
 export type MarkFailedRequest = v.InferOutput<typeof markFailedRequestSchema>;
 
-/** Parses a Lambda's input; throws `InvalidInput` with the path of the first offending field. */
-export function parseRequest<Schema extends v.GenericSchema>(
-  schema: Schema,
-  request: unknown,
-): v.InferOutput<Schema> {
 /**
  * "Step Functions Execution Status Change", as EventBridge delivers it: `input` is the execution's input as text, and is
  * left out where input and output together are too large for an event.
@@ -149,6 +144,11 @@ export const executionEndedSchema = v.object({
 });
 export type ExecutionEnded = v.InferOutput<typeof executionEndedSchema>;
 
+/** Parses a Lambda's input; throws `InvalidInput` with the path of the first offending field. */
+export function parseRequest<Schema extends v.GenericSchema>(
+  schema: Schema,
+  request: unknown,
+): v.InferOutput<Schema> {
   const parsed = v.safeParse(schema, request, { abortEarly: true });
   if (parsed.success) {
     return parsed.output;

@@ -35,6 +35,7 @@ export const logEvents = {
   succeeded: 'face_index.succeeded',
   superseded: 'face_index.superseded',
   failed: 'face_index.failed',
+  lastResortFailed: 'last_resort.failed',
   throttled: 'face_index.throttled',
   faceWithoutId: 'face_index.face_without_id',
   bootstrapped: 'database.bootstrapped',
@@ -46,7 +47,6 @@ export const environmentNames = {
   /** DynamoDB table of the Powertools idempotency records (partition key `id`, TTL attribute `expiration`). */
   idempotencyTable: 'IDEMPOTENCY_TABLE',
   /** DynamoDB table of the slot ledger (partition key `id`). */
-  lastResortFailed: 'last_resort.failed',
   ledgerTable: 'LEDGER_TABLE',
   /** Bucket of the stored IndexFaces responses. */
   resultsBucket: 'RESULTS_BUCKET',
