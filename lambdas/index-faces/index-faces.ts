@@ -43,7 +43,7 @@ export interface IndexFacesDeps {
  *   `CollectionNotFound`, `QuotaExceeded`, `AccessDenied`, `StorageUnavailable` and the errors of `once`
  */
 export async function indexFaces(deps: IndexFacesDeps, request: IndexFacesRequest): Promise<IndexResult> {
-  const { bucket, object, slot } = request.input;
+  const { bucket, object } = request.input;
   // What the event already tells costs no call.
   if (object.size === 0) {
     throw new PipelineError('InvalidImageFormat', 'The photo is empty (0 bytes)');
@@ -54,16 +54,25 @@ export async function indexFaces(deps: IndexFacesDeps, request: IndexFacesReques
       `The photo has ${object.size} bytes; Rekognition takes at most ${MAX_IMAGE_BYTES}`,
     );
   }
-  // A photo whose stored response was lost is indexed again, past the record of the first time.
-  const again = slot.reindexes > 0 ? `#${slot.reindexes}` : '';
-  return deps.once(`${bucket}/${object.key}#${photoVersion(object)}${again}`, () => indexOnce(deps, request));
+  const again = occasion(request);
+  return deps.once(`${bucket}/${object.key}#${photoVersion(object)}${again && `#${again}`}`, () =>
+    indexOnce(deps, request),
+  );
+}
+
+/**
+ * Why a photo whose stored response was lost is indexed again, past the record of the first time; empty otherwise. The
+ * execution is part of it: what an earlier one paid for in the same need may have been lost too.
+ */
+function occasion({ input: { slot }, execution_arn }: IndexFacesRequest): string {
+  return slot.reindexes > 0 ? `${execution_arn}#${slot.reindexes}` : '';
 }
 
 async function indexOnce(deps: IndexFacesDeps, request: IndexFacesRequest): Promise<IndexResult> {
   const { input } = request;
   const key = resultsKey(input.photo, photoVersion(input.object));
   // A Lambda can die between storing the response and its idempotency record: what is stored is not paid again.
-  const stored = input.slot.reindexes > 0 ? undefined : await storedCounts(deps, key);
+  const stored = await storedCounts(deps, key, occasion(request));
   if (stored) {
     return stored;
   }
@@ -74,15 +83,20 @@ async function indexOnce(deps: IndexFacesDeps, request: IndexFacesRequest): Prom
   return storeResponse(deps, request, key, response);
 }
 
-/** The counts of a response that an earlier attempt stored, or undefined. */
-async function storedCounts(deps: IndexFacesDeps, key: string): Promise<IndexResult | undefined> {
+/** The counts of a response that an earlier attempt stored, or undefined; one that was lost is not what is wanted. */
+async function storedCounts(
+  deps: IndexFacesDeps,
+  key: string,
+  again: string,
+): Promise<IndexResult | undefined> {
   try {
     const { Metadata: metadata } = await deps.s3.send(
       new HeadObjectCommand({ Bucket: deps.resultsBucket, Key: key }),
     );
     const faceCount = Number(metadata?.[resultMetadata.faceCount] ?? Number.NaN);
     const unindexedCount = Number(metadata?.[resultMetadata.unindexedCount] ?? Number.NaN);
-    return Number.isInteger(faceCount) && Number.isInteger(unindexedCount)
+    const isWanted = again === '' || metadata?.[resultMetadata.again] === again;
+    return isWanted && Number.isInteger(faceCount) && Number.isInteger(unindexedCount)
       ? { results_key: key, face_count: faceCount, unindexed_count: unindexedCount }
       : undefined;
   } catch (error) {
@@ -165,10 +179,11 @@ async function callRekognition(
 
 async function storeResponse(
   deps: IndexFacesDeps,
-  { input: { object, photo } }: IndexFacesRequest,
+  request: IndexFacesRequest,
   key: string,
   response: IndexFacesCommandOutput,
 ): Promise<IndexResult> {
+  const { object, photo } = request.input;
   const faceRecords: FaceRecord[] = response.FaceRecords ?? [];
   const unindexedFaces = response.UnindexedFaces ?? [];
   const result: StoredResult = {
@@ -191,6 +206,7 @@ async function storeResponse(
         Metadata: {
           [resultMetadata.faceCount]: String(faceRecords.length),
           [resultMetadata.unindexedCount]: String(unindexedFaces.length),
+          ...(occasion(request) && { [resultMetadata.again]: occasion(request) }),
         },
       }),
     );

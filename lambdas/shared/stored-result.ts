@@ -15,7 +15,12 @@ export interface StoredResult {
 }
 
 /** The counts stand in the object's metadata too, so that a HEAD answers for the whole response. */
-export const resultMetadata = { faceCount: 'face-count', unindexedCount: 'unindexed-count' } as const;
+export const resultMetadata = {
+  faceCount: 'face-count',
+  unindexedCount: 'unindexed-count',
+  /** Why the photo was indexed again; missing the first time. */
+  again: 'again',
+} as const;
 
 /**
  * `results/{eventId}/{photoId}/{version}.json`. A version that is not plainly an ETag or a version id goes in hashed,

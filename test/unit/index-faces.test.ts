@@ -181,14 +181,24 @@ describe('indexFaces', () => {
     expect(rekognition.calls).toEqual([]);
   });
 
-  test('indexes again, past its record, when the stored response was lost', async () => {
-    const { run, keys, rekognition } = setUp({
+  test('indexes again, past its record and what was lost, once in each execution', async () => {
+    const { run, keys, rekognition, stored } = setUp({
       slot: { reindexes: 1 },
-      resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1' } }),
+      resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1', again: 'earlier#1' } }),
     });
     await expect(run()).resolves.toMatchObject({ face_count: 1 });
-    expect(keys).toEqual([`photos/${KEY}#etag1#1`]);
+    expect(keys).toEqual([`photos/${KEY}#etag1#arn#1`]);
     expect(rekognition.calls).toHaveLength(1);
+    expect(stored[0]).toMatchObject({ Metadata: { 'face-count': '1', again: 'arn#1' } });
+  });
+
+  test('pays nothing when the response that was asked for again is stored, and its record is not', async () => {
+    const { run, rekognition } = setUp({
+      slot: { reindexes: 2 },
+      resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1', again: 'arn#2' } }),
+    });
+    await expect(run()).resolves.toMatchObject({ face_count: 4 });
+    expect(rekognition.calls).toEqual([]);
   });
 
   test('without a slot nothing is called', async () => {
