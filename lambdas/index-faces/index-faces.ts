@@ -79,8 +79,9 @@ async function indexOnce(deps: IndexFacesDeps, request: IndexFacesRequest): Prom
   await checkPhoto(deps, request);
 
   const slot = await deps.ledger.takeSlot({ lane: input.lane, placeMs: input.slot.slot_ms });
+  const calledMs = deps.now();
   const response = await callRekognition(deps, request, slot);
-  return storeResponse(deps, request, key, response);
+  return storeResponse(deps, request, key, { response, calledMs });
 }
 
 /** The counts of a response that an earlier attempt stored, or undefined; one that was lost is not what is wanted. */
@@ -181,7 +182,7 @@ async function storeResponse(
   deps: IndexFacesDeps,
   request: IndexFacesRequest,
   key: string,
-  response: IndexFacesCommandOutput,
+  { response, calledMs }: { response: IndexFacesCommandOutput; calledMs: number },
 ): Promise<IndexResult> {
   const { object, photo } = request.input;
   const faceRecords: FaceRecord[] = response.FaceRecords ?? [];
@@ -191,6 +192,7 @@ async function storeResponse(
     event_id: photo.event_id,
     collection_id: photo.collection_id,
     object_version: photoVersion(object),
+    called_at: new Date(calledMs).toISOString(),
     indexed_at: new Date(deps.now()).toISOString(),
     face_model_version: response.FaceModelVersion ?? photo.face_model_version,
     face_records: faceRecords,

@@ -4,16 +4,16 @@ import * as v from 'valibot';
 import { s3Error } from '../shared/aws-errors.ts';
 import { type PersistOutcome, type PersistResultsRequest, photoVersion } from '../shared/contract.ts';
 import type { Sql } from '../shared/database.ts';
+import {
+  isBeingErased,
+  lockEvent,
+  readEventState,
+  replaceVersion,
+  retireResult,
+} from '../shared/erasures.ts';
 import { PipelineError } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
-import {
-  idList,
-  isIndexed,
-  isSuperseded,
-  lockPhoto,
-  retireFaces,
-  type Transaction,
-} from '../shared/photo-rows.ts';
+import { isDeleted, isIndexed, isSuperseded, lockPhoto, type Transaction } from '../shared/photo-rows.ts';
 import type { StoredResult } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 
@@ -38,38 +38,49 @@ const storedResultSchema = v.looseObject({
 });
 
 /**
- * Writes a photo and its faces in one transaction, unless a newer upload is already written or this one is.
+ * Writes a photo and its faces in one transaction, unless this upload, a newer one or the photo's deletion is already
+ * written, or the faces of its event were erased since it was uploaded.
  *
- * @throws PipelineError `ResultNotFound`, `StorageUnavailable`, `AccessDenied` and the errors of `withDatabase`
+ * @throws PipelineError `ResultNotFound`, `FacesBeingErased`, `StorageUnavailable`, `AccessDenied` and the errors of
+ *   `withDatabase`
  */
 export async function persistResults(
   deps: PersistResultsDeps,
   request: PersistResultsRequest,
 ): Promise<PersistOutcome> {
-  const result = await readResult(deps, request.input.result.results_key);
-  const faces = faceRows(deps.telemetry, result);
+  const stored = await readResult(deps, request.input.result.results_key);
+  const faces = stored instanceof PipelineError ? [] : faceRows(deps.telemetry, stored);
   const outcome = await deps.withDatabase((sql) =>
-    sql.begin((transaction) => writePhoto(transaction, request, result, faces)),
+    sql.begin((transaction) => writePhoto(transaction, request, stored, faces)),
   );
-  report(deps, request, result, outcome);
+  report(deps, request, stored, outcome);
   return outcome;
 }
 
-async function readResult(deps: PersistResultsDeps, key: string): Promise<StoredResult> {
+/** The response, or the error that it is not there: a photo that needs none of it can do without. */
+async function readResult(deps: PersistResultsDeps, key: string): Promise<StoredResult | PipelineError> {
   let body: string;
   try {
     const object = await deps.s3.send(new GetObjectCommand({ Bucket: deps.resultsBucket, Key: key }));
     body = (await object.Body?.transformToString()) ?? '';
   } catch (error) {
-    throw s3Error(error, 'ResultNotFound');
+    const renamed = s3Error(error, 'ResultNotFound');
+    if (renamed.name === 'ResultNotFound') {
+      return renamed;
+    }
+    throw renamed;
   }
   try {
     return v.parse(storedResultSchema, JSON.parse(body)) as unknown as StoredResult;
   } catch (error) {
     // As good as gone: the photo is indexed again, which writes a new one.
-    throw new PipelineError('ResultNotFound', `The stored response ${key} cannot be read: ${String(error)}`, {
-      cause: error,
-    });
+    return new PipelineError(
+      'ResultNotFound',
+      `The stored response ${key} cannot be read: ${String(error)}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -105,36 +116,84 @@ function faceRows(telemetry: Telemetry, result: StoredResult): FaceRow[] {
 
 async function writePhoto(
   sql: Transaction,
-  { input, execution_arn }: PersistResultsRequest,
-  result: StoredResult,
+  { input, execution_arn, started_at }: PersistResultsRequest,
+  stored: StoredResult | PipelineError,
   faces: FaceRow[],
 ): Promise<PersistOutcome> {
   const { photo, object } = input;
   const faceIds = faces.flatMap((face) => face.rekognition_face_id ?? []);
-  const outcome = (effect: PersistOutcome['effect'], faceCount: number, unindexedCount: number) => ({
+  const outcome = (
+    effect: PersistOutcome['effect'],
+    face_count: number,
+    unindexed_count: number,
+    erasure_requested: boolean,
+  ) => ({
     event_id: photo.event_id,
     photo_id: photo.photo_id,
     effect,
-    face_count: faceCount,
-    unindexed_count: unindexedCount,
+    face_count,
+    unindexed_count,
+    erasure_requested,
   });
+  // This run's faces are in the collection, but no row will ever know them.
+  const late = (result: StoredResult) => ({
+    collection_id: result.collection_id,
+    face_ids: faceIds,
+    results_key: input.result.results_key,
+    execution_arn,
+  });
+  const retire = async (always: boolean) =>
+    !(stored instanceof PipelineError) && (await retireResult(sql, photo, late(stored), { always }));
 
+  await lockEvent(sql, photo.event_id, 'shared');
   const row = await lockPhoto(sql, photo, object.key);
+  if (isDeleted(row, object)) {
+    return outcome('deleted', 0, 0, await retire(true));
+  }
+  const count = [row.face_count ?? 0, row.unindexed_faces?.length ?? 0] as const;
   if (isSuperseded(row, object)) {
-    // This run's faces are in the collection, but no row will ever know them.
-    await requestRemoval(sql, result.collection_id, photo.photo_id, faceIds);
-    return outcome('superseded', row.face_count ?? 0, row.unindexed_faces?.length ?? 0);
+    return outcome('superseded', ...count, await retire(false));
   }
   if (isIndexed(row, object)) {
-    return outcome('known', row.face_count ?? 0, row.unindexed_faces?.length ?? 0);
+    return outcome('known', ...count, await retire(false));
+  }
+  const event = await readEventState(sql, photo.event_id);
+  const uploadedAt = new Date(input.event_time ?? started_at);
+  if (event.erasure_requested_at !== null && uploadedAt < event.erasure_requested_at) {
+    const requested = await retire(true);
+    await sql`
+      UPDATE photos SET
+        status = 'erased',
+        object_version = ${photoVersion(object)},
+        object_sequencer = ${object.sequencer},
+        failure_code = NULL,
+        failure_message = NULL,
+        failure_retryable = NULL,
+        execution_arn = ${execution_arn}
+      WHERE id = ${photo.photo_id} AND status <> 'indexed'`;
+    return outcome('erased', 0, 0, requested);
   }
 
-  await registerCollection(sql, photo.event_id, result);
-  await retireFaces(sql, photo, faceIds, 'replaced');
-  // The same picture can come back after another took its place: its faces are wanted again.
-  await sql`
-    DELETE FROM face_removals
-    WHERE collection_id = ${result.collection_id} AND rekognition_face_id IN (${idList(sql, faceIds)})`;
+  if (stored instanceof PipelineError) {
+    throw stored;
+  }
+  if (event.erasing || (await isBeingErased(sql, photo.photo_id, late(stored)))) {
+    throw new PipelineError(
+      'FacesBeingErased',
+      'Faces of this photo, or of its whole event, are just being erased',
+    );
+  }
+  // Rekognition names the faces it has: asked before an erasure was through, it may have named some that are gone.
+  if (calledAt(stored) < Math.max(Number(row.faces_erased_at), Number(event.faces_erased_at))) {
+    throw new PipelineError('ResultNotFound', 'The stored response is older than an erasure of its faces');
+  }
+
+  await registerCollection(sql, photo.event_id, stored);
+  const replaced = await replaceVersion(sql, photo, row, {
+    version: photoVersion(object),
+    keep: faceIds,
+    execution_arn,
+  });
   await insertFaces(sql, photo.photo_id, faces);
   await sql`
     UPDATE photos SET
@@ -143,15 +202,21 @@ async function writePhoto(
       object_version = ${photoVersion(object)},
       object_sequencer = ${object.sequencer},
       face_count = ${faces.length},
-      unindexed_faces = ${sql.json(result.unindexed_faces as never)},
+      unindexed_faces = ${sql.json(stored.unindexed_faces as never)},
       failure_code = NULL,
       failure_message = NULL,
       failure_retryable = NULL,
       failed_at = NULL,
+      deleted_at = NULL,
       execution_arn = ${execution_arn},
       indexed_at = now()
     WHERE id = ${photo.photo_id}`;
-  return outcome('stored', faces.length, result.unindexed_faces.length);
+  return outcome('stored', faces.length, stored.unindexed_faces.length, replaced);
+}
+
+/** Milliseconds since the epoch. */
+function calledAt({ called_at, indexed_at }: StoredResult): number {
+  return Date.parse(called_at ?? indexed_at) || 0;
 }
 
 /** The event's row is shared by all its photos, so it is written only when there is something new to say. */
@@ -174,42 +239,34 @@ async function insertFaces(sql: Transaction, photoId: string, faces: FaceRow[]):
     ON CONFLICT (photo_id, rekognition_face_id) DO NOTHING`;
 }
 
-async function requestRemoval(
-  sql: Transaction,
-  collectionId: string,
-  photoId: string,
-  faceIds: string[],
-): Promise<void> {
-  await sql`
-    INSERT INTO face_removals (collection_id, rekognition_face_id, photo_id, reason)
-    SELECT ${collectionId}, face_id, ${photoId}, 'superseded'
-    FROM (${idList(sql, faceIds)}) AS ids (face_id)
-    WHERE NOT EXISTS (SELECT FROM faces WHERE photo_id = ${photoId} AND rekognition_face_id = face_id)
-    ON CONFLICT DO NOTHING`;
-}
+const outcomeLines: Record<PersistOutcome['effect'], { message: string; event: string }> = {
+  stored: { message: 'The photo is indexed', event: logEvents.succeeded },
+  known: { message: 'The photo was indexed before', event: logEvents.succeeded },
+  superseded: { message: 'A newer upload is already written', event: logEvents.superseded },
+  deleted: { message: 'The photo is deleted: its faces are erased', event: logEvents.superseded },
+  erased: { message: "The event's faces were erased since the upload", event: logEvents.superseded },
+};
 
 function report(
   { telemetry: { logger, metrics }, now }: PersistResultsDeps,
   { input, started_at }: PersistResultsRequest,
-  result: StoredResult,
+  stored: StoredResult | PipelineError,
   outcome: PersistOutcome,
 ): void {
   const durationMs = Math.max(0, now() - Date.parse(started_at));
-  logger.info(
-    outcome.effect === 'superseded' ? 'A newer upload is already written' : 'The photo is indexed',
-    {
-      event: outcome.effect === 'superseded' ? logEvents.superseded : logEvents.succeeded,
-      photo_id: outcome.photo_id,
-      event_id: outcome.event_id,
-      collection_id: result.collection_id,
-      effect: outcome.effect,
-      face_count: outcome.face_count,
-      unindexed_count: outcome.unindexed_count,
-      unindexed_reasons: reasons(result),
-      duration_ms: durationMs,
-      attempt: (input.slot?.throttles ?? 0) + 1,
-    },
-  );
+  const { message, event } = outcomeLines[outcome.effect];
+  logger.info(message, {
+    event,
+    photo_id: outcome.photo_id,
+    event_id: outcome.event_id,
+    collection_id: input.photo.collection_id,
+    effect: outcome.effect,
+    face_count: outcome.face_count,
+    unindexed_count: outcome.unindexed_count,
+    ...(!(stored instanceof PipelineError) && { unindexed_reasons: reasons(stored) }),
+    duration_ms: durationMs,
+    attempt: (input.slot?.throttles ?? 0) + 1,
+  });
   if (outcome.effect !== 'stored') {
     return;
   }

@@ -75,10 +75,15 @@ export type IndexResult = v.InferOutput<typeof indexResultSchema>;
 export interface PersistOutcome {
   event_id: string;
   photo_id: string;
-  /** `stored`; `known` when this version was stored before; `superseded` when a newer version was. */
-  effect: 'stored' | 'known' | 'superseded';
+  /**
+   * `stored`; `known` when this version was stored before; `superseded` when a newer version was; `deleted` when the photo
+   * is gone from the bucket; `erased` when the faces of its event were erased after it was uploaded.
+   */
+  effect: 'stored' | 'known' | 'superseded' | 'deleted' | 'erased';
   face_count: number;
   unindexed_count: number;
+  /** Whether faces or responses were left to be erased: a rule that looks for it starts the erasure. */
+  erasure_requested: boolean;
 }
 
 /** The state as the Lambdas see it: the execution's input plus what earlier states added. */
@@ -125,6 +130,15 @@ export const markFailedRequestSchema = v.object({
   started_at: v.string(),
 });
 export type MarkFailedRequest = v.InferOutput<typeof markFailedRequestSchema>;
+
+/** Why faces are erased; `late_result` are those of a response that came when it was not wanted any more. */
+export type ErasureReason =
+  | 'photo_deleted'
+  | 'photo_replaced'
+  | 'late_result'
+  | 'person_requested'
+  | 'event_requested'
+  | 'event_expired';
 
 /**
  * "Step Functions Execution Status Change", as EventBridge delivers it: `input` is the execution's input as text, and is

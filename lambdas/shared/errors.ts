@@ -46,6 +46,10 @@ export const failureKinds = {
   CollectionNotFound: { class: 'collection', retryable: true },
   CollectionLostTooOften: { class: 'collection', retryable: true },
 
+  // Erasures.
+  FacesBeingErased: { class: 'transient', retryable: true },
+  FacesStillListed: { class: 'transient', retryable: true },
+
   // A moment's trouble.
   RekognitionUnavailable: { class: 'transient', retryable: true },
   StorageUnavailable: { class: 'transient', retryable: true },

@@ -1,4 +1,4 @@
-/** What persist-results and mark-failed share: the photo's row, locked, and who may change it. */
+/** What the functions that write photos share: the photo's row, locked, and who may change it. */
 import type postgres from 'postgres';
 import type { ExecutionInput } from './contract.ts';
 import { photoVersion } from './contract.ts';
@@ -6,11 +6,13 @@ import { photoVersion } from './contract.ts';
 export type Transaction = postgres.TransactionSql;
 
 export interface PhotoRow {
-  status: 'processing' | 'indexed' | 'failed';
+  status: 'processing' | 'indexed' | 'failed' | 'deleted' | 'erased';
   object_version: string | null;
   object_sequencer: string | null;
   face_count: number | null;
   unindexed_faces: unknown[] | null;
+  /** When faces of this photo last left Rekognition. */
+  faces_erased_at: Date | null;
 }
 
 /** Registers event and photo where the platform has not, and locks the photo's row until the transaction ends. */
@@ -33,17 +35,22 @@ export async function lockPhoto(
 
 function selectForUpdate(sql: Transaction, photoId: string) {
   return sql<PhotoRow[]>`
-    SELECT status, object_version, object_sequencer, face_count, unindexed_faces
+    SELECT status, object_version, object_sequencer, face_count, unindexed_faces, faces_erased_at
     FROM photos WHERE id = ${photoId} FOR UPDATE`;
 }
 
 /**
- * Whether a later upload than `object` has already been written. S3's sequencers are hex numbers of varying length;
+ * Whether a later upload than `object`, or its deletion, has already been written. S3's sequencers are hex numbers of varying length;
  * comparing them as numbers is comparing them left-padded.
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
  */
-export function isSuperseded(row: PhotoRow, object: ExecutionInput['object']): boolean {
+export function isSuperseded(row: PhotoRow, object: Pick<ExecutionInput['object'], 'sequencer'>): boolean {
   return hex(row.object_sequencer) > hex(object.sequencer);
+}
+
+/** Whether the photo's deletion is written and `object` is no later upload. */
+export function isDeleted(row: PhotoRow, object: Pick<ExecutionInput['object'], 'sequencer'>): boolean {
+  return row.status === 'deleted' && hex(row.object_sequencer) >= hex(object.sequencer);
 }
 
 /** Whether the row already holds the faces of exactly this version. */
@@ -53,27 +60,6 @@ export function isIndexed(row: PhotoRow, object: ExecutionInput['object']): bool
 
 function hex(sequencer: string | null): bigint {
   return BigInt(`0x${sequencer || '0'}`);
-}
-
-/** Moves the photo's stored faces, but for those in `keep`, to the outbox of faces that have to leave the collection. */
-export async function retireFaces(
-  sql: Transaction,
-  photo: { event_id: string; photo_id: string },
-  keep: readonly string[],
-  reason: 'replaced',
-): Promise<void> {
-  await sql`
-    WITH retired AS (
-      DELETE FROM faces
-      WHERE photo_id = ${photo.photo_id}
-        AND (rekognition_face_id IS NULL OR rekognition_face_id NOT IN (${idList(sql, keep)}))
-      RETURNING rekognition_face_id
-    )
-    INSERT INTO face_removals (collection_id, rekognition_face_id, photo_id, reason)
-    SELECT rekognition_collection_id, rekognition_face_id, ${photo.photo_id}, ${reason}
-    FROM retired, events
-    WHERE events.id = ${photo.event_id} AND rekognition_collection_id IS NOT NULL AND rekognition_face_id IS NOT NULL
-    ON CONFLICT DO NOTHING`;
 }
 
 /** A list of ids as a subquery: postgres.js cannot send arrays without looking up types, which costs a round trip. */

@@ -7,7 +7,9 @@ export interface StoredResult {
   event_id: string;
   collection_id: string;
   object_version: string;
-  /** ISO 8601. */
+  /** When Rekognition was asked, ISO 8601: what was erased later may still be named here. Missing in old ones. */
+  called_at?: string;
+  /** When it had answered, ISO 8601. */
   indexed_at: string;
   face_model_version: string | null;
   face_records: FaceRecord[];
@@ -28,5 +30,10 @@ export const resultMetadata = {
  */
 export function resultsKey(photo: { event_id: string; photo_id: string }, version: string): string {
   const name = /^[\w.-]{1,128}$/.test(version) ? version : createHash('sha256').update(version).digest('hex');
-  return `results/${photo.event_id}/${photo.photo_id}/${name}.json`;
+  return `${resultsFolder(photo)}${name}.json`;
+}
+
+/** The prefix of a photo's stored responses, of whatever version. */
+export function resultsFolder(photo: { event_id: string; photo_id: string }): string {
+  return `results/${photo.event_id}/${photo.photo_id}/`;
 }

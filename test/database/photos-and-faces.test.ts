@@ -126,6 +126,7 @@ describe('persistResults', () => {
       effect: 'stored',
       face_count: 2,
       unindexed_count: 1,
+      erasure_requested: false,
     });
     await expect(photo.row()).resolves.toMatchObject({
       event_id: photo.event_id,
@@ -216,15 +217,15 @@ describe('persistResults', () => {
     await expect(photo.removals()).resolves.toEqual(['f1']);
   });
 
-  test('the same picture, back after another took its place, has its faces again', async () => {
+  test('the same picture, back after another took its place, waits until its old faces are gone', async () => {
     const photo = aPhoto();
     photo.store(photo.upload('v1', '1'), ['f1']);
     photo.store(photo.upload('v2', '2'), ['f2']);
     await photo.persist(photo.upload('v1', '1'));
-    await photo.persist(photo.upload('v2', '2'));
-    await photo.persist(photo.upload('v1', '3'));
-    await expect(photo.faces()).resolves.toEqual(['f1']);
-    await expect(photo.removals()).resolves.toEqual(['f2']);
+    await expect(photo.persist(photo.upload('v2', '2'))).resolves.toMatchObject({ erasure_requested: true });
+    await expect(photo.persist(photo.upload('v1', '3'))).rejects.toMatchObject({ name: 'FacesBeingErased' });
+    await expect(photo.faces()).resolves.toEqual(['f2']);
+    await expect(photo.removals()).resolves.toEqual(['f1']);
   });
 
   test('stores a face without FaceId, and one of several with the same', async () => {
