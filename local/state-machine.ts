@@ -244,6 +244,17 @@ function nameOf(arn: string): string {
   return arn.slice(arn.lastIndexOf(':') + 1);
 }
 
+/**
+ * The engine waits for a moment that has passed by setting a timer with a negative time. That ends at once, as it should, but
+ * Node.js tells the person at the keyboard about it.
+ */
+const { emitWarning } = process;
+process.emitWarning = ((warning: string | Error, ...details: never[]) => {
+  if (details[0] !== 'TimeoutNegativeWarning') {
+    emitWarning.call(process, warning, ...details);
+  }
+}) as typeof process.emitWarning;
+
 type Outcome = Pick<ExecutionEnd, 'status' | 'output' | 'error' | 'cause'>;
 
 function succeeded(output: unknown): Outcome {
