@@ -9,6 +9,7 @@ import {
   apply,
   comeBack,
   type Decision,
+  GATE_EARLY_MS,
   type GateSlot,
   holds,
   joinLine,
@@ -214,7 +215,7 @@ class Simulation {
     const nowMs = this.#clock(photo);
     const lane = this.#lane(photo);
     if (this.#returning[photo]) {
-      const place = comeBack(this.#ledger, {
+      const place = comeBack(this.#ledger, this.#config, {
         nowMs,
         lane,
         throttles: this.#throttles[photo]!,
@@ -252,7 +253,8 @@ class Simulation {
     this.#indexing++;
     this.#result.peakIndexing = Math.max(this.#result.peakIndexing, this.#indexing);
     this.#pass(photo, HISTORY.task);
-    this.#after(Math.max(0, this.#placeMs[photo]! - this.#clock(photo)), photo, Stage.gate);
+    const early = this.#placeMs[photo]! - GATE_EARLY_MS - this.#clock(photo);
+    this.#after(Math.max(0, early), photo, Stage.gate);
   }
 
   #gate(photo: number): void {
@@ -274,12 +276,16 @@ class Simulation {
   }
 
   #call(photo: number): void {
-    const slot = this.#slots[photo]!;
     const random = this.#random();
-    if (keepSlot(this.#ledger, this.#config, slot, { nowMs: this.#clock(photo), random }) !== 'keep') {
+    const slot = keepSlot(this.#ledger, this.#config, this.#slots[photo]!, {
+      nowMs: this.#clock(photo),
+      random,
+    });
+    if (!slot || 'refused' in slot) {
       this.#gate(photo);
       return;
     }
+    this.#slots[photo] = slot;
     const { latencyMs, throttleLatencyMs, stop } = this.#options;
     this.#result.calls++;
     this.#callTimes.push(this.#nowMs);

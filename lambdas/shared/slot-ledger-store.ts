@@ -14,6 +14,7 @@ import {
   type Change,
   comeBack,
   type Decision,
+  GATE_EARLY_MS,
   type GateSlot,
   joinLine,
   keepSlot,
@@ -82,7 +83,7 @@ export interface SlotLedger {
   /** Stops the gate and the line for everyone. Calls whose slots are less than a moment away still happen. */
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** Sets the number of images that may be indexed in a UTC day; undefined lifts the cap. */
+  /** Sets the number of images that may be indexed in a UTC day; undefined goes back to the configured one. */
   setDailyImageCap(cap: number | undefined): Promise<void>;
   /** The item as it is. */
   read(): Promise<LedgerState>;
@@ -167,7 +168,7 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
   }
 
   async function waitForPlace(placeMs: number): Promise<void> {
-    const early = placeMs - deps.now();
+    const early = placeMs - GATE_EARLY_MS - deps.now();
     if (early > MAX_EARLY_MS) {
       throw new PipelineError('SlotExpired', `Came ${Math.round(early)} ms before its place in line`);
     }
@@ -176,17 +177,16 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
     }
   }
 
-  async function isGood(slot: GateSlot, sleptOnIt: boolean): Promise<boolean> {
-    if (sleptOnIt) {
-      const kept = keepSlot(await load(), config, slot, { nowMs: deps.now(), random: deps.random() });
-      if (kept === 'again') {
-        return false;
-      }
-      if (kept !== 'keep') {
-        throw new PipelineError(kept.refused, kept.because);
-      }
+  /** The slot as it is when its time has come, or undefined when it is none any more. */
+  async function afterSleep(slot: GateSlot, sleptMs: number): Promise<GateSlot | undefined> {
+    const kept =
+      sleptMs > RECHECK_AFTER_MS
+        ? keepSlot(await load(), config, slot, { nowMs: deps.now(), random: deps.random() })
+        : slot;
+    if (kept && 'refused' in kept) {
+      throw new PipelineError(kept.refused, kept.because);
     }
-    return deps.now() - slot.slotMs <= SLOT_GOOD_FOR_MS;
+    return deps.now() - slot.slotMs <= SLOT_GOOD_FOR_MS ? kept : undefined;
   }
 
   return {
@@ -195,7 +195,12 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
         const { atMs } = await extend((state, nowMs) => joinLine(state, config, { nowMs, lane }));
         return atMs;
       }
-      const place = comeBack(await load(), { nowMs: deps.now(), lane, throttles, random: deps.random() });
+      const place = comeBack(await load(), config, {
+        nowMs: deps.now(),
+        lane,
+        throttles,
+        random: deps.random(),
+      });
       if ('refused' in place) {
         throw new PipelineError(place.refused, place.because);
       }
@@ -213,8 +218,9 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
         if (ahead > 0) {
           await deps.sleep(ahead);
         }
-        if (await isGood(slot, ahead > RECHECK_AFTER_MS)) {
-          return slot;
+        const kept = await afterSleep(slot, ahead);
+        if (kept) {
+          return kept;
         }
       }
       throw new PipelineError('SlotExpired', `${MAX_SLOTS} slots in a row could not be used`);

@@ -21,6 +21,8 @@ import type { Lane } from './contract.ts';
 export interface LedgerConfig {
   /** The account's IndexFaces quota, calls per second. */
   perSecond: number;
+  /** Slots per UTC day where the item says nothing else; no cap when absent. */
+  dailyImageCap?: number;
 }
 
 /**
@@ -42,7 +44,7 @@ export type LedgerAttribute =
   | 'throttled_interval_ms'
   /** Since when an operator holds the pipeline; absent when nobody does. */
   | 'paused_ms'
-  /** Slots per UTC day; absent when there is no cap. */
+  /** Slots per UTC day, set by an operator; absent when the configured number holds. */
   | 'daily_image_cap'
   /** The UTC day of `images`, as the number yyyymmdd, and the slots given on it. */
   | 'day'
@@ -89,13 +91,16 @@ export interface GateSlot {
  * The share of the quota that is aimed at. What is left refills Rekognition's bucket after calls that came in a
  * bunch, for instance behind a second of cold starts.
  */
-const TARGET_SHARE = 0.99;
+const TARGET_SHARE = 0.995;
 
 /**
  * What a throttled call leaves of the pace. The way back (below) leaves 0.8 s of the quota unused, which is less than
  * Rekognition's bucket holds, so that probing for the true rate costs next to no throughput.
  */
 const CUT = 0.8;
+
+/** After a cut Rekognition's bucket is still empty: for this long a throttled call says nothing about the new pace. */
+const SETTLE_MS = 500;
 
 /** The pace is never cut below this share of the quota, so that somebody notices when the service is back. */
 const FLOOR_SHARE = 0.02;
@@ -112,6 +117,12 @@ const RECOVERY = 5e-5;
  * any two callers' clocks: a fast clock pulls the chain ahead of everybody else's now.
  */
 export const GATE_AHEAD_MS: Readonly<Record<Lane, number>> = { live: 4_000, backfill: 1_000 };
+
+/**
+ * How long before its place in line a photo comes to the gate. A function that starts late, by less than this, leaves no
+ * slot unused.
+ */
+export const GATE_EARLY_MS = 500;
 
 /** Backfill stands back while the live line is longer than this. */
 export const LIVE_LINE_SHORT_MS = 2_000;
@@ -152,7 +163,7 @@ export function joinLine(
   config: LedgerConfig,
   { nowMs, lane }: { nowMs: number; lane: Lane },
 ): Decision {
-  const held = hold(state, nowMs);
+  const held = hold(state, config, nowMs);
   if (held) {
     return held;
   }
@@ -177,9 +188,10 @@ export function joinLine(
  */
 export function comeBack(
   state: LedgerState,
+  config: LedgerConfig,
   { nowMs, lane, throttles, random }: { nowMs: number; lane: Lane; throttles: number; random: number },
 ): { placeMs: number } | { refused: Refusal; because: string } {
-  const held = hold(state, nowMs);
+  const held = hold(state, config, nowMs);
   if (held) {
     return held;
   }
@@ -196,7 +208,7 @@ export function takeSlot(
   config: LedgerConfig,
   { nowMs, lane }: { nowMs: number; lane: Lane },
 ): Decision {
-  const held = hold(state, nowMs);
+  const held = hold(state, config, nowMs);
   if (held) {
     return { refused: 'SlotExpired', because: held.because };
   }
@@ -216,8 +228,9 @@ export function takeSlot(
     { attribute: 'day', is: state.day },
     { attribute: 'daily_image_cap', is: state.daily_image_cap },
   ];
-  if (state.daily_image_cap !== undefined && day === state.day) {
-    premises.push({ attribute: 'images', below: state.daily_image_cap });
+  const cap = dailyImageCap(state, config);
+  if (cap !== undefined && day === state.day) {
+    premises.push({ attribute: 'images', below: cap });
   }
   const intervalMs = intervalAt(state, config, nowMs);
   const change = extend(state, 'next_ms', intervalMs, nowMs, premises);
@@ -230,10 +243,10 @@ export function takeSlot(
 }
 
 /**
- * What is left of a slot that was slept on: `keep`, `again` (take another one) or a refusal.
+ * What is left of a slot that was slept on: the slot, a refusal, or undefined when another one is to be taken.
  *
  * Slots that were given before a cut are too dense. Each is kept by the odds of new pace to old, so that a cut thins
- * out at once what the gate has already given.
+ * out at once what the gate has already given; those that are kept are slots of the new pace.
  *
  * @param random 0 to 1
  */
@@ -242,21 +255,23 @@ export function keepSlot(
   config: LedgerConfig,
   slot: GateSlot,
   { nowMs, random }: { nowMs: number; random: number },
-): 'keep' | 'again' | { refused: Refusal; because: string } {
+): GateSlot | { refused: Refusal; because: string } | undefined {
   // The day's cap was met when the slot was given.
   const held = paused(state);
   if (held) {
     return { refused: 'SlotExpired', because: held.because };
   }
-  if ((state.cuts ?? 0) === slot.cuts) {
-    return 'keep';
+  const cuts = state.cuts ?? 0;
+  if (cuts === slot.cuts) {
+    return slot;
   }
-  return random < slot.intervalMs / intervalAt(state, config, nowMs) ? 'keep' : 'again';
+  const intervalMs = intervalAt(state, config, nowMs);
+  return random < slot.intervalMs / intervalMs ? { slotMs: slot.slotMs, intervalMs, cuts } : undefined;
 }
 
 /**
- * Cuts the pace for everyone after a throttled call, once for each congestion: calls that took their slots before the
- * last cut tell nothing about the pace since, however late they report.
+ * Cuts the pace for everyone after a throttled call, once for each congestion: calls whose slots are of the pace before
+ * the last cut tell nothing about the pace since, however late they report.
  *
  * @returns undefined when another caller has already reported this congestion
  */
@@ -267,7 +282,7 @@ export function afterThrottle(
   nowMs: number,
 ): Change | undefined {
   const cuts = state.cuts ?? 0;
-  if (cuts !== slot.cuts) {
+  if (cuts !== slot.cuts || nowMs - (state.cut_ms ?? 0) < SETTLE_MS) {
     return undefined;
   }
   const floorMs = 1_000 / (config.perSecond * FLOOR_SHARE);
@@ -319,13 +334,22 @@ function extend(
     : { premises: [{ attribute: chain, below: nowMs }, ...premises], set: { [chain]: nowMs + intervalMs } };
 }
 
-function hold(state: LedgerState, nowMs: number): { refused: Refusal; because: string } | undefined {
-  const { daily_image_cap: cap, day = 0 } = state;
+function hold(
+  state: LedgerState,
+  config: LedgerConfig,
+  nowMs: number,
+): { refused: Refusal; because: string } | undefined {
+  const cap = dailyImageCap(state, config);
+  const { day = 0 } = state;
   const images = day >= dayOf(nowMs) ? (state.images ?? 0) : 0;
   if (cap !== undefined && images >= cap) {
     return { refused: 'DailyImageCapReached', because: `${images} of ${cap} images are indexed today (UTC)` };
   }
   return paused(state);
+}
+
+function dailyImageCap(state: LedgerState, config: LedgerConfig): number | undefined {
+  return state.daily_image_cap ?? config.dailyImageCap;
 }
 
 function paused({ paused_ms: since }: LedgerState): { refused: Refusal; because: string } | undefined {

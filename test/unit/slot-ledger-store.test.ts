@@ -112,8 +112,8 @@ describe('many callers at once', () => {
     const slots = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value.slotMs] : []));
     const errors = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason.name] : []));
     expectSpaced(slots);
-    // Four seconds at the pace of 50.
-    expect(slots.length).toBe(198);
+    // Four seconds at the pace of 49.75.
+    expect(slots.length).toBe(199);
     expect(new Set(errors)).toEqual(new Set(['SlotExpired']));
   });
 
