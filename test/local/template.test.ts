@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: placeholders of CloudFormation
 import { resolveTemplate, type Template } from '../../local/template.ts';
 
 function resolver(template: Partial<Template>) {

@@ -1,0 +1,35 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GetItemCommand, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
+import { startTables, type TableDefinition } from '../../local/tables.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'rollcall-tables-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const create: TableDefinition['create'] = {
+  AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+  KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+};
+
+test('items are kept over restarts, those past their time to live are not; new tables are added', async () => {
+  const path = join(folder, 'dynamodb');
+  const records: TableDefinition = { name: 'records', create, expiry: 'expiration' };
+  const first = await startTables(path, [records]);
+  const now = Math.floor(Date.now() / 1000);
+  for (const [id, expiration] of Object.entries({ past: now - 60, future: now + 3600 })) {
+    const Item = { id: { S: id }, expiration: { N: String(expiration) } };
+    await first.client.send(new PutItemCommand({ TableName: 'records', Item }));
+  }
+  await first.client.send(new PutItemCommand({ TableName: 'records', Item: { id: { S: 'forever' } } }));
+  await first.stop();
+
+  const second = await startTables(path, [records, { name: 'ledger', create, expiry: undefined }]);
+  const { Items } = await second.client.send(new ScanCommand({ TableName: 'records' }));
+  expect(Items?.map(({ id }) => id?.S).sort()).toEqual(['forever', 'future']);
+  const { Item } = await second.client.send(
+    new GetItemCommand({ TableName: 'ledger', Key: { id: { S: 'x' } } }),
+  );
+  expect(Item).toBeUndefined();
+  await second.stop();
+});
