@@ -12,6 +12,7 @@ import {
   isComplete,
   type Report,
   renderJson,
+  renderLegend,
   renderOthers,
   renderSummary,
   renderTable,
@@ -139,7 +140,12 @@ function show(report: Report, { json, postgresPort }: StartArguments, stateDir: 
     postgresPort === defaultPostgresPort(process.env)
       ? 'npm run local:up'
       : `npm run local:up -- --postgres-port ${postgresPort}`;
-  process.stdout.write(
-    `\n${renderTable(report.rows, paint, columns)}\n${renderSummary(report, paint, columns)}\n${renderDirections(report.databaseUrl, shortPath(stateDir), upCommand, paint)}\n`,
-  );
+  const legend = renderLegend(report.rows, paint);
+  const parts = [
+    renderTable(report.rows, paint, columns),
+    ...(legend ? [legend] : []),
+    renderSummary(report, paint, columns),
+    renderDirections(report.databaseUrl, shortPath(stateDir), upCommand, paint),
+  ];
+  process.stdout.write(`\n${parts.join('\n')}\n`);
 }

@@ -13,6 +13,10 @@ export async function runCommand(command: () => Promise<number>): Promise<never>
     // Whoever reads along may leave, as `head` does, or the terminal be closed: the photos matter more.
     stream.on('error', () => {});
   }
+  if (!process.env.ROLLCALL_DEBUG) {
+    // Node's own warnings are about code, and land in the middle of the progress bar.
+    process.removeAllListeners('warning');
+  }
   let exitCode: number;
   try {
     checkNode();

@@ -15,7 +15,7 @@ export function renderDirections(
   const line = (title: string, text: string): string => `${GAP}${paint('dim', title.padEnd(6))}${text}\n`;
   return (
     line('Data', stateFolder) +
-    line('Look', `${upCommand} keeps it up; then, in another terminal:`) +
+    line('Look', `${upCommand} starts it again; then, in another terminal:`) +
     line('', `psql '${databaseUrl}'`)
   );
 }

@@ -1,5 +1,4 @@
 import { SingleBar } from 'cli-progress';
-import { formatDuration } from './text.ts';
 
 /** What happens while one waits. */
 export interface Progress {
@@ -18,9 +17,15 @@ export const silent: Progress = { step() {}, start() {}, done() {}, stop() {} };
 
 /** For logs: a plain line per step. */
 export function plainProgress(stream: NodeJS.WritableStream): Progress {
+  let latest = '';
   return {
     ...silent,
-    step: (text) => stream.write(`${text}\n`),
+    step(text) {
+      if (text !== latest) {
+        stream.write(`${text}\n`);
+      }
+      latest = text;
+    },
     start: (total) => stream.write(`Indexing ${total} ${total === 1 ? 'photo' : 'photos'}\n`),
   };
 }
@@ -77,12 +82,12 @@ export function liveProgress(stream: NodeJS.WriteStream): Progress {
   };
 }
 
-/** `  Indexing ━━━━━━━━──────────  18/30 · 31 faces · 12.4 s` */
+/** `  Indexing ━━━━━━━━──────────  18/30 · 31 faces · 12 s` */
 export function renderBar(
   now: { progress: number; value: number; total: number; faces: number; elapsedMs: number },
   columns: number,
 ): string {
-  const counts = `${now.value}/${now.total} · ${now.faces} ${now.faces === 1 ? 'face' : 'faces'} · ${formatDuration(now.elapsedMs)}`;
+  const counts = `${now.value}/${now.total} · ${now.faces} ${now.faces === 1 ? 'face' : 'faces'} · ${Math.floor(now.elapsedMs / 1_000)} s`;
   const width = Math.max(10, Math.min(40, columns - counts.length - 16));
   const filled = Math.round(width * now.progress);
   return `  Indexing  ${'━'.repeat(filled)}${'─'.repeat(width - filled)}  ${counts}`;

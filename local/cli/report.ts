@@ -1,6 +1,6 @@
 import type { StoredPhoto } from './database.ts';
 import type { NotSent, NotSentCode } from './photo-list.ts';
-import { reasonOf } from './reasons.ts';
+import { explanationOf, withoutServiceNoise } from './reasons.ts';
 import type { Sent } from './send.ts';
 import { count, displayWidth, formatDuration, pad, printable, truncateMiddle, wrap } from './text.ts';
 
@@ -66,14 +66,13 @@ function rowOfSent({ photo, version, known, end }: Sent, stored: StoredPhoto | u
     };
   }
   if (isThis && stored.status === 'failed') {
-    const code = stored.failure_code;
     return {
       ...row,
       status: 'failed',
       faceCount: null,
       unindexedCount: null,
-      code,
-      reason: reasonOf(code, stored.failure_message),
+      code: stored.failure_code,
+      reason: failureReason(stored.failure_code, stored.failure_message),
     };
   }
   return {
@@ -83,9 +82,13 @@ function rowOfSent({ photo, version, known, end }: Sent, stored: StoredPhoto | u
     unindexedCount: null,
     code: end?.error ?? null,
     reason: end?.error
-      ? reasonOf(end.error, end.cause ?? null)
+      ? failureReason(end.error, end.cause ?? null)
       : `not at its end${end ? `: the execution ${end.status.toLowerCase().replace('_', ' ')}` : ''}; run it again`,
   };
+}
+
+function failureReason(code: string | null, message: string | null): string | null {
+  return explanationOf(code) ?? (message === null ? null : withoutServiceNoise(message));
 }
 
 const notSentReasons: Record<NotSentCode, string> = {
@@ -218,10 +221,20 @@ export function renderTable(rows: readonly ReportRow[], paint: Paint, columns: n
   ].join('\n');
 }
 
+/** A code that explains itself below the table stands alone. */
 function reasonCell({ status, code, reason, known }: ReportRow): string {
-  const why =
-    status === 'failed' || status === 'processing' ? [code, reason].filter(Boolean).join(': ') : reason;
-  return [why, known ? 'known' : null].filter(Boolean).join(', ');
+  const hasCode = status === 'failed' || status === 'processing';
+  const why = hasCode ? [code, explanationOf(code) === undefined ? reason : null] : [reason];
+  return [why.filter(Boolean).join(': '), known ? 'known' : null].filter(Boolean).join(', ');
+}
+
+/** What the codes in the table mean; empty when there are none to explain. */
+export function renderLegend(rows: readonly ReportRow[], paint: Paint): string {
+  const codes = [...new Set(rows.map(({ code }) => code ?? ''))].filter((code) => explanationOf(code)).sort();
+  const width = Math.max(...codes.map((code) => code.length));
+  return codes
+    .map((code) => `${GAP}${paint('dim', `${pad(code, width)}${GAP}${explanationOf(code)}`)}\n`)
+    .join('');
 }
 
 /** The lines below the table: totals, what was left out, and how to look at the data. */

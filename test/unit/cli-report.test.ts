@@ -2,12 +2,13 @@ import fc from 'fast-check';
 import type { StoredPhoto } from '../../local/cli/database.ts';
 import type { Photo } from '../../local/cli/photo-list.ts';
 import { renderBar } from '../../local/cli/progress.ts';
-import { reasonOf } from '../../local/cli/reasons.ts';
+import { explanationOf } from '../../local/cli/reasons.ts';
 import {
   isComplete,
   type Paint,
   type ReportRow,
   renderJson,
+  renderLegend,
   renderOthers,
   renderSummary,
   renderTable,
@@ -111,7 +112,7 @@ describe('reportRows', () => {
         faceCount: null,
         unindexedCount: null,
         code: 'InvalidImageFormat',
-        reason: 'not a JPEG or PNG that can be read',
+        reason: explanationOf('InvalidImageFormat'),
       },
     ]);
     expect(isComplete(rows)).toBe(false);
@@ -145,11 +146,11 @@ describe('reportRows', () => {
   });
 });
 
-test("reasonOf takes the service's words apart", () => {
-  expect(reasonOf('QuotaExceeded', 'Rekognition ServiceQuotaExceededException: Full. (request 1-2)')).toBe(
-    'Full.',
-  );
-  expect(reasonOf('toString', null)).toBeNull();
+test('a failure that needs its own message keeps it, without the noise', () => {
+  const message = 'Rekognition ServiceQuotaExceededException: Full. (request 1-2)';
+  const quota = { ...failure, failure_code: 'QuotaExceeded', failure_message: message };
+  expect(reportRows([sent('a.jpg')], [], new Map([stored('a.jpg', quota)]))[0]!.reason).toBe('Full.');
+  expect(explanationOf('toString')).toBeUndefined();
 });
 
 describe('renderJson', () => {
@@ -216,7 +217,7 @@ describe('renderTable', () => {
       status: 'failed',
       faceCount: null,
       code: 'InvalidImageFormat',
-      reason: reasonOf('InvalidImageFormat', null),
+      reason: 'explained',
     }),
     row({ file: '日本の写真.jpg', faceCount: 100, reason: '12 faces too unclear to index' }),
     row({
@@ -235,7 +236,7 @@ describe('renderTable', () => {
     const table = lines.join('\n');
     expect(table).toContain('sample1.jpg');
     expect(table).toMatch(/a long .*….*IMG_0001\.jpg/);
-    expect(table.replace(/\s+/g, ' ')).toContain('InvalidImageFormat: not a JPEG or PNG');
+    expect(table).toMatch(/failed +– +InvalidImageFormat$/m);
     expect(table).toContain('known');
     expect(table).not.toContain('\u001b');
   });
@@ -253,6 +254,17 @@ describe('renderTable', () => {
     );
     expect(ends[0]).toBe(ends[1]! - 2);
   });
+});
+
+test('the legend explains each code of the table once', () => {
+  const failed = (code: string) => row({ status: 'failed', code, faceCount: null });
+  const rows = [failed('InvalidImageFormat'), row({}), failed('ImageTooLarge'), failed('InvalidImageFormat')];
+  const legend = renderLegend([...rows, failed('QuotaExceeded')], plain);
+  expect(legend.trimEnd().split('\n')).toEqual([
+    `  ImageTooLarge       ${explanationOf('ImageTooLarge')}`,
+    `  InvalidImageFormat  ${explanationOf('InvalidImageFormat')}`,
+  ]);
+  expect(renderLegend([row({})], plain)).toBe('');
 });
 
 describe('renderSummary', () => {
