@@ -1,4 +1,10 @@
 import type { IConstruct } from 'constructs';
+import {
+  type AlarmThresholds,
+  allowedAlarmThresholds,
+  defaultAlarmThresholds,
+  parseAlarmThresholds,
+} from './alarm-thresholds.ts';
 
 /**
  * What an engineer can choose. Every option has a default that works in a fresh account.
@@ -18,6 +24,13 @@ export interface RollcallConfig {
    * Too high only costs throttled calls, because the pace adapts; too low wastes quota. 1,000 photos take 1,000 / rate seconds.
    */
   readonly indexFacesPerSecond: number | undefined;
+  /**
+   * Images that may be indexed in a UTC day, all events together. When they are used up, photos wait, an alarm says so, and
+   * they go on after midnight or when an operator raises the day's number. 1 to 100,000,000.
+   *
+   * Default: 200,000, about $230 a day. Every call takes from it, throttled ones too.
+   */
+  readonly dailyImageCap: number;
   /**
    * Which faces Rekognition drops for their quality: NONE, AUTO, LOW, MEDIUM or HIGH.
    *
@@ -64,6 +77,25 @@ export interface RollcallConfig {
    * Default: false; the execution's history says the same of each photo. True costs up to $5 per million photos.
    */
   readonly tracing: boolean;
+  /** Who gets an e-mail when photos are lost, stuck or too expensive; each address has to confirm. Default: nobody. */
+  readonly criticalEmails: readonly string[];
+  /** Who gets an e-mail when something deserves a look in working hours. Default: nobody. */
+  readonly warningEmails: readonly string[];
+  /** When the alarms go off. Default: see `alarm-thresholds.ts`. The alarms cost about $3 a month. */
+  readonly alarmThresholds: AlarmThresholds;
+  /**
+   * Where this project's `docs/runbook.md` can be read; the alarms link to its sections.
+   *
+   * Default: `docs/runbook.md`, the path in the repository. Give the address of your own copy.
+   */
+  readonly runbookUrl: string;
+  /**
+   * US dollars a month that AWS Budgets watches the account's bill for: a warning at 50, 80 and 100 % and when the forecast
+   * exceeds it. 0 for no budget.
+   *
+   * Default: 500. It counts all that the account spends, because Rekognition's calls carry no tag, and is some hours late.
+   */
+  readonly monthlyBudgetUsd: number;
   /**
    * Where Postgres is: `aurora` (Aurora Serverless v2 in this stack: isolated subnets, IAM logins, no password) or
    * `external` (any PostgreSQL 15 or newer that Lambda reaches over the internet: Neon, Supabase, RDS).
@@ -158,8 +190,21 @@ interface Option<Value> {
   parse(value: unknown): Value | undefined;
 }
 
+const emails: Option<readonly string[]> = {
+  default: [],
+  allowed: 'a list (on the command line: separated by commas) of e-mail addresses',
+  parse(value) {
+    const items: unknown[] =
+      typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : [null];
+    const isEmail = (item: unknown): item is string =>
+      typeof item === 'string' && /^[^\s@,]{1,64}@[^\s@,]+\.[^\s@,]+$/.test(item);
+    return items.every(isEmail) ? items : undefined;
+  },
+};
+
 const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } = {
   indexFacesPerSecond: number<number | undefined>(undefined, { from: 0.1, to: 1000 }),
+  dailyImageCap: number(200_000, { from: 1, to: 100_000_000, step: 1 }),
   qualityFilter: oneOf(qualityFilters, 'AUTO'),
   maxFaces: number(100, { from: 1, to: 100, step: 1 }),
   detectionAttributes: listOf(detectionAttributes, ['DEFAULT']),
@@ -178,6 +223,20 @@ const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } 
   },
   logLevel: oneOf(logLevels, 'INFO'),
   tracing: flag(false),
+  criticalEmails: emails,
+  warningEmails: emails,
+  alarmThresholds: {
+    default: defaultAlarmThresholds,
+    allowed: allowedAlarmThresholds,
+    parse: parseAlarmThresholds,
+  },
+  runbookUrl: {
+    default: 'docs/runbook.md',
+    // An alarm's description has 1,024 characters.
+    allowed: 'a path or an address without spaces and "#", of at most 300 ASCII characters',
+    parse: matching(/^[!"$-~]{1,300}$/),
+  },
+  monthlyBudgetUsd: number(500, { from: 0, to: 10_000_000 }),
   database: oneOf(['aurora', 'external'], 'aurora'),
   databaseSecretArn: {
     default: undefined,

@@ -33,11 +33,16 @@ export class PhotoIndexing extends Construct {
   /** The functions that read and write the schema. */
   readonly databaseClients: PipelineFunction[];
   readonly markFailed: PipelineFunction;
+  /** All of them, by the state that calls them. */
+  readonly functions: Readonly<Record<string, PipelineFunction>>;
+  /** IndexFaces calls per second that are aimed at, as text: CloudFormation may look it up. */
+  readonly rate: string;
 
   constructor(scope: Construct, id: string, props: PhotoIndexingProps) {
     super(scope, id);
     const { config, photoBucket, resultsBucket, idempotencyTable, slotLedger, database } = props;
     const rate = indexFacesRate(this, config.indexFacesPerSecond);
+    this.rate = rate;
     const results = resultsBucket.arnForObjects('results/*');
     const collections = Stack.of(this).formatArn({
       service: 'rekognition',
@@ -76,6 +81,7 @@ export class PhotoIndexing extends Construct {
       environment: {
         [environmentNames.ledgerTable]: slotLedger.tableName,
         [environmentNames.indexFacesPerSecond]: rate,
+        [environmentNames.dailyImageCap]: String(config.dailyImageCap),
       },
     });
     allow(reserveSlot, slots, slotLedger.tableArn);
@@ -89,6 +95,7 @@ export class PhotoIndexing extends Construct {
         [environmentNames.idempotencyTable]: idempotencyTable.tableName,
         [environmentNames.ledgerTable]: slotLedger.tableName,
         [environmentNames.indexFacesPerSecond]: rate,
+        [environmentNames.dailyImageCap]: String(config.dailyImageCap),
         [environmentNames.resultsBucket]: resultsBucket.bucketName,
         [environmentNames.qualityFilter]: config.qualityFilter,
         [environmentNames.maxFaces]: String(config.maxFaces),
@@ -144,14 +151,14 @@ export class PhotoIndexing extends Construct {
 
     this.databaseClients = [persistResults, markFailed];
     this.markFailed = markFailed;
-    const functions = {
-      EnsureCollectionFunctionArn: ensureCollection,
-      ReserveSlotFunctionArn: reserveSlot,
-      IndexFacesFunctionArn: indexFaces,
-      PersistResultsFunctionArn: persistResults,
-      MarkFailedFunctionArn: markFailed,
+    this.functions = {
+      EnsureCollection: ensureCollection,
+      ReserveSlot: reserveSlot,
+      IndexFaces: indexFaces,
+      PersistResults: persistResults,
+      MarkFailed: markFailed,
     };
-    this.stateMachine = this.machine(config, functions);
+    this.stateMachine = this.machine(config, this.functions);
   }
 
   private pipelineFunction(id: string, props: PipelineFunctionProps): PipelineFunction {
@@ -161,14 +168,17 @@ export class PhotoIndexing extends Construct {
     });
   }
 
-  private machine(config: RollcallConfig, functions: Record<string, PipelineFunction>): StateMachine {
+  private machine(
+    config: RollcallConfig,
+    functions: Readonly<Record<string, PipelineFunction>>,
+  ): StateMachine {
     const machine = new StateMachine(this, 'StateMachine', {
       stateMachineType: StateMachineType.STANDARD,
       definitionBody: DefinitionBody.fromFile(
         path.join(PROJECT_ROOT, 'state-machines', 'index-photo.asl.json'),
       ),
       definitionSubstitutions: Object.fromEntries(
-        Object.entries(functions).map(([name, fn]) => [name, fn.functionArn]),
+        Object.entries(functions).map(([state, fn]) => [`${state}FunctionArn`, fn.functionArn]),
       ),
       logs: {
         destination: new LogGroup(this, 'StateMachineLogs', {

@@ -7,6 +7,7 @@ import { ExternalDatabase } from './external-database.ts';
 import type { FaceDatabase } from './face-database.ts';
 import { IsolatedNetwork } from './isolated-network.ts';
 import { LastResort } from './last-resort.ts';
+import { Observability } from './observability.ts';
 import { PhotoIndexing } from './photo-indexing.ts';
 import type { FunctionNetwork } from './pipeline-function.ts';
 import { Schema } from './schema.ts';
@@ -49,6 +50,14 @@ export class RollcallStack extends Stack {
       stateMachine: indexing.stateMachine,
       markFailed: indexing.markFailed,
     });
+    const observability = new Observability(this, 'Observability', {
+      config,
+      stateMachine: indexing.stateMachine,
+      functions: indexing.functions,
+      databaseClients: indexing.databaseClients,
+      deadLetterQueues: [uploads.deadLetters, lastResort.deadLetters],
+      rate: indexing.rate,
+    });
 
     const stateMachineArn = indexing.stateMachine.stateMachineArn;
     this.outputs({
@@ -61,6 +70,18 @@ export class RollcallStack extends Stack {
       StateMachineConsole: {
         value: `https://${this.region}.console.aws.amazon.com/states/home?region=${this.region}#/statemachines/view/${stateMachineArn}`,
         description: 'The executions in the Step Functions console',
+      },
+      Dashboard: {
+        value: observability.dashboardUrl,
+        description: 'Is it working, how fast, what fails, what does it cost: the dashboard in CloudWatch',
+      },
+      CriticalAlarmsTopicArn: {
+        value: observability.topics.critical.topicArn,
+        description: 'Subscribe whoever has to get up for it',
+      },
+      WarningsTopicArn: {
+        value: observability.topics.warning.topicArn,
+        description: 'Subscribe whoever looks after it in working hours',
       },
       DeadLetterQueueUrl: {
         value: uploads.deadLetters.queueUrl,

@@ -69,7 +69,12 @@ async function createCollection(deps: EnsureCollectionDeps, eventId: string): Pr
     return { collection_id: collectionId, face_model_version: created.FaceModelVersion ?? null };
   } catch (error) {
     if (awsErrorDetails(error).name !== 'ResourceAlreadyExistsException') {
-      throw rekognitionError(error);
+      const renamed = rekognitionError(error);
+      // CreateCollection is 5/s in every Region: being throttled is how many new events at once spread out.
+      if (renamed.name !== 'RekognitionThrottled') {
+        telemetry.metrics.addMetric(metricNames.collectionErrors, 'Count', 1);
+      }
+      throw renamed;
     }
   }
   try {

@@ -28,7 +28,10 @@ const ledger = slotLedger(
     random: Math.random,
     sleep: (ms) => sleep(ms),
   },
-  { perSecond: requireNumberEnv(environmentNames.indexFacesPerSecond) },
+  {
+    perSecond: requireNumberEnv(environmentNames.indexFacesPerSecond),
+    dailyImageCap: requireNumberEnv(environmentNames.dailyImageCap),
+  },
 );
 const settings = {
   resultsBucket: requireEnv(environmentNames.resultsBucket),

@@ -9,12 +9,12 @@ import {
 import { HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { rekognitionError, s3Error } from '../shared/aws-errors.ts';
 import { type IndexFacesRequest, type IndexResult, photoVersion } from '../shared/contract.ts';
-import { PipelineError } from '../shared/errors.ts';
-import { logEvents, metricDimensions, metricNames } from '../shared/names.ts';
+import { awsErrorDetails, PipelineError } from '../shared/errors.ts';
+import { logEvents, metricNames } from '../shared/names.ts';
 import type { GateSlot } from '../shared/slot-ledger.ts';
 import type { SlotLedger } from '../shared/slot-ledger-store.ts';
 import { resultMetadata, resultsKey, type StoredResult } from '../shared/stored-result.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+import { countBy, type Telemetry } from '../shared/telemetry.ts';
 
 /** https://docs.aws.amazon.com/rekognition/latest/dg/limits.html: an image in S3 may have 15 MB. */
 const MAX_IMAGE_BYTES = 15 * 1024 * 1024;
@@ -142,7 +142,7 @@ async function callRekognition(
   const { metrics, logger } = deps.telemetry;
   metrics.addMetric(metricNames.rekognitionCalls, 'Count', 1);
   try {
-    return await deps.rekognition.send(
+    const response = await deps.rekognition.send(
       new IndexFacesCommand({
         CollectionId: photo.collection_id,
         Image: {
@@ -159,7 +159,13 @@ async function callRekognition(
         QualityFilter: deps.qualityFilter,
       }),
     );
+    metrics.addMetric(metricNames.imagesBilled, 'Count', 1);
+    return response;
   } catch (thrown) {
+    // AWS bills what it answered with success. Without an answer nobody here can know, so it counts too.
+    if (awsErrorDetails(thrown).httpStatus === undefined) {
+      metrics.addMetric(metricNames.imagesBilled, 'Count', 1);
+    }
     const error = rekognitionError(thrown);
     if (error.name === 'RekognitionThrottled') {
       metrics.addMetric(metricNames.throttles, 'Count', 1);
@@ -169,10 +175,7 @@ async function callRekognition(
         logger.warn('The slot ledger did not take the report of a throttle', { error: failure as Error });
       });
     } else {
-      metrics
-        .singleMetric()
-        .addDimension(metricDimensions.error, error.name)
-        .addMetric(metricNames.rekognitionErrors, 'Count', 1);
+      countBy(deps.telemetry, metricNames.rekognitionErrors, error.name);
     }
     throw error;
   }

@@ -16,7 +16,10 @@ const ledger = slotLedger(
     random: Math.random,
     sleep: (ms) => sleep(ms),
   },
-  { perSecond: requireNumberEnv(environmentNames.indexFacesPerSecond) },
+  {
+    perSecond: requireNumberEnv(environmentNames.indexFacesPerSecond),
+    dailyImageCap: requireNumberEnv(environmentNames.dailyImageCap),
+  },
 );
 
 export const handler = lambdaHandler((request) =>

@@ -14,18 +14,29 @@ export const metricNames = {
   facesUnindexed: 'FacesUnindexed',
   photosWithoutFaces: 'PhotosWithoutFaces',
   rekognitionCalls: 'RekognitionCalls',
+  imagesBilled: 'ImagesBilled',
   rekognitionErrors: 'RekognitionErrors',
+  collectionErrors: 'CollectionErrors',
   throttles: 'Throttles',
   slotDelay: 'SlotDelay',
   processingTime: 'ProcessingTime',
+  failedAttempts: 'FailedAttempts',
 } as const;
 
-/** Dimensions of the metrics that have one. */
+/** The dimension that Powertools gives every metric; its value is `SERVICE_NAME`. */
+export const SERVICE_DIMENSION = 'service';
+
+/**
+ * Metrics that are counted as a whole and by one more dimension, of few values: an alarm cannot add up what it does not
+ * know the values of.
+ */
 export const metricDimensions = {
-  /** `PhotosFailed`: the failure's class (`photo`, `rate`, ...). */
-  failureClass: 'Class',
-  /** `RekognitionErrors`: the error's name. */
-  error: 'Error',
+  /** The failure's class (`photo`, `rate`, ...). */
+  PhotosFailed: 'Class',
+  /** The error's name, of `errors.ts`. */
+  RekognitionErrors: 'Error',
+  /** The same, of every attempt that a Lambda gave up, to be retried or not. */
+  FailedAttempts: 'Error',
 } as const;
 
 export const logEvents = {
@@ -37,6 +48,7 @@ export const logEvents = {
   failed: 'face_index.failed',
   lastResortFailed: 'last_resort.failed',
   throttled: 'face_index.throttled',
+  attemptFailed: 'attempt.failed',
   faceWithoutId: 'face_index.face_without_id',
   bootstrapped: 'database.bootstrapped',
   migrated: 'database.migrated',
@@ -54,6 +66,8 @@ export const environmentNames = {
   collectionPrefix: 'COLLECTION_PREFIX',
   /** The account's IndexFaces quota in calls per second. */
   indexFacesPerSecond: 'INDEX_FACES_PER_SECOND',
+  /** Images that may be indexed in a UTC day, where the ledger's item says nothing else. */
+  dailyImageCap: 'DAILY_IMAGE_CAP',
   /** IndexFaces QualityFilter: NONE, AUTO, LOW, MEDIUM or HIGH. */
   qualityFilter: 'QUALITY_FILTER',
   /** IndexFaces MaxFaces, 1 to 100. */

@@ -2,7 +2,7 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics } from '@aws-lambda-powertools/metrics';
 import type { Context } from 'aws-lambda';
 import { awsErrorDetails, isFailureName, PipelineError } from './errors.ts';
-import { METRICS_NAMESPACE, SERVICE_NAME } from './names.ts';
+import { logEvents, METRICS_NAMESPACE, metricDimensions, metricNames, SERVICE_NAME } from './names.ts';
 
 export const logger = new Logger({ serviceName: SERVICE_NAME });
 export const metrics = new Metrics({ serviceName: SERVICE_NAME, namespace: METRICS_NAMESPACE });
@@ -14,6 +14,20 @@ export interface Telemetry {
 }
 
 export const telemetry: Telemetry = { logger, metrics };
+
+/** Adds one to a metric, as a whole and by its dimension, in one line. */
+export function countBy(
+  { metrics }: Pick<Telemetry, 'metrics'>,
+  metric: keyof typeof metricDimensions,
+  value: string,
+): void {
+  metrics
+    .singleMetric()
+    // Two sets of dimensions beside the ones that every metric has: none, and this one.
+    .addDimensions({})
+    .addDimensions({ [metricDimensions[metric]]: value })
+    .addMetric(metric, 'Count', 1);
+}
 
 /**
  * What every Lambda does around its core: the log keys that correlate a photo's lines, the metrics flushed even when
@@ -30,10 +44,14 @@ export function lambdaHandler<Result>(
       return await core(request, context);
     } catch (thrown) {
       const error = named(thrown);
-      logger.warn(error.message, { event: 'attempt.failed', error_type: error.name });
+      logger.warn(error.message, { event: logEvents.attemptFailed, error_type: error.name });
+      countBy(telemetry, metricNames.failedAttempts, error.name);
       throw error;
     } finally {
-      metrics.publishStoredMetrics();
+      // With nothing to print it would print that.
+      if (metrics.hasStoredMetrics()) {
+        metrics.publishStoredMetrics();
+      }
     }
   };
 }

@@ -2,12 +2,14 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { App } from 'aws-cdk-lib';
 import fc from 'fast-check';
+import { defaultAlarmThresholds } from '../../lib/alarm-thresholds.ts';
 import { ConfigurationError, configFromContext, parseConfig, type RollcallConfig } from '../../lib/config.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:faces/db-AbC123';
 
 const defaults: RollcallConfig = {
   indexFacesPerSecond: undefined,
+  dailyImageCap: 200_000,
   qualityFilter: 'AUTO',
   maxFaces: 100,
   detectionAttributes: ['DEFAULT'],
@@ -17,6 +19,11 @@ const defaults: RollcallConfig = {
   logRetentionDays: 30,
   logLevel: 'INFO',
   tracing: false,
+  criticalEmails: [],
+  warningEmails: [],
+  alarmThresholds: defaultAlarmThresholds,
+  runbookUrl: 'docs/runbook.md',
+  monthlyBudgetUsd: 500,
   database: 'aurora',
   databaseSecretArn: undefined,
   auroraMinCapacity: 0,
@@ -45,6 +52,7 @@ test('nothing has to be configured', () => {
 
 test.each([
   ['indexFacesPerSecond', 20, '20'],
+  ['dailyImageCap', 1000, '1000'],
   ['qualityFilter', 'NONE', 'NONE'],
   ['maxFaces', 1, '1'],
   ['detectionAttributes', ['SMILE', 'GENDER'], 'SMILE,GENDER'],
@@ -54,6 +62,10 @@ test.each([
   ['logRetentionDays', 731, '731'],
   ['logLevel', 'DEBUG', 'DEBUG'],
   ['tracing', true, 'true'],
+  ['criticalEmails', ['a@example.org', 'b@example.org'], 'a@example.org,b@example.org'],
+  ['warningEmails', ['a@example.org'], 'a@example.org'],
+  ['runbookUrl', 'https://example.org/runbook.md', 'https://example.org/runbook.md'],
+  ['monthlyBudgetUsd', 0, '0'],
   ['auroraMinCapacity', 0.5, '0.5'],
   ['auroraMaxCapacity', 64, '64'],
   ['auroraBackupDays', 35, '35'],
@@ -67,6 +79,7 @@ test.each([
 
 test.each([
   ['indexFacesPerSecond', 0, 'a number from 0.1 to 1000'],
+  ['dailyImageCap', 0, 'a whole number from 1 to 100000000'],
   ['qualityFilter', 'auto', 'one of NONE, AUTO, LOW, MEDIUM, HIGH'],
   ['maxFaces', 101, 'a whole number from 1 to 100'],
   ['maxFaces', 2.5, 'a whole number from 1 to 100'],
@@ -81,6 +94,15 @@ test.each([
   ['logRetentionDays', 31, 'one of 1, 3, 5, 7, 14, 30'],
   ['logLevel', 'verbose', 'one of DEBUG, INFO, WARN, ERROR'],
   ['tracing', null, 'true or false'],
+  ['criticalEmails', ['someone'], 'a list (on the command line: separated by commas) of e-mail addresses'],
+  ['criticalEmails', '', 'e-mail addresses'],
+  ['warningEmails', 7, 'e-mail addresses'],
+  ['alarmThresholds', { spendToday: 1 }, 'an object of positive numbers'],
+  ['alarmThresholds', { spendTodayUsd: 0 }, 'rekognitionErrorPercent, minimumCalls'],
+  ['alarmThresholds', 'spendTodayUsd', 'name=number,name=number'],
+  ['alarmThresholds', 'spendTodayUsd=', 'name=number,name=number'],
+  ['runbookUrl', 'our wiki', 'a path or an address without spaces'],
+  ['monthlyBudgetUsd', -1, 'a number from 0'],
   ['database', 'neon', 'one of aurora, external'],
   ['databaseSecretArn', 'my-secret', 'the complete ARN of a secret'],
   ['auroraMinCapacity', 0.3, 'a number from 0 to 256 in steps of 0.5'],
@@ -95,6 +117,15 @@ test.each([
   const message = problem({ [name]: value });
   expect(message).toContain(`${name} is ${JSON.stringify(value)}; allowed is `);
   expect(message).toContain(allowed);
+});
+
+test('thresholds that are not given keep their defaults', () => {
+  const changed = { ...defaultAlarmThresholds, spendTodayUsd: 250, openExecutions: 5_000 };
+  const given = { spendTodayUsd: 250, openExecutions: 5_000 };
+  expect(parseConfig({ alarmThresholds: given }).alarmThresholds).toEqual(changed);
+  expect(parseConfig({ alarmThresholds: 'spendTodayUsd=250,openExecutions=5000' }).alarmThresholds).toEqual(
+    changed,
+  );
 });
 
 test('an unknown option is answered with the known ones', () => {

@@ -18,6 +18,7 @@ const tryOut = synthesised({
   resultsRetentionDays: 3,
   logRetentionDays: 7,
   indexFacesPerSecond: 20,
+  dailyImageCap: 1_000,
   qualityFilter: 'NONE',
   maxFaces: 15,
   detectionAttributes: ['DEFAULT', 'SMILE'],
@@ -183,7 +184,7 @@ describe('the functions', () => {
   const secret = ['DATABASE_AUTH', 'DATABASE_SECRET_ARN', 'NODE_EXTRA_CA_CERTS'];
   const functions: [path: string, seconds: number, environment: string[], database: boolean][] = [
     ['PhotoIndexing/EnsureCollection', 15, ['IDEMPOTENCY_TABLE', 'COLLECTION_PREFIX'], false],
-    ['PhotoIndexing/ReserveSlot', 15, ['LEDGER_TABLE', 'INDEX_FACES_PER_SECOND'], false],
+    ['PhotoIndexing/ReserveSlot', 15, ['LEDGER_TABLE', 'INDEX_FACES_PER_SECOND', 'DAILY_IMAGE_CAP'], false],
     [
       'PhotoIndexing/IndexFaces',
       60,
@@ -191,6 +192,7 @@ describe('the functions', () => {
         'IDEMPOTENCY_TABLE',
         'LEDGER_TABLE',
         'INDEX_FACES_PER_SECOND',
+        'DAILY_IMAGE_CAP',
         'RESULTS_BUCKET',
         'QUALITY_FILTER',
         'MAX_FACES',
@@ -282,6 +284,7 @@ describe('the functions', () => {
     const indexFaces = environment(configured['PhotoIndexing/IndexFaces']);
     expect(indexFaces).toMatchObject({
       INDEX_FACES_PER_SECOND: '20',
+      DAILY_IMAGE_CAP: '1000',
       QUALITY_FILTER: 'NONE',
       MAX_FACES: '15',
       DETECTION_ATTRIBUTES: 'DEFAULT,SMILE',
@@ -500,6 +503,8 @@ describe('the stack', () => {
     const outputs = Object.keys(readable.json.Outputs as object);
     const always = [
       'CollectionPrefix',
+      'CriticalAlarmsTopicArn',
+      'Dashboard',
       'DatabaseSecretArn',
       'DeadLetterQueueUrl',
       'IdempotencyTableName',
@@ -510,6 +515,7 @@ describe('the stack', () => {
       'SlotLedgerTableName',
       'StateMachineArn',
       'StateMachineConsole',
+      'WarningsTopicArn',
     ];
     expect(outputs.sort()).toEqual([...always, 'DatabaseClusterArn', 'DatabaseEndpoint'].sort());
     expect(Object.keys(external.readable.json.Outputs as object).sort()).toEqual(always);

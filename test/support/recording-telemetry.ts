@@ -21,8 +21,8 @@ export function recordingTelemetry() {
     singleMetric: () => {
       const dimensions: Record<string, string> = {};
       const single = {
-        addDimension: (name: string, value: string) => {
-          dimensions[name] = value;
+        addDimensions: (more: Record<string, string>) => {
+          Object.assign(dimensions, more);
           return single;
         },
         addMetric: (name: string, _unit: string, value: number) => {

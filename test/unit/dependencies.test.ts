@@ -19,7 +19,7 @@ function filesBelow(folder: string): string[] {
 
 /** Shared modules that hold names and the shape of what travels, and no behaviour of the pipeline. */
 const CONTRACT = new Set(
-  ['contract', 'errors', 'names', 'photo-key'].map((name) => `lambdas/shared/${name}.ts`),
+  ['contract', 'errors', 'names', 'photo-key', 'prices'].map((name) => `lambdas/shared/${name}.ts`),
 );
 
 describe('dependencies point one way', () => {

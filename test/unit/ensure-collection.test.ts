@@ -90,7 +90,7 @@ describe('ensureCollection', () => {
     ['InternalServerError', 'RekognitionUnavailable'],
     ['TimeoutError', 'RekognitionUnavailable'],
   ])('%s becomes %s, with the original name and request id', async (thrown, name) => {
-    const { run } = setUp({
+    const { run, recording } = setUp({
       CreateCollection: () => {
         throw awsError(thrown);
       },
@@ -99,6 +99,7 @@ describe('ensureCollection', () => {
       name,
       message: expect.stringMatching(new RegExp(`${thrown}.*request-1`)),
     });
+    expect(recording.total(metricNames.collectionErrors)).toBe(name === 'RekognitionThrottled' ? 0 : 1);
   });
 
   test('a collection deleted between creating and describing is a moment’s trouble', async () => {

@@ -260,6 +260,25 @@ describe('indexFaces', () => {
   });
 
   test.each([
+    ['success', undefined, undefined, 1],
+    ['a throttle', 'ThrottlingException', 400, 0],
+    ['a refused photo', 'InvalidImageFormatException', 400, 0],
+    ['an error of the service', 'InternalServerError', 500, 0],
+    ['no answer, which nobody can tell from success', 'TimeoutError', undefined, 1],
+  ])('%s counts as paid, or does not', async (_, thrown, status, paid) => {
+    const { run, recording } = setUp({
+      ...(thrown && {
+        index: () => {
+          throw Object.assign(new Error(thrown), { name: thrown, $metadata: { httpStatusCode: status } });
+        },
+      }),
+    });
+    await run().catch(() => {});
+    expect(recording.total(metricNames.rekognitionCalls)).toBe(1);
+    expect(recording.total(metricNames.imagesBilled)).toBe(paid);
+  });
+
+  test.each([
     ['photoHead', 'ServiceUnavailable', 503, 'StorageUnavailable'],
     ['photoHead', 'Forbidden', 403, 'AccessDenied'],
     ['resultHead', 'InternalError', 500, 'StorageUnavailable'],

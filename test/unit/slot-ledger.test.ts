@@ -322,6 +322,21 @@ describe('what holds the pipeline', () => {
     expect(after).toMatchObject({ day: 20260502, images: 1 });
   });
 
+  test('the configured cap holds where the item has none, and the item goes over it', () => {
+    const used: LedgerState = { images: 10, day: dayOf(NOON) };
+    const configured = { ...config, dailyImageCap: 10 };
+    expect(joinLine(used, configured, request)).toMatchObject({ refused: 'DailyImageCapReached' });
+    expect(takeSlot(used, configured, request)).toMatchObject({ refused: 'SlotExpired' });
+    const raised = { ...used, daily_image_cap: 11 };
+    const taken = granted(takeSlot(raised, configured, request)).change;
+    expect(joinLine(apply(raised, taken), configured, request)).toMatchObject({
+      refused: 'DailyImageCapReached',
+    });
+    // A cap reached in the meantime stops the write.
+    const { change } = granted(takeSlot({ ...used, images: 9 }, configured, request));
+    expect(holds(used, change)).toBe(false);
+  });
+
   test('never more slots than the cap in a day, even around midnight and with clocks that differ', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), fc.integer({ min: 0, max: 50 }), (steps, cap) => {

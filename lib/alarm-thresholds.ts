@@ -1,0 +1,81 @@
+/**
+ * When the alarms go off. Each has a section in the runbook by its name, `docs/runbook.md#alarms`.
+ *
+ * Set single ones in `cdk.json`, `"rollcall": { "alarmThresholds": { "spendTodayUsd": 250 } }`, or on the command line,
+ * `-c rollcall.alarmThresholds=spendTodayUsd=250,openExecutions=5000`.
+ */
+export interface AlarmThresholds {
+  /** `rekognition-errors`: failed IndexFaces calls, throttles apart, in percent of all within 15 minutes. Default: 10. */
+  readonly rekognitionErrorPercent: number;
+  /**
+   * Calls within 15 minutes below which a share of them says nothing, for `rekognition-errors` and `throttles`.
+   *
+   * Default: 50; one broken photo at night is no reason to wake somebody.
+   */
+  readonly minimumCalls: number;
+  /** `dead-letters-many`: messages in one dead-letter queue at once. Default: 100. */
+  readonly deadLetters: number;
+  /** `spend-today`: US dollars within 24 hours, at list prices. Default: 100, about 87,000 photos. */
+  readonly spendTodayUsd: number;
+  /** `database-unreachable`: failed database calls for want of a database, in percent, for ten minutes. Default: 90. */
+  readonly databaseErrorPercent: number;
+  /** `photos-without-faces`: in percent of the photos indexed within an hour. Default: 50. */
+  readonly withoutFacesPercent: number;
+  /** Photos within an hour below which `photos-without-faces` says nothing. Default: 50. */
+  readonly minimumPhotos: number;
+  /** `collection-errors`: collections that could not be created within an hour. Default: 5. */
+  readonly collectionErrors: number;
+  /**
+   * `open-executions`: executions open in the account and Region, for 15 minutes.
+   *
+   * Default: 1,000, which 50 calls a second work off in 20 s and 5 a second in three minutes.
+   */
+  readonly openExecutions: number;
+  /** `throttles`: throttled IndexFaces calls in percent of all within 15 minutes. Default: 1. */
+  readonly throttlePercent: number;
+  /**
+   * `processing-time`: seconds from the upload's event to the rows, for 95 of 100 photos, for 15 minutes.
+   *
+   * Default: 900. A burst takes its size divided by the quota: 45,000 photos at 50 a second, 4,500 at 5.
+   */
+  readonly processingSeconds: number;
+}
+
+export const defaultAlarmThresholds: AlarmThresholds = {
+  rekognitionErrorPercent: 10,
+  minimumCalls: 50,
+  deadLetters: 100,
+  spendTodayUsd: 100,
+  databaseErrorPercent: 90,
+  withoutFacesPercent: 50,
+  minimumPhotos: 50,
+  collectionErrors: 5,
+  openExecutions: 1_000,
+  throttlePercent: 1,
+  processingSeconds: 900,
+};
+
+export const allowedAlarmThresholds = `an object of positive numbers (on the command line: name=number,name=number), of ${Object.keys(defaultAlarmThresholds).join(', ')}`;
+
+/** Completes what was given with the defaults; undefined when it holds something else than these names and positive numbers. */
+export function parseAlarmThresholds(value: unknown): AlarmThresholds | undefined {
+  const given =
+    typeof value === 'string'
+      ? Object.fromEntries(value.split(',').map((pair) => pair.split(/=(.*)/s, 2)))
+      : value;
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    return undefined;
+  }
+  const numbers = Object.entries(given as Record<string, unknown>).map(([name, number]) => [
+    name,
+    typeof number === 'string' && number.trim() !== '' ? Number(number) : number,
+  ]);
+  const fits = numbers.every(
+    ([name, number]) =>
+      Object.hasOwn(defaultAlarmThresholds, name as string) &&
+      typeof number === 'number' &&
+      Number.isFinite(number) &&
+      number > 0,
+  );
+  return fits ? { ...defaultAlarmThresholds, ...Object.fromEntries(numbers) } : undefined;
+}

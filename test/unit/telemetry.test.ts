@@ -1,0 +1,55 @@
+import type { Context } from 'aws-lambda';
+import { PipelineError } from '../../lambdas/shared/errors.ts';
+import { lambdaHandler } from '../../lambdas/shared/telemetry.ts';
+
+/** What a function printed while it worked, line by line. */
+async function printedBy(work: () => Promise<unknown>): Promise<Record<string, unknown>[]> {
+  const lines: string[] = [];
+  const streams = [process.stdout, process.stderr];
+  const writes = streams.map((stream) => stream.write);
+  for (const stream of streams) {
+    stream.write = ((text: string) => lines.push(text) > 0) as typeof stream.write;
+  }
+  try {
+    await work();
+  } finally {
+    streams.forEach((stream, index) => {
+      stream.write = writes[index]!;
+    });
+  }
+  return lines
+    .join('')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+describe('lambdaHandler', () => {
+  test('counts a failed attempt as a whole and by its error, in one line', async () => {
+    const handler = lambdaHandler(async () => {
+      throw new PipelineError('LedgerBusy', 'too many at once');
+    });
+    const lines = await printedBy(() => handler({}, {} as Context).catch(() => {}));
+    const [metric, ...others] = lines.filter(({ _aws }) => _aws);
+    expect(others).toEqual([]);
+    expect(metric).toMatchObject({
+      _aws: {
+        CloudWatchMetrics: [
+          {
+            Namespace: 'Rollcall',
+            Dimensions: [['service'], ['service', 'Error']],
+            Metrics: [{ Name: 'FailedAttempts', Unit: 'Count' }],
+          },
+        ],
+      },
+      service: 'rollcall',
+      Error: 'LedgerBusy',
+      FailedAttempts: 1,
+    });
+  });
+
+  test('prints nothing when there is nothing to say', async () => {
+    const handler = lambdaHandler(async () => ({}));
+    await expect(printedBy(() => handler({}, {} as Context))).resolves.toEqual([]);
+  });
+});
