@@ -16,6 +16,7 @@ import { logEvents, metricNames } from '../shared/names.ts';
 import { isDeleted, isIndexed, isSuperseded, lockPhoto, type Transaction } from '../shared/photo-rows.ts';
 import type { StoredResult } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
+import { type PaidImage, recordPaidImage } from '../shared/usage.ts';
 
 export interface PersistResultsDeps {
   s3: S3Client;
@@ -50,11 +51,37 @@ export async function persistResults(
 ): Promise<PersistOutcome> {
   const stored = await readResult(deps, request.input.result.results_key);
   const faces = stored instanceof PipelineError ? [] : faceRows(deps.telemetry, stored);
-  const outcome = await deps.withDatabase((sql) =>
-    sql.begin((transaction) => writePhoto(transaction, request, stored, faces)),
-  );
+  const outcome = await deps.withDatabase((sql) => persist(sql, request, stored, faces));
   report(deps, request, stored, outcome);
   return outcome;
+}
+
+/** Whatever becomes of a response, it was paid. */
+async function persist(
+  sql: Sql,
+  request: PersistResultsRequest,
+  stored: StoredResult | PipelineError,
+  faces: FaceRow[],
+): Promise<PersistOutcome> {
+  if (stored instanceof PipelineError) {
+    return sql.begin((transaction) => writePhoto(transaction, request, stored, faces));
+  }
+  const { event_id, photo_id } = request.input.photo;
+  const calledMs = calledAt(stored) || Date.parse(request.started_at);
+  const paid: PaidImage = { event_id, photo_id, calledMs, faces: faces.length };
+  try {
+    return await sql.begin(async (transaction) => {
+      const outcome = await writePhoto(transaction, request, stored, faces);
+      await recordPaidImage(transaction, paid);
+      return outcome;
+    });
+  } catch (error) {
+    // The photo is indexed again, and the next response takes this one's place: nobody would count it later.
+    if (error instanceof PipelineError && error.name === 'ResultNotFound') {
+      await sql.begin((transaction) => recordPaidImage(transaction, paid));
+    }
+    throw error;
+  }
 }
 
 /** The response, or the error that it is not there: a photo that needs none of it can do without. */
