@@ -99,22 +99,18 @@ async function readFolder({ folder, eventId }: StartArguments): Promise<Folder> 
 async function indexPhotos(
   cloud: Cloud,
   folder: Folder,
-  { signal, happened }: Interruption,
+  { signal }: Interruption,
   progress: Progress,
   onDone: (faceCount: number) => void,
 ): Promise<Report | undefined> {
   const photoIds = folder.photos.map(({ photoId }) => photoId);
-  if (!signal.aborted && cloud.executionsStarted() > 0) {
-    // Executions that were cut off with an earlier run: their photos are not sent a second time.
-    progress.step(`Finishing ${count(cloud.executionsStarted(), 'photo')} of an earlier run`);
-    await Promise.race([cloud.idle(), happened]);
-  }
   if (signal.aborted) {
     return undefined;
   }
+  const pipeline = pipelineOf(cloud);
   progress.start(folder.photos.length);
   const stored = await readPhotos(cloud.databaseUrl, photoIds);
-  const { sent, notSent } = await sendPhotos(folder.photos, stored, pipelineOf(cloud), signal, onDone);
+  const { sent, notSent } = await sendPhotos(folder.photos, stored, pipeline, signal, onDone);
   if (signal.aborted) {
     return undefined;
   }

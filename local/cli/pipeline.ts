@@ -2,7 +2,7 @@ import type { Cloud } from '../cloud.ts';
 import type { PhotoPipeline } from './send.ts';
 import { storedEtag, upload } from './upload.ts';
 
-/** The local cloud as the way of a folder's photos. */
+/** The way of a folder's photos into a local cloud that has just started. */
 export function pipelineOf(cloud: Cloud): PhotoPipeline {
   return {
     storedEtag: (key) => storedEtag(cloud.s3, cloud.photoBucket, key),
@@ -10,12 +10,14 @@ export function pipelineOf(cloud: Cloud): PhotoPipeline {
     redeliver: (key) => cloud.redeliver(key),
     onPhotoEnd: (listener) =>
       cloud.onExecutionEnd(({ input, output, status, error, cause }) => {
-        const { object } = input as { object?: { key?: string } };
+        const { object } = input as { object?: { key?: unknown; etag?: unknown } };
         const { outcome } = (output ?? {}) as { outcome?: { face_count?: number } };
-        if (object?.key !== undefined) {
-          listener(object.key, { status, faceCount: outcome?.face_count, error, cause });
+        if (typeof object?.key === 'string' && typeof object.etag === 'string') {
+          const { key, etag } = object;
+          listener({ key, etag }, { status, faceCount: outcome?.face_count, error, cause });
         }
       }),
+    hasResumed: cloud.executionsStarted() > 0,
     idle: () => cloud.idle(),
   };
 }

@@ -18,6 +18,13 @@ export interface PhotoExecutionEnd {
   cause?: string | undefined;
 }
 
+/** One version of a photo in S3. */
+export interface PhotoObject {
+  key: string;
+  /** Without quotes. */
+  etag: string;
+}
+
 /** What a folder needs of the pipeline. */
 export interface PhotoPipeline {
   /** The ETag of what lies under the key, undefined when nothing does. */
@@ -26,8 +33,10 @@ export interface PhotoPipeline {
   upload(photo: Photo, content: Content): Promise<string>;
   /** Sends the event of the object that lies under the key once more. */
   redeliver(key: string): Promise<void>;
-  /** Calls the listener when an execution ends, with the key of its photo. Returns what takes the listener away. */
-  onPhotoEnd(listener: (key: string, end: PhotoExecutionEnd) => void): () => void;
+  /** Calls the listener when an execution ends, with the photo that it was about. Returns what takes the listener away. */
+  onPhotoEnd(listener: (object: PhotoObject, end: PhotoExecutionEnd) => void): () => void;
+  /** Whether executions that an earlier run could not finish are under way again. */
+  hasResumed: boolean;
   /** Resolves when no event is under way and no execution runs. */
   idle(): Promise<void>;
 }
@@ -76,63 +85,101 @@ export async function sendPhotos(
   const sent: Sent[] = [];
   const notSent: NotSent[] = [];
   const ends = watchEnds(pipeline, signal);
-  const queue = photos.values();
+  /** Photos whose execution may be under way again, and those of them that turn out to have none. */
+  const resumed: Promise<void>[] = [];
+  const withoutExecution: { photo: Photo; etag: string }[] = [];
 
-  /** Returns the number of its faces. */
-  async function sendOne(photo: Photo): Promise<number> {
-    const { file, photoId } = photo;
-    const known = stored.get(photoId);
+  function done(one: Sent, faceCount: number | null | undefined): void {
+    if (!signal.aborted) {
+      sent.push(one);
+      onDone(faceCount ?? 0);
+    }
+  }
+
+  function failed({ file, photoId }: Photo, code: NotSent['code'], reason: string): void {
+    if (!signal.aborted) {
+      notSent.push({ file, photoId, code, reason });
+      onDone(0);
+    }
+  }
+
+  async function bringToItsEnd(photo: Photo): Promise<void> {
+    const known = stored.get(photo.photoId);
     if (known && known.event_id !== photo.eventId) {
-      const reason = `its photo id is that of a photo of event ${known.event_id}`;
-      notSent.push({ file, photoId, code: 'DuplicatePhoto', reason });
-      return 0;
+      failed(photo, 'DuplicatePhoto', `its photo id is that of a photo of event ${known.event_id}`);
+      return;
     }
     let content: Content;
     try {
       content = await readContent(photo.path);
     } catch (error) {
-      notSent.push({ file, photoId, code: 'FileUnreadable', reason: describeFileError(error) });
-      return 0;
+      failed(photo, 'FileUnreadable', describeFileError(error));
+      return;
     }
-    try {
-      const etagInS3 = await pipeline.storedEtag(photo.key);
-      const step = nextStep(content.etag, etagInS3, known);
-      if (step === 'nothing') {
-        sent.push({ photo, version: content.etag, known: true });
-        return known?.face_count ?? 0;
-      }
-      // Waiting begins before sending: an end that comes early is not missed.
-      const ended = ends.of(photo.key);
-      let version = content.etag;
-      if (step === 'redeliver') {
-        await pipeline.redeliver(photo.key);
-      } else {
-        version = await pipeline.upload(photo, content);
-      }
-      const end = await ended.afterSending();
-      sent.push({ photo, version, known: false, end });
-      return end?.faceCount ?? 0;
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      notSent.push({ file, photoId, code: 'UploadFailed', reason });
-      return 0;
+    const { etag } = content;
+    const step = nextStep(etag, await pipeline.storedEtag(photo.key), known);
+    if (step === 'nothing') {
+      done({ photo, version: etag, known: true }, known?.face_count);
+    } else if (step === 'upload') {
+      await upload(photo, content);
+    } else if (pipeline.hasResumed) {
+      resumed.push(awaitResumed(photo, etag));
+    } else {
+      await redeliver(photo, etag);
     }
   }
 
-  async function work(): Promise<void> {
-    for (const photo of queue) {
-      if (signal.aborted) {
-        return;
-      }
-      const faceCount = await sendOne(photo);
-      if (!signal.aborted) {
-        onDone(faceCount);
-      }
+  async function upload(photo: Photo, content: Content): Promise<void> {
+    // Waiting begins before sending: an end that comes early is not missed.
+    const ended = ends.of({ key: photo.key, etag: content.etag });
+    const version = await pipeline.upload(photo, content);
+    const end = await ended.afterSending();
+    done({ photo, version, known: false, end }, end?.faceCount);
+  }
+
+  async function redeliver(photo: Photo, etag: string): Promise<void> {
+    const ended = ends.of({ key: photo.key, etag });
+    await pipeline.redeliver(photo.key);
+    const end = await ended.afterSending();
+    done({ photo, version: etag, known: false, end }, end?.faceCount);
+  }
+
+  async function awaitResumed(photo: Photo, etag: string): Promise<void> {
+    const end = await ends.of({ key: photo.key, etag }).afterSending();
+    if (end) {
+      done({ photo, version: etag, known: false, end }, end.faceCount);
+    } else {
+      withoutExecution.push({ photo, etag });
     }
+  }
+
+  async function eachInTurn<Item>(
+    items: readonly Item[],
+    photoOf: (item: Item) => Photo,
+    bring: (item: Item) => Promise<void>,
+  ): Promise<void> {
+    const queue = items.values();
+    const work = async (): Promise<void> => {
+      for (const item of queue) {
+        if (signal.aborted) {
+          return;
+        }
+        await bring(item).catch((error: unknown) =>
+          failed(photoOf(item), 'UploadFailed', error instanceof Error ? error.message : String(error)),
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: PHOTOS_IN_FLIGHT }, work));
   }
 
   try {
-    await Promise.all(Array.from({ length: PHOTOS_IN_FLIGHT }, work));
+    await eachInTurn(photos, (photo) => photo, bringToItsEnd);
+    await Promise.all(resumed);
+    await eachInTurn(
+      withoutExecution,
+      ({ photo }) => photo,
+      ({ photo, etag }) => redeliver(photo, etag),
+    );
   } finally {
     ends.close();
   }
@@ -148,16 +195,27 @@ interface Waiting {
 /** Tells when a photo's execution has ended; also when there is none left that could. */
 function watchEnds(pipeline: PhotoPipeline, signal: AbortSignal) {
   const waiting = new Map<string, Waiting>();
-  const settle = (key: string, end: PhotoExecutionEnd | undefined): void => {
-    waiting.get(key)?.resolve(end);
-    waiting.delete(key);
+  /** Ends of resumed executions that nobody had asked for yet. */
+  const early = new Map<string, PhotoExecutionEnd>();
+  const idOf = ({ key, etag }: PhotoObject): string => `${etag} ${key}`;
+
+  const settle = (id: string, end: PhotoExecutionEnd | undefined): void => {
+    waiting.get(id)?.resolve(end);
+    waiting.delete(id);
   };
-  const unsubscribe = pipeline.onPhotoEnd(settle);
   const settleAll = (): void => {
-    for (const key of [...waiting.keys()]) {
-      settle(key, undefined);
+    for (const id of [...waiting.keys()]) {
+      settle(id, undefined);
     }
   };
+  const unsubscribe = pipeline.onPhotoEnd((object, end) => {
+    const id = idOf(object);
+    if (waiting.has(id)) {
+      settle(id, end);
+    } else {
+      early.set(id, end);
+    }
+  });
   signal.addEventListener('abort', settleAll);
 
   let asking = false;
@@ -170,20 +228,22 @@ function watchEnds(pipeline: PhotoPipeline, signal: AbortSignal) {
     asking = true;
     await pipeline.idle().catch(() => {});
     asking = false;
-    for (const [key, photo] of old) {
-      if (waiting.get(key) === photo) {
-        settle(key, undefined);
+    for (const [id, photo] of old) {
+      if (waiting.get(id) === photo) {
+        settle(id, undefined);
       }
     }
   }, LOST_AFTER_MS / 2);
 
   return {
-    of(key: string): { afterSending(): Promise<PhotoExecutionEnd | undefined> } {
+    of(object: PhotoObject): { afterSending(): Promise<PhotoExecutionEnd | undefined> } {
+      const id = idOf(object);
       const { promise, resolve } = Promise.withResolvers<PhotoExecutionEnd | undefined>();
       const photo: Waiting = { resolve, sentAt: undefined };
-      waiting.set(key, photo);
-      if (signal.aborted) {
-        settle(key, undefined);
+      waiting.set(id, photo);
+      if (signal.aborted || early.has(id)) {
+        settle(id, early.get(id));
+        early.delete(id);
       }
       return {
         afterSending() {

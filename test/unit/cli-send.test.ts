@@ -7,7 +7,13 @@ import { S3Client } from '@aws-sdk/client-s3';
 import type { StoredPhoto } from '../../local/cli/database.ts';
 import { listPhotos, type Photo } from '../../local/cli/photo-list.ts';
 import { scanFolder } from '../../local/cli/scan.ts';
-import { nextStep, type PhotoExecutionEnd, type PhotoPipeline, sendPhotos } from '../../local/cli/send.ts';
+import {
+  nextStep,
+  type PhotoExecutionEnd,
+  type PhotoObject,
+  type PhotoPipeline,
+  sendPhotos,
+} from '../../local/cli/send.ts';
 import { PART_BYTES, readContent, storedEtag, upload } from '../../local/cli/upload.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import { type ObjectStore, startObjectStore } from '../../local/object-store.ts';
@@ -114,25 +120,29 @@ describe('nextStep', () => {
 
 describe('sendPhotos', () => {
   /** The real S3 and its events, with executions that only take time. */
-  function startPipeline(execute: (key: string) => Promise<PhotoExecutionEnd | undefined>) {
-    const listeners = new Set<(key: string, end: PhotoExecutionEnd) => void>();
+  function startPipeline(
+    execute: (key: string) => Promise<PhotoExecutionEnd | undefined>,
+    resumed: readonly PhotoObject[] = [],
+  ) {
+    const listeners = new Set<(object: PhotoObject, end: PhotoExecutionEnd) => void>();
     const running = new Set<Promise<void>>();
     const redelivered: string[] = [];
     const uploaded: string[] = [];
     let most = 0;
-    const start = (key: string): void => {
-      const execution = execute(key).then((end) => {
+    const start = (object: PhotoObject): void => {
+      const execution = execute(object.key).then((end) => {
         running.delete(execution);
         if (end) {
           for (const listener of listeners) {
-            listener(key, end);
+            listener(object, end);
           }
         }
       });
       running.add(execution);
       most = Math.max(most, running.size);
     };
-    onCreated = start;
+    onCreated = (key, etag) => start({ key, etag });
+    resumed.forEach(start);
     const pipeline: PhotoPipeline = {
       storedEtag: (key) => storedEtag(s3, BUCKET, key),
       upload: ({ key, path }, content) => {
@@ -141,7 +151,7 @@ describe('sendPhotos', () => {
       },
       async redeliver(key) {
         redelivered.push(key);
-        start(key);
+        start({ key, etag: (await storedEtag(s3, BUCKET, key))! });
       },
       onPhotoEnd(listener) {
         listeners.add(listener);
@@ -150,6 +160,7 @@ describe('sendPhotos', () => {
       async idle() {
         await Promise.all(running);
       },
+      hasResumed: resumed.length > 0,
     };
     return { pipeline, uploaded, redelivered, listeners, most: () => most };
   }
@@ -263,6 +274,41 @@ describe('sendPhotos', () => {
     expect(uploaded.length).toBeLessThan(30);
     expect(listeners.size).toBe(0);
   });
+
+  test('photos whose execution is under way again are waited for, and sent only if there is none', async () => {
+    const event = '66666666-6666-6666-6666-666666666666';
+    const photos = await photosOf(event, {
+      'early.jpg': 'a',
+      'late.jpg': 'b',
+      'none.jpg': 'c',
+      'old.jpg': 'd',
+    });
+    const objects: PhotoObject[] = [];
+    for (const { key, path } of photos) {
+      const content = await readContent(path);
+      await upload(s3, { bucket: BUCKET, key }, path, content);
+      objects.push({ key, etag: content.etag });
+    }
+    write('old.jpg', 'another picture');
+    const [early, late, , old] = objects;
+    let executions = 0;
+    const { pipeline, redelivered, uploaded } = startPipeline(
+      async (key) => {
+        executions++;
+        await sleep(key.endsWith('late.jpg') || key.endsWith('old.jpg') ? 200 : 0);
+        return { ...done, faceCount: key.endsWith('old.jpg') ? executions : 2 };
+      },
+      [early!, late!, old!],
+    );
+    const { sent } = await sendPhotos(photos, new Map(), pipeline, never, () => {});
+    expect(redelivered).toEqual([photos[2]!.key]);
+    expect(uploaded).toEqual([photos[3]!.key]);
+    expect(executions).toBe(5);
+    expect(sent).toHaveLength(4);
+    const changed = sent.find(({ photo }) => photo.file === 'old.jpg')!;
+    expect(changed.version).not.toBe(old!.etag);
+    expect(changed.end).toBeDefined();
+  }, 20_000);
 
   test('a photo whose event was lost does not hold up the others for ever', async () => {
     const photos = await photosOf('55555555-5555-5555-5555-555555555555', { 'a.jpg': 'a', 'lost.jpg': 'b' });
