@@ -130,6 +130,11 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       ...options.rekognition,
       dataDir: inState('rekognition'),
       getObject: (bucket, key) => readObject(s3, bucket, key),
+      onInternalError: (operation, error) =>
+        appendFileSync(
+          inState('logs', 'rekognition.log'),
+          `${new Date().toISOString()} ${operation} ${error}\n`,
+        ),
     });
     closers.push(rekognitionServer.close);
 
