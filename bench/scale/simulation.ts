@@ -36,8 +36,9 @@ export interface SimulationOptions {
   latencyMs?: number;
   /** Until a throttled call returns: the service refuses before it works. */
   throttleLatencyMs?: number;
-  /** Executions started per second; photos beyond it start later. */
+  /** Executions started per second, after a burst of so many at once; photos beyond it start later. */
   startsPerSecond?: number;
+  startBurst?: number;
   /** Each function's clock is off by up to this much, either way. */
   clockSkewMs?: number;
   /** Every n-th photo is live, the others are backfill; default: all are live. */
@@ -56,6 +57,8 @@ export interface SimulationResult {
   neighbourAccepted: number;
   ledgerWrites: number;
   peakLedgerWritesPerSecond: number;
+  /** Writes that DynamoDB refused because the ledger's item was hot. */
+  ledgerBusy: number;
   transitions: number;
   /** History events of the photo that had the most. */
   maxHistoryEvents: number;
@@ -90,10 +93,12 @@ const Stage = {
 /** From one state's end to the next one's first line of code: a transition, an invocation, a read or a write. */
 const STEP_MS = 40;
 const LEDGER_MS = 8;
+/** Of one item: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html */
+const LEDGER_WRITES_PER_SECOND = 1_000;
 /** Keeping every slot of a run is for runs that are looked at slot by slot. */
 const KEEP_SLOTS_UP_TO = 20_000;
-/** What Step Functions writes for the start, and for each Task and Wait state passed. */
-const HISTORY = { start: 1, task: 5, wait: 2, retry: 3 };
+/** Events that Step Functions writes into an execution's history. */
+const HISTORY = { startAndEnd: 2, task: 5, wait: 2, retry: 3 };
 
 /** Runs `photos` executions to their end. */
 export function simulate(options: SimulationOptions): SimulationResult {
@@ -148,6 +153,7 @@ class Simulation {
       latencyMs: 600,
       throttleLatencyMs: 40,
       startsPerSecond: 300,
+      startBurst: 0,
       clockSkewMs: 0,
       liveEvery: 1,
       seed: 1,
@@ -163,7 +169,7 @@ class Simulation {
     this.#waited = new Float64Array(photos);
     this.#throttles = new Uint16Array(photos);
     this.#attempts = new Uint16Array(photos);
-    this.#history = new Uint32Array(photos).fill(HISTORY.start);
+    this.#history = new Uint32Array(photos).fill(HISTORY.startAndEnd);
     this.#returning = new Uint8Array(photos);
     this.#slots = new Array<GateSlot>(photos);
     this.#result = {
@@ -175,6 +181,7 @@ class Simulation {
       neighbourAccepted: 0,
       ledgerWrites: 0,
       peakLedgerWritesPerSecond: 0,
+      ledgerBusy: 0,
       transitions: 0,
       maxHistoryEvents: 0,
       sentBack: 0,
@@ -188,9 +195,10 @@ class Simulation {
   }
 
   run(): SimulationResult {
-    const { photos, startsPerSecond, neighbour } = this.#options;
+    const { photos, startsPerSecond, startBurst, neighbour } = this.#options;
     for (let photo = 0; photo < photos; photo++) {
-      this.#events.push((photo / startsPerSecond) * 1_000, photo, Stage.start);
+      const afterBurst = Math.max(0, photo - startBurst);
+      this.#events.push((afterBurst / startsPerSecond) * 1_000, photo, Stage.start);
     }
     if (neighbour) {
       this.#events.push(neighbour.fromMs ?? 0, 0, Stage.neighbour);
@@ -221,23 +229,24 @@ class Simulation {
         throttles: this.#throttles[photo]!,
         random: this.#random(),
       });
-      this.#wait(photo, 'refused' in place ? undefined : place.placeMs);
+      this.#wait(photo, 'refused' in place ? 'refused' : place.placeMs);
     } else {
       const place = this.#extend((state) => joinLine(state, this.#config, { nowMs, lane }));
-      this.#wait(photo, place?.slotMs);
+      this.#wait(photo, typeof place === 'object' ? place.slotMs : place);
     }
   }
 
-  /** The state machine's Retry of `BackfillWaits`: 2 s, doubling to 120 s, full jitter. */
-  #retryReserve(photo: number): void {
-    const attempt = this.#attempts[photo]!++;
+  /** The state machine's Retry, with full jitter, of `LedgerBusy` (to 60 s) and `BackfillWaits` (to 120 s). */
+  #retryReserve(photo: number, why: 'refused' | 'busy'): void {
+    const attempt = Math.min(10, this.#attempts[photo]!++);
+    const [firstMs, mostMs] = why === 'busy' ? [1_000, 60_000] : [2_000, 120_000];
     this.#pass(photo, HISTORY.retry);
-    this.#after(this.#random() * Math.min(120_000, 2_000 * 2 ** Math.min(attempt, 10)), photo, Stage.reserve);
+    this.#after(this.#random() * Math.min(mostMs, firstMs * 2 ** attempt), photo, Stage.reserve);
   }
 
-  #wait(photo: number, placeMs: number | undefined): void {
-    if (placeMs === undefined) {
-      this.#retryReserve(photo);
+  #wait(photo: number, placeMs: number | 'refused' | 'busy'): void {
+    if (typeof placeMs === 'string') {
+      this.#retryReserve(photo, placeMs);
       return;
     }
     this.#attempts[photo] = 0;
@@ -261,7 +270,11 @@ class Simulation {
     const nowMs = this.#clock(photo);
     const lane = this.#lane(photo);
     const slot = this.#extend((state) => takeSlot(state, this.#config, { nowMs, lane }));
-    if (!slot) {
+    if (slot === 'busy') {
+      this.#failed(photo);
+      return;
+    }
+    if (slot === 'refused') {
       this.#result.sentBack++;
       this.#returning[photo] = 0;
       this.#indexing--;
@@ -343,10 +356,14 @@ class Simulation {
     }
   }
 
-  #extend(decide: (state: LedgerState) => Decision): GateSlot | undefined {
+  #extend(decide: (state: LedgerState) => Decision): GateSlot | 'refused' | 'busy' {
     const decision = decide(this.#ledger);
     if ('refused' in decision) {
-      return undefined;
+      return 'refused';
+    }
+    if ((this.#writesBySecond[Math.floor(this.#nowMs / 1_000)] ?? 0) >= LEDGER_WRITES_PER_SECOND) {
+      this.#result.ledgerBusy++;
+      return 'busy';
     }
     if (!holds(this.#ledger, decision.change)) {
       throw new Error('A decision does not meet its own premises');
