@@ -8,27 +8,27 @@ import {
   Vpc,
 } from 'aws-cdk-lib/aws-ec2';
 import { AnyPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
-import type { ResultsBucket } from './buckets.ts';
 
 interface IsolatedNetworkProps {
-  /** The one bucket that can be reached from inside. */
-  readonly resultsBucket: ResultsBucket;
+  /** The buckets that can be read from inside. */
+  readonly buckets: Bucket[];
 }
 
 /**
- * A network without a way out: two zones of isolated subnets and, free of charge, a gateway to one bucket.
+ * A network without a way out: two zones of isolated subnets and, free of charge, a gateway to the stack's own buckets.
  *
- * It needs no NAT and no paid endpoint, because whoever talks to Postgres talks to nothing else but that bucket.
+ * It needs no NAT and no paid endpoint, because whoever talks to Postgres talks to nothing else but those.
  */
 export class IsolatedNetwork extends Construct {
   readonly vpc: IVpc;
   readonly vpcSubnets = { subnetType: SubnetType.PRIVATE_ISOLATED };
-  /** For functions that read the results bucket. */
+  /** For functions that read a bucket. */
   readonly bucketClients: SecurityGroup;
 
-  constructor(scope: Construct, id: string, { resultsBucket }: IsolatedNetworkProps) {
+  constructor(scope: Construct, id: string, { buckets }: IsolatedNetworkProps) {
     super(scope, id);
     this.vpc = new Vpc(this, 'Vpc', {
       // An Aurora cluster wants two zones; a third would only cost addresses.
@@ -48,12 +48,12 @@ export class IsolatedNetwork extends Construct {
       new PolicyStatement({
         principals: [new AnyPrincipal()],
         actions: ['s3:GetObject', 's3:ListBucket'],
-        resources: [resultsBucket.bucketArn, resultsBucket.arnForObjects('*')],
+        resources: buckets.flatMap((bucket) => [bucket.bucketArn, bucket.arnForObjects('*')]),
       }),
     );
     this.bucketClients = new SecurityGroup(this, 'BucketClients', {
       vpc: this.vpc,
-      description: 'Functions that read the results bucket',
+      description: 'Functions that read a bucket',
       allowAllOutbound: false,
     });
     // S3's addresses have another name in each Region, and no route leads anywhere else.

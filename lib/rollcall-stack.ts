@@ -1,6 +1,7 @@
 import { CfnOutput, Stack, Tags } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { AuroraDatabase } from './aurora-database.ts';
+import { Backfill } from './backfill.ts';
 import { PhotoBucket, ResultsBucket } from './buckets.ts';
 import type { RollcallConfig } from './config.ts';
 import { ExternalDatabase } from './external-database.ts';
@@ -8,6 +9,7 @@ import type { FaceDatabase } from './face-database.ts';
 import { IsolatedNetwork } from './isolated-network.ts';
 import { LastResort } from './last-resort.ts';
 import { Observability } from './observability.ts';
+import { Operations } from './operations.ts';
 import { PhotoIndexing } from './photo-indexing.ts';
 import type { FunctionNetwork } from './pipeline-function.ts';
 import { Schema } from './schema.ts';
@@ -33,7 +35,7 @@ export class RollcallStack extends Stack {
     const resultsBucket = new ResultsBucket(this, 'ResultsBucket', { config });
     const idempotencyTable = new IdempotencyTable(this, 'IdempotencyTable', { config });
     const slotLedger = new SlotLedger(this, 'SlotLedger', { config });
-    const { database, resultsNetwork } = this.database(config, resultsBucket);
+    const { database, resultsNetwork } = this.database(config, photoBucket, resultsBucket);
     const schema = new Schema(this, 'Schema', { config, database });
     const indexing = new PhotoIndexing(this, 'PhotoIndexing', {
       config,
@@ -44,7 +46,16 @@ export class RollcallStack extends Stack {
       database,
       resultsNetwork,
     });
-    schema.goesBefore(...indexing.databaseClients);
+    const backfill = new Backfill(this, 'Backfill', {
+      config,
+      photoBucket,
+      resultsBucket,
+      database,
+      network: config.photoBucketVersioned ? resultsNetwork : database.network,
+      indexPhoto: indexing.stateMachine,
+    });
+    const operations = new Operations(this, 'Operations', { config, database });
+    schema.goesBefore(...indexing.databaseClients, backfill.skipIndexed, operations.answerOperator);
     const uploads = new UploadRule(this, 'UploadRule', { photoBucket, stateMachine: indexing.stateMachine });
     const lastResort = new LastResort(this, 'LastResort', {
       stateMachine: indexing.stateMachine,
@@ -87,6 +98,14 @@ export class RollcallStack extends Stack {
         value: uploads.deadLetters.queueUrl,
         description: 'Uploads for which no execution could be started within a day',
       },
+      BackfillStateMachineArn: {
+        value: backfill.stateMachine.stateMachineArn,
+        description: 'Indexes what lies in the bucket already: npm run ops -- backfill',
+      },
+      OperatorFunctionName: {
+        value: operations.answerOperator.functionName,
+        description: 'Answers npm run ops from inside the network of the database',
+      },
       LastResortQueueUrl: {
         value: lastResort.queue.queueUrl,
         description: 'Ends of executions whose photos are still to be written as failed',
@@ -107,12 +126,16 @@ export class RollcallStack extends Stack {
 
   private database(
     config: RollcallConfig,
+    photoBucket: PhotoBucket,
     resultsBucket: ResultsBucket,
   ): { database: FaceDatabase; resultsNetwork: FunctionNetwork | undefined } {
     if (config.databaseSecretArn !== undefined) {
       return { database: new ExternalDatabase(config.databaseSecretArn), resultsNetwork: undefined };
     }
-    const network = new IsolatedNetwork(this, 'Network', { resultsBucket });
+    const network = new IsolatedNetwork(this, 'Network', {
+      // Only the id of a photo's version has to be looked up from inside.
+      buckets: config.photoBucketVersioned ? [resultsBucket, photoBucket] : [resultsBucket],
+    });
     const database = new AuroraDatabase(this, 'Database', { config, network });
     const securityGroups = [...database.network.securityGroups, network.bucketClients];
     return { database, resultsNetwork: { ...database.network, securityGroups } };

@@ -158,6 +158,44 @@ export const executionEndedSchema = v.object({
 });
 export type ExecutionEnded = v.InferOutput<typeof executionEndedSchema>;
 
+/**
+ * An object as the item reader of a Distributed Map lists it (Etag, seconds since the epoch).
+ * https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
+ */
+export const listedObjectSchema = v.object({
+  Key: v.string(),
+  /** With quotes. */
+  Etag: v.string(),
+  Size: v.number(),
+  LastModified: v.number(),
+});
+export type ListedObject = v.InferOutput<typeof listedObjectSchema>;
+
+export const skipIndexedRequestSchema = v.object({
+  Items: v.array(listedObjectSchema),
+  BatchInput: v.object({ bucket: v.string() }),
+});
+export type SkipIndexedRequest = v.InferOutput<typeof skipIndexedRequestSchema>;
+
+/** Why backfill leaves an object alone. */
+export type SkipReason =
+  /** Its faces are stored, or it has none. */
+  | 'indexed'
+  /** It is at fault itself and would fail again. */
+  | 'permanently_failed'
+  /** The faces of its event were erased after it was uploaded. */
+  | 'erased'
+  /** Another object with the same photo id is the photo. */
+  | 'other_object'
+  /** Its key is no photo's. */
+  | 'invalid_key';
+
+/** Result of SkipIndexed: what is left to index, as inputs of executions. */
+export interface Backlog {
+  photos: ExecutionInput[];
+  skipped: Partial<Record<SkipReason, number>>;
+}
+
 /** Parses a Lambda's input; throws `InvalidInput` with the path of the first offending field. */
 export function parseRequest<Schema extends v.GenericSchema>(
   schema: Schema,

@@ -45,6 +45,8 @@ export const failureKinds = {
   // The collection is gone or full.
   CollectionNotFound: { class: 'collection', retryable: true },
   CollectionLostTooOften: { class: 'collection', retryable: true },
+  // Thrown by nobody: what the reconciler finds.
+  FacesLost: { class: 'collection', retryable: true },
 
   // Erasures.
   FacesBeingErased: { class: 'transient', retryable: true },

@@ -50,6 +50,13 @@ export const logEvents = {
   throttled: 'face_index.throttled',
   attemptFailed: 'attempt.failed',
   faceWithoutId: 'face_index.face_without_id',
+  backlogRead: 'backfill.backlog_read',
+  operatorAsked: 'operator.asked',
+  erasureRequested: 'erasure.requested',
+  erasureFinished: 'erasure.finished',
+  erasurePostponed: 'erasure.postponed',
+  erasureKept: 'erasure.face_kept',
+  erasureSearchCut: 'erasure.search_cut',
   bootstrapped: 'database.bootstrapped',
   migrated: 'database.migrated',
 } as const;
@@ -62,6 +69,8 @@ export const environmentNames = {
   ledgerTable: 'LEDGER_TABLE',
   /** Bucket of the stored IndexFaces responses. */
   resultsBucket: 'RESULTS_BUCKET',
+  /** `true` where the photo bucket has versions. */
+  photoBucketVersioned: 'PHOTO_BUCKET_VERSIONED',
   /** Collection ids are this prefix followed by the event id. */
   collectionPrefix: 'COLLECTION_PREFIX',
   /** The account's IndexFaces quota in calls per second. */

@@ -76,7 +76,7 @@ function ended(status: string, input: unknown, rest: object = {}): string {
     },
   });
 }
-const inputFor = (object: object) => ({
+const inputFor = <Upload extends object>(object: Upload) => ({
   lane: 'live',
   bucket: 'photos',
   object,

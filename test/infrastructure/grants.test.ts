@@ -44,6 +44,24 @@ const endedExecutions = Object.fromEntries(
     ['{LastResort/Queue.Arn}'],
   ]),
 );
+/** What Step Functions needs to write its own log. */
+const logDelivery = Object.fromEntries(
+  [
+    'CreateLogDelivery',
+    'DeleteLogDelivery',
+    'DescribeLogGroups',
+    'DescribeResourcePolicies',
+    'GetLogDelivery',
+    'ListLogDeliveries',
+    'PutResourcePolicy',
+    'UpdateLogDelivery',
+  ].map((action) => [`logs:${action}`, ['*']]),
+);
+const executionsOf = (machine: string) =>
+  `arn:{AWS::Partition}:states:{AWS::Region}:{AWS::AccountId}:execution:{${machine}.Name}:*`;
+const STARTED_EXECUTIONS =
+  'arn:{AWS::Partition}:events:{AWS::Region}:{AWS::AccountId}:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule';
+const BATCH_RESULTS = '{ResultsBucket.Arn}/backfills/*';
 const RECEIPTS = '{IdempotencyTable.Arn}';
 const LEDGER = '{SlotLedger.Arn}';
 
@@ -107,18 +125,35 @@ const expected: Record<string, RoleGrants['allowed']> = {
       'PersistResults',
       'ReserveSlot',
     ].map((name) => `{${indexing}/${name}.Arn}`),
-    ...Object.fromEntries(
-      [
-        'CreateLogDelivery',
-        'DeleteLogDelivery',
-        'DescribeLogGroups',
-        'DescribeResourcePolicies',
-        'GetLogDelivery',
-        'ListLogDeliveries',
-        'PutResourcePolicy',
-        'UpdateLogDelivery',
-      ].map((action) => [`logs:${action}`, ['*']]),
-    ),
+    ...logDelivery,
+  },
+  'Backfill/StateMachine/Role': {
+    ...logDelivery,
+    'lambda:InvokeFunction': ['{Backfill/SkipIndexed.Arn}'],
+    's3:ListBucket': ['{PhotoBucket.Arn}'],
+    's3:PutObject': [BATCH_RESULTS],
+    's3:GetObject': [BATCH_RESULTS],
+    's3:ListMultipartUploadParts': [BATCH_RESULTS],
+    's3:AbortMultipartUpload': [BATCH_RESULTS],
+    'states:StartExecution': ['{Backfill/StateMachine}', `{${indexing}/StateMachine}`],
+    'states:DescribeExecution': [
+      executionsOf('Backfill/StateMachine'),
+      executionsOf(`${indexing}/StateMachine`),
+    ],
+    'states:StopExecution': [executionsOf('Backfill/StateMachine'), executionsOf(`${indexing}/StateMachine`)],
+    'events:DescribeRule': [STARTED_EXECUTIONS],
+    'events:PutRule': [STARTED_EXECUTIONS],
+    'events:PutTargets': [STARTED_EXECUTIONS],
+  },
+  'Backfill/SkipIndexedRole': {
+    ...logs('Backfill/SkipIndexed'),
+    ...network,
+    ...connectAs('rollcall_pipeline'),
+  },
+  'Operations/AnswerOperatorRole': {
+    ...logs('Operations/AnswerOperator'),
+    ...network,
+    ...connectAs('rollcall_pipeline'),
   },
   [`${indexing}/StateMachine/EventsRole`]: {
     'states:StartExecution': [`{${indexing}/StateMachine}`],
@@ -174,6 +209,12 @@ test('options add only what they are for', () => {
     ...xray,
     's3:GetObjectVersion': ['{PhotoBucket.Arn}/events/*'],
   });
+  expect(rolesOf(variants['everything on'])['Backfill/SkipIndexedRole']?.allowed).toEqual({
+    ...expected['Backfill/SkipIndexedRole'],
+    ...xray,
+    's3:GetObject': ['{PhotoBucket.Arn}/events/*'],
+    's3:ListBucket': ['{PhotoBucket.Arn}'],
+  });
 });
 
 describe.each(Object.entries(variants))('with %s', (_, template) => {
@@ -228,7 +269,11 @@ test("a function's own code may not use what Lambda needs for its network", () =
     (policy) => (policy.Properties.PolicyDocument as { Statement: Record<string, unknown>[] }).Statement,
   );
   const denials = policies.filter((statements) => statements.some(({ Effect }) => Effect === 'Deny'));
-  expect(denials).toHaveLength(3);
+  const inside = Object.values(aurora.resources('AWS::Lambda::Function')).filter(
+    ({ Properties: properties }) => properties.VpcConfig,
+  );
+  expect(inside.length).toBeGreaterThan(2);
+  expect(denials).toHaveLength(inside.length);
   for (const statements of denials) {
     expect(statements).toContainEqual({
       Effect: 'Deny',

@@ -16,11 +16,9 @@ test('hears of every execution of the machine that ended without success', () =>
   expect(pattern.detail.stateMachineArn.map((arn) => readable.text(arn))).toEqual([
     '{PhotoIndexing/StateMachine}',
   ]);
-  const [target] = rule.Targets as [Record<string, never>];
+  const [target] = rule.Targets as [{ Arn: unknown; DeadLetterConfig: { Arn: unknown } }];
   expect(readable.text(target.Arn)).toBe('{LastResort/Queue.Arn}');
-  expect(readable.text((target.DeadLetterConfig as { Arn: unknown }).Arn)).toBe(
-    '{LastResort/DeadLetters.Arn}',
-  );
+  expect(readable.text(target.DeadLetterConfig.Arn)).toBe('{LastResort/DeadLetters.Arn}');
 });
 
 test('both queues keep what they get for two weeks, encrypted, over TLS only', () => {

@@ -7,59 +7,6 @@ import { failureKinds } from '../../lambdas/shared/errors.ts';
 import { synthesise } from '../support/synth.ts';
 import { ReadableTemplate } from '../support/template.ts';
 
-let outdir: string;
-let machine: Record<string, unknown>;
-let template: ReadableTemplate;
-/** The definition as it is uploaded. */
-let definition: string;
-
-beforeAll(async () => {
-  outdir = await mkdtemp(path.join(tmpdir(), 'rollcall-synth-'));
-  template = new ReadableTemplate(synthesise({ outdir }).toJSON());
-  machine = template.only('AWS::StepFunctions::StateMachine').Properties;
-  const { Key: key } = machine.DefinitionS3Location as { Key: string };
-  definition = readFileSync(path.join(outdir, `asset.${key}`), 'utf8');
-});
-afterAll(() => rm(outdir, { recursive: true, force: true }));
-
-test('what is uploaded is the file as it stands', () => {
-  const file = path.join(import.meta.dirname, '../../state-machines/index-photo.asl.json');
-  expect(definition).toBe(readFileSync(file, 'utf8'));
-});
-
-test('every placeholder is filled with the function of its state, and none is filled in vain', () => {
-  const placeholders = [...definition.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name!);
-  const substitutions = machine.DefinitionSubstitutions as Record<string, unknown>;
-  expect(Object.keys(substitutions).sort()).toEqual([...placeholders].sort());
-  const { States: states } = JSON.parse(definition) as {
-    States: Record<string, { Type: string; Resource?: string }>;
-  };
-  for (const [name, state] of Object.entries(states).filter(([, { Type }]) => Type === 'Task')) {
-    const placeholder = state.Resource?.replace(/^\$\{(\w+)\}$/, '$1') ?? '';
-    expect([name, template.text(substitutions[placeholder])]).toEqual([name, `{PhotoIndexing/${name}.Arn}`]);
-  }
-});
-
-test('the definition is valid Amazon States Language', () => {
-  const filled = definition.replaceAll(/\$\{(\w+)\}/g, 'arn:aws:lambda:us-east-1:123456789012:function:$1');
-  const { isValid, errorsText } = validate(JSON.parse(filled));
-  expect([isValid, errorsText()]).toEqual([true, expect.anything()]);
-});
-
-test('every Task ends by itself, after the function that it calls', () => {
-  const functions = template.resources('AWS::Lambda::Function');
-  const { States: states, TimeoutSeconds: whole } = JSON.parse(definition) as {
-    States: Record<string, { Type: string; TimeoutSeconds?: number }>;
-    TimeoutSeconds: number;
-  };
-  expect(whole).toBeGreaterThan(0);
-  for (const [name, state] of Object.entries(states).filter(([, { Type }]) => Type === 'Task')) {
-    const timeout = functions[`PhotoIndexing/${name}`]?.Properties.Timeout as number;
-    expect(timeout).toBeGreaterThan(0);
-    expect(state.TimeoutSeconds).toBeGreaterThan(timeout);
-  }
-});
-
 /** https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html and what Lambda reports of itself */
 const OF_AWS = new Set([
   'States.ALL',
@@ -73,12 +20,102 @@ const OF_AWS = new Set([
   'Sandbox.Timedout',
   'Runtime.ExitError',
   'Runtime.OutOfMemory',
+  // https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html
+  'StepFunctions.ExecutionLimitExceededException',
+  'StepFunctions.ThrottlingException',
+  'StepFunctions.StepFunctionsException',
+  'StepFunctions.AWSStepFunctionsException',
+  'StepFunctions.SdkClientException',
 ]);
 
-test('only errors that exist are retried or caught', () => {
-  const names = [...definition.matchAll(/"ErrorEquals":\s*\[([^\]]*)\]/g)].flatMap(
-    ([, list]) => JSON.parse(`[${list}]`) as string[],
+/** The machines of the stack: construct path and file. */
+const MACHINES = [
+  ['PhotoIndexing', 'index-photo'],
+  ['Backfill', 'backfill'],
+] as const;
+
+let outdir: string;
+let template: ReadableTemplate;
+
+beforeAll(async () => {
+  outdir = await mkdtemp(path.join(tmpdir(), 'rollcall-synth-'));
+  template = new ReadableTemplate(synthesise({ outdir }).toJSON());
+});
+afterAll(() => rm(outdir, { recursive: true, force: true }));
+
+interface State {
+  Type: string;
+  Resource?: string;
+  TimeoutSeconds?: number;
+  ItemProcessor?: { States: Record<string, State> };
+}
+
+/** The Tasks of a machine, those inside its Maps too. */
+function tasksOf(states: Record<string, State>): [name: string, state: State][] {
+  return Object.entries(states).flatMap(([name, state]) =>
+    state.Type === 'Task' ? [[name, state] as [string, State]] : tasksOf(state.ItemProcessor?.States ?? {}),
   );
-  expect(names.length).toBeGreaterThan(20);
-  expect(names.filter((name) => !OF_AWS.has(name) && !Object.hasOwn(failureKinds, name))).toEqual([]);
+}
+
+describe.each(MACHINES)('%s', (construct, name) => {
+  let machine: Record<string, unknown>;
+  /** The definition as it is uploaded. */
+  let definition: string;
+  let tasks: [name: string, state: State][];
+
+  beforeAll(() => {
+    machine = template.resources('AWS::StepFunctions::StateMachine')[`${construct}/StateMachine`]!.Properties;
+    const { Key: key } = machine.DefinitionS3Location as { Key: string };
+    definition = readFileSync(path.join(outdir, `asset.${key}`), 'utf8');
+    tasks = tasksOf((JSON.parse(definition) as { States: Record<string, State> }).States);
+  });
+
+  test('what is uploaded is the file as it stands', () => {
+    const file = path.join(import.meta.dirname, `../../state-machines/${name}.asl.json`);
+    expect(definition).toBe(readFileSync(file, 'utf8'));
+  });
+
+  test('every placeholder is filled, functions by the state that calls them, and none is filled in vain', () => {
+    const placeholders = new Set([...definition.matchAll(/\$\{(\w+)\}/g)].map(([, found]) => found!));
+    const substitutions = machine.DefinitionSubstitutions as Record<string, unknown>;
+    expect(Object.keys(substitutions).sort()).toEqual([...placeholders].sort());
+    for (const [state, { Resource: resource }] of tasks) {
+      const placeholder = /^\$\{(\w+)\}$/.exec(resource ?? '')?.[1];
+      if (placeholder !== undefined) {
+        expect([state, template.text(substitutions[placeholder])]).toEqual([
+          state,
+          `{${construct}/${state}.Arn}`,
+        ]);
+      }
+    }
+  });
+
+  test('the definition is valid Amazon States Language', () => {
+    const filled = definition
+      .replaceAll(/\$\{Partition\}/g, 'aws')
+      .replaceAll(/\$\{(\w+)\}/g, 'arn:aws:lambda:us-east-1:123456789012:function:$1');
+    const { isValid, errorsText } = validate(JSON.parse(filled));
+    expect([isValid, errorsText()]).toEqual([true, expect.anything()]);
+  });
+
+  test('every Task with a function ends by itself, after that function', () => {
+    const functions = template.resources('AWS::Lambda::Function');
+    const { TimeoutSeconds: whole } = JSON.parse(definition) as { TimeoutSeconds: number };
+    expect(whole).toBeGreaterThan(0);
+    const calling = tasks.filter(([, { Resource: resource }]) => /FunctionArn\}$/.test(resource ?? ''));
+    expect(calling.length).toBeGreaterThan(0);
+    for (const [state, { TimeoutSeconds: seconds }] of calling) {
+      const timeout = functions[`${construct}/${state}`]?.Properties.Timeout as number;
+      expect(timeout).toBeGreaterThan(0);
+      expect(seconds).toBeGreaterThan(timeout);
+    }
+  });
+
+  test('only errors that exist are retried or caught', () => {
+    const names = [...definition.matchAll(/"ErrorEquals":\s*\[([^\]]*)\]/g)].flatMap(
+      ([, list]) => JSON.parse(`[${list}]`) as string[],
+    );
+    expect(names.length).toBeGreaterThan(10);
+    expect(names.filter((found) => !OF_AWS.has(found) && !Object.hasOwn(failureKinds, found))).toEqual([]);
+  });
 });

@@ -176,6 +176,7 @@ describe('the definition', () => {
       'CollectionLostTooOften',
       'ExecutionAborted',
       'ExecutionTimedOut',
+      'FacesLost',
       'FacesStillListed',
       'ImageTooLarge',
       'InvalidImageFormat',

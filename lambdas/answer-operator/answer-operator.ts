@@ -1,0 +1,192 @@
+import type { Sql } from '../shared/database.ts';
+import { lockEvent, retireResult } from '../shared/erasures.ts';
+import { failureKind } from '../shared/errors.ts';
+import { logEvents } from '../shared/names.ts';
+import { idList, type Transaction } from '../shared/photo-rows.ts';
+import type { Telemetry } from '../shared/telemetry.ts';
+import {
+  type Answers,
+  type EventRow,
+  type FaceRow,
+  PAGE_SIZE,
+  type PhotoRow,
+  type Question,
+  type Summary,
+} from './questions.ts';
+
+export interface AnswerOperatorDeps {
+  telemetry: Pick<Telemetry, 'logger'>;
+  withDatabase<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
+}
+
+/** Who asks, in the records of what was changed. */
+const OPERATOR = 'operator';
+
+/**
+ * Answers one question of the operator's commands; what it changes, it changes in a transaction that looks again.
+ *
+ * @throws PipelineError the errors of `withDatabase`
+ */
+export async function answerOperator(
+  { telemetry, withDatabase }: AnswerOperatorDeps,
+  question: Question,
+): Promise<Answers[Question['ask']]> {
+  telemetry.logger.info('The operator asked', { event: logEvents.operatorAsked, ask: question.ask });
+  return withDatabase((sql) => answer(sql, question));
+}
+
+function answer(sql: Sql, question: Question): Promise<Answers[Question['ask']]> {
+  switch (question.ask) {
+    case 'summary':
+      return summary(sql, question.event_id);
+    case 'events':
+      return events(sql, question);
+    case 'photos':
+      return photos(sql, question);
+    case 'faces':
+      return faces(sql, question);
+    case 'leaving':
+      return leaving(sql, question);
+    case 'lose_faces':
+      return loseFaces(sql, question);
+    case 'remove_faces':
+      return removeFaces(sql, question);
+  }
+}
+
+async function summary(sql: Sql, eventId: string | undefined): Promise<Summary> {
+  const ofEvent = (column: string) => (eventId ? sql`${sql(column)} = ${eventId}` : sql`true`);
+  const states = await sql<{ status: PhotoRow['status']; photos: string; oldest: Date }[]>`
+    SELECT status, count(*) AS photos, min(created_at) AS oldest
+    FROM photos WHERE ${ofEvent('event_id')} GROUP BY status`;
+  const failures = await sql<{ code: string; retryable: boolean; photos: string }[]>`
+    SELECT failure_code AS code, failure_retryable AS retryable, count(*) AS photos
+    FROM photos WHERE status = 'failed' AND ${ofEvent('event_id')}
+    GROUP BY 1, 2 ORDER BY 3 DESC, 1`;
+  const [counts] = await sql<{ events: string; faces: string; leaving: string }[]>`
+    SELECT
+      (SELECT count(*) FROM events WHERE ${ofEvent('id')}) AS events,
+      (SELECT count(*) FROM faces ${eventId ? sql`JOIN photos ON photos.id = photo_id WHERE event_id = ${eventId}` : sql``}) AS faces,
+      (SELECT count(*) FROM face_removals JOIN erasures ON erasures.id = erasure_id WHERE ${ofEvent('event_id')}) AS leaving`;
+  const processing = states.find(({ status }) => status === 'processing');
+  return {
+    events: Number(counts?.events),
+    photos: Object.fromEntries(states.map(({ status, photos: count }) => [status, Number(count)])),
+    faces: Number(counts?.faces),
+    leaving: Number(counts?.leaving),
+    failures: failures.map((failure) => ({ ...failure, photos: Number(failure.photos) })),
+    oldest_processing: processing?.oldest.toISOString() ?? null,
+  };
+}
+
+type Of<Ask extends Question['ask']> = Extract<Question, { ask: Ask }>;
+
+async function events(sql: Sql, { event_id, after }: Of<'events'>): Promise<EventRow[]> {
+  return sql<EventRow[]>`
+    SELECT id, rekognition_collection_id, ${isoTime(sql, sql`erasure_requested_at`)} AS erasure_requested_at
+    FROM events
+    WHERE ${event_id ? sql`id = ${event_id}` : sql`true`} AND ${after ? sql`id > ${after}` : sql`true`}
+    ORDER BY id LIMIT ${PAGE_SIZE}`;
+}
+
+async function photos(sql: Sql, question: Of<'photos'>): Promise<PhotoRow[]> {
+  const { event_id, photo_ids, status, retryable, after } = question;
+  return sql<PhotoRow[]>`
+    SELECT id, event_id, status, object_key, object_version, object_sequencer, face_count, failure_code,
+           failure_message, failure_retryable, execution_arn, ${isoTime(sql, sql`created_at`)} AS created_at,
+           ${isoTime(sql, sql`coalesce(indexed_at, failed_at)`)} AS ended_at
+    FROM photos
+    WHERE ${event_id ? sql`event_id = ${event_id}` : sql`true`}
+      AND ${photo_ids ? sql`id IN (SELECT jsonb_array_elements_text(${sql.json(photo_ids)})::uuid)` : sql`true`}
+      AND ${status ? sql`status = ${status}` : sql`true`}
+      AND ${retryable === undefined ? sql`true` : sql`failure_retryable = ${retryable}`}
+      AND ${after ? sql`id > ${after}` : sql`true`}
+    ORDER BY id LIMIT ${PAGE_SIZE}`;
+}
+
+async function faces(sql: Sql, { event_id, after }: Of<'faces'>): Promise<FaceRow[]> {
+  return sql<FaceRow[]>`
+    SELECT faces.id, photo_id, rekognition_face_id
+    FROM faces JOIN photos ON photos.id = photo_id
+    WHERE event_id = ${event_id} AND ${after ? sql`faces.id > ${after}` : sql`true`}
+    ORDER BY faces.id LIMIT ${PAGE_SIZE}`;
+}
+
+async function leaving(sql: Sql, { event_id, after }: Of<'leaving'>): Promise<Answers['leaving']> {
+  return sql<Answers['leaving']>`
+    SELECT DISTINCT rekognition_face_id
+    FROM face_removals JOIN erasures ON erasures.id = erasure_id
+    WHERE event_id = ${event_id} AND ${after ? sql`rekognition_face_id > ${after}` : sql`true`}
+    ORDER BY 1 LIMIT ${PAGE_SIZE}`;
+}
+
+/** PostgreSQL's text for a moment has no place in JSON. */
+function isoTime(sql: Sql, moment: ReturnType<Sql>) {
+  return sql`to_char(${moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+}
+
+/**
+ * Each photo by itself, if it still has the face that was missed. What remains of its faces in the collection keeps its
+ * ids when the photo is indexed again; the stored response is of no use any more, because it names what is gone.
+ */
+async function loseFaces(sql: Sql, { photos }: Of<'lose_faces'>): Promise<Answers['lose_faces']> {
+  const retryable = failureKind('FacesLost').retryable;
+  let changed = 0;
+  for (const { event_id, photo_id, face_id } of photos) {
+    await sql.begin(async (transaction) => {
+      await lockEvent(transaction, event_id, 'shared');
+      const [photo] = await transaction`
+        SELECT FROM photos
+        WHERE id = ${photo_id} AND status = 'indexed'
+          AND EXISTS (SELECT FROM faces WHERE photo_id = photos.id AND rekognition_face_id = ${face_id})
+        FOR UPDATE`;
+      if (!photo) {
+        return;
+      }
+      await transaction`DELETE FROM faces WHERE photo_id = ${photo_id}`;
+      await transaction`
+        UPDATE photos SET
+          status = 'failed',
+          face_count = NULL,
+          unindexed_faces = NULL,
+          failure_code = 'FacesLost',
+          failure_message = ${`The collection holds the face ${face_id} no longer`},
+          failure_retryable = ${retryable},
+          faces_erased_at = now(),
+          indexed_at = NULL,
+          failed_at = now()
+        WHERE id = ${photo_id}`;
+      changed++;
+    });
+  }
+  return { changed };
+}
+
+async function removeFaces(sql: Sql, question: Of<'remove_faces'>): Promise<Answers['remove_faces']> {
+  const { event_id, collection_id } = question;
+  let requested = 0;
+  for (const [photo_id, ofPhoto] of Map.groupBy(question.faces, (face) => face.photo_id)) {
+    await sql.begin(async (transaction) => {
+      await lockEvent(transaction, event_id, 'shared');
+      const face_ids = await strayFaces(
+        transaction,
+        ofPhoto.map(({ face_id }) => face_id),
+      );
+      const photo = { event_id, photo_id };
+      const late = { collection_id, face_ids, results_key: '', execution_arn: OPERATOR };
+      if (await retireResult(transaction, photo, late, { always: false })) {
+        requested += face_ids.length;
+      }
+    });
+  }
+  return { requested };
+}
+
+/** Those that no photo's row knows. */
+async function strayFaces(sql: Transaction, faceIds: string[]): Promise<string[]> {
+  const rows = await sql<{ face_id: string }[]>`
+    SELECT face_id FROM (${idList(sql, faceIds)}) AS ids (face_id)
+    WHERE NOT EXISTS (SELECT FROM faces WHERE rekognition_face_id = face_id)
+      AND NOT EXISTS (SELECT FROM face_removals WHERE rekognition_face_id = face_id)`;
+  return rows.map(({ face_id }) => face_id);
+}

@@ -1,0 +1,96 @@
+/** What the operator's commands ask of the database, and what they get. Pages hold as much as fits a Lambda's 6 MB. */
+import * as v from 'valibot';
+
+const uuid = v.pipe(v.string(), v.uuid());
+
+/** Photos or faces in one answer; a photo's row is at most 4 KB. */
+export const PAGE_SIZE = 1_000;
+/** Photos or faces in one question that changes something. */
+export const MAX_CHANGES = 500;
+
+export const questionSchema = v.variant('ask', [
+  /** How many photos are in which state, and why they failed. */
+  v.object({ ask: v.literal('summary'), event_id: v.optional(uuid) }),
+  v.object({ ask: v.literal('events'), event_id: v.optional(uuid), after: v.optional(uuid) }),
+  v.object({
+    ask: v.literal('photos'),
+    event_id: v.optional(uuid),
+    photo_ids: v.optional(v.pipe(v.array(uuid), v.maxLength(PAGE_SIZE))),
+    status: v.optional(v.picklist(['processing', 'indexed', 'failed', 'deleted', 'erased'])),
+    retryable: v.optional(v.boolean()),
+    after: v.optional(uuid),
+  }),
+  v.object({ ask: v.literal('faces'), event_id: uuid, after: v.optional(uuid) }),
+  /** Faces in the outbox, on their way out of the collection. */
+  v.object({ ask: v.literal('leaving'), event_id: uuid, after: v.optional(v.string()) }),
+  /** Photos whose faces are no longer in the collection are failed, to be indexed again. */
+  v.object({
+    ask: v.literal('lose_faces'),
+    photos: v.pipe(
+      v.array(v.object({ event_id: uuid, photo_id: uuid, face_id: v.string() })),
+      v.maxLength(MAX_CHANGES),
+    ),
+  }),
+  /** Faces that no row knows leave the collection by way of the outbox. */
+  v.object({
+    ask: v.literal('remove_faces'),
+    event_id: uuid,
+    collection_id: v.string(),
+    faces: v.pipe(v.array(v.object({ photo_id: uuid, face_id: v.string() })), v.maxLength(MAX_CHANGES)),
+  }),
+]);
+export type Question = v.InferOutput<typeof questionSchema>;
+
+export interface Summary {
+  events: number;
+  photos: Partial<Record<PhotoStatus, number>>;
+  faces: number;
+  /** Faces on their way out of the collections. */
+  leaving: number;
+  failures: { code: string; retryable: boolean; photos: number }[];
+  /** When the photo that is `processing` for longest was registered; null when none is. */
+  oldest_processing: string | null;
+}
+
+export type PhotoStatus = 'processing' | 'indexed' | 'failed' | 'deleted' | 'erased';
+
+export interface EventRow {
+  id: string;
+  rekognition_collection_id: string | null;
+  /** What was uploaded before this is not to be indexed any more; ISO 8601. */
+  erasure_requested_at: string | null;
+}
+
+export interface PhotoRow {
+  id: string;
+  event_id: string;
+  status: PhotoStatus;
+  object_key: string;
+  object_version: string | null;
+  object_sequencer: string | null;
+  face_count: number | null;
+  failure_code: string | null;
+  failure_message: string | null;
+  failure_retryable: boolean | null;
+  execution_arn: string | null;
+  /** ISO 8601. */
+  created_at: string;
+  /** When it was indexed or failed, ISO 8601. */
+  ended_at: string | null;
+}
+
+export interface FaceRow {
+  id: string;
+  photo_id: string;
+  rekognition_face_id: string | null;
+}
+
+export interface Answers {
+  summary: Summary;
+  events: EventRow[];
+  photos: PhotoRow[];
+  faces: FaceRow[];
+  leaving: { rekognition_face_id: string }[];
+  lose_faces: { changed: number };
+  remove_faces: { requested: number };
+}

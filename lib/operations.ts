@@ -1,0 +1,31 @@
+import { Duration } from 'aws-cdk-lib';
+import { Construct } from 'constructs';
+import type { RollcallConfig } from './config.ts';
+import type { FaceDatabase } from './face-database.ts';
+import { PipelineFunction } from './pipeline-function.ts';
+
+interface OperationsProps {
+  readonly config: RollcallConfig;
+  readonly database: FaceDatabase;
+}
+
+/**
+ * What the operator's commands (`npm run ops`) need of the stack beside its parts: somebody who answers from inside the
+ * database's network. Whoever may invoke it may read what is stored about photos, and have stray faces removed.
+ */
+export class Operations extends Construct {
+  readonly answerOperator: PipelineFunction;
+
+  constructor(scope: Construct, id: string, { config, database }: OperationsProps) {
+    super(scope, id);
+    this.answerOperator = new PipelineFunction(this, 'AnswerOperator', {
+      config,
+      name: 'answer-operator',
+      description: "Answers the operator's commands from the database",
+      timeout: Duration.minutes(1),
+      environment: database.environment('rollcall_pipeline'),
+      network: database.network,
+    });
+    database.grantLogin(this.answerOperator, 'rollcall_pipeline');
+  }
+}
