@@ -10,7 +10,7 @@
  *    gets, at least one interval after the slot before.
  *
  * A burst stands in line within seconds, long before it is called. So the pace cannot be fixed in line: only the gate
- * can slow down, at once and for everyone, what is already waiting (docs/adr/slots-at-the-gate.md).
+ * can slow down, at once and for everyone, what is already waiting (docs/adr/0003-slots-at-the-gate.md).
  *
  * Both points are a chain in one DynamoDB item: whoever comes while the chain's end lies ahead adds one interval to
  * it, whatever its exact value, so that any number of callers do it at once without a conflict; whoever finds it in
