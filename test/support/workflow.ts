@@ -111,13 +111,13 @@ export async function runIndexPhoto(
     } as never,
   );
   // The engine's own error says less than its log: there are the name and the cause that the Fail state gave.
-  let failed: { Error: string; Cause?: string } | undefined;
+  let failed: { Error: string; Cause: string } | undefined;
   const logged = (async () => {
     for await (const event of execution.eventLogs) {
       if (event.type === 'StateEntered') {
         path.push(event.state.name);
       } else if (event.type === 'ExecutionFailed') {
-        failed = event;
+        failed = { Error: event.Error, Cause: String(event.Cause ?? '') };
       }
     }
   })();
