@@ -34,7 +34,7 @@ export interface AlarmThresholds {
   /** `throttles`: throttled IndexFaces calls in percent of all within 15 minutes. Default: 1. */
   readonly throttlePercent: number;
   /**
-   * `processing-time`: seconds from the upload's event to the rows, for 95 of 100 photos, for 15 minutes.
+   * `processing-time`: seconds from the start of a photo's execution to its rows, for 95 of 100, for 15 minutes.
    *
    * Default: 900. A burst takes its size divided by the quota: 45,000 photos at 50 a second, 4,500 at 5.
    */

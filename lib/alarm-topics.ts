@@ -4,6 +4,7 @@ import { Key } from 'aws-cdk-lib/aws-kms';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
 import type { RollcallConfig } from './config.ts';
 
 /** `critical`: photos are lost, stuck or too expensive, now. `warning`: worth a look in working hours. */
@@ -41,7 +42,11 @@ export class AlarmTopics extends Construct implements Readonly<Record<Severity, 
         new PolicyStatement({ ...senders, actions: ['sns:Publish'], resources: [made.topicArn] }),
       );
       for (const email of emails) {
-        made.addSubscription(new EmailSubscription(email));
+        acknowledge(
+          made.addSubscription(new EmailSubscription(email)),
+          'An alarm that could not be mailed stands in the console and on the dashboard; in a queue nobody would look for it',
+          'Serverless-SNSRedrivePolicy',
+        );
       }
       return made;
     };

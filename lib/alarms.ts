@@ -176,7 +176,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     },
     'processing-time': {
       severity: 'warning',
-      meaning: `Of 100 photos five took longer than ${limits.processingSeconds} s from their upload's event to their rows.`,
+      meaning: `Of 100 photos five took longer than ${limits.processingSeconds} s from the start of their execution to their rows, waiting in line included.`,
       metric: pipelineMetric(metricNames.processingTime, { period: QUARTER, statistic: Stats.p(95) }),
       threshold: limits.processingSeconds * 1_000,
     },

@@ -15,7 +15,7 @@ import {
   TextWidget,
   TextWidgetBackground,
 } from 'aws-cdk-lib/aws-cloudwatch';
-import { type ILogGroup, QueryString } from 'aws-cdk-lib/aws-logs';
+import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { metricNames } from '../lambdas/shared/names.ts';
 import { IMAGE_USD } from '../lambdas/shared/prices.ts';
@@ -135,7 +135,7 @@ export class PipelineDashboard extends Construct {
         leftYAxis: { min: 0, label: 'per second', showUnits: false },
       }),
       this.graph('Wait in line', percentiles(metricNames.slotDelay)),
-      this.graph('From the upload to the rows', percentiles(metricNames.processingTime)),
+      this.graph('From the start to the rows', percentiles(metricNames.processingTime)),
     );
   }
 
@@ -158,9 +158,7 @@ export class PipelineDashboard extends Construct {
       new LogQueryWidget({
         title: 'Errors by code',
         logGroupNames: this.props.logGroups.map((group) => group.logGroupName),
-        queryString: new QueryString({ ...logQueries['errors by code'] } as ConstructorParameters<
-          typeof QueryString
-        >[0]).toString(),
+        queryString: logQueries['errors by code'],
         width: 16,
         height: 6,
       }),

@@ -1,3 +1,4 @@
+import { Aws, Stack } from 'aws-cdk-lib';
 import { CfnBudget } from 'aws-cdk-lib/aws-budgets';
 import { Construct } from 'constructs';
 import type { AlarmTopics } from './alarm-topics.ts';
@@ -28,6 +29,8 @@ export class MonthlyBudget extends Construct {
     });
     const budget = new CfnBudget(this, 'Budget', {
       budget: {
+        // In the mails; budgets belong to the account and not to a Region.
+        budgetName: `${Stack.of(this).stackName}-${Aws.REGION}-monthly-budget`,
         budgetType: 'COST',
         timeUnit: 'MONTHLY',
         budgetLimit: { amount: usd, unit: 'USD' },
