@@ -41,7 +41,15 @@ await runCommand(async () => {
   try {
     // Only now: what it stands on takes a second to load, and a mistake in the arguments is told at once.
     const { startCloud } = await import('./cloud.ts');
-    cloud = await startCloud({ stateDir, postgresPort: args.postgresPort, onStep: progress.step });
+    cloud = await startCloud({
+      stateDir,
+      postgresPort: args.postgresPort,
+      onStep: (text) => {
+        // Whoever no longer wants it need not wait for all of it.
+        interruption.signal.throwIfAborted();
+        progress.step(text);
+      },
+    });
     const report = await indexPhotos(cloud, folder, interruption, progress, (faceCount) => {
       done++;
       progress.done(faceCount);

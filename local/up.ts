@@ -7,23 +7,36 @@ import { watchInterruption } from './cli/interruption.ts';
 import { stateFolder } from './cli/paths.ts';
 import { chooseProgress, painter } from './cli/terminal.ts';
 import { exitCodes } from './cli/user-error.ts';
+import type { Cloud } from './cloud.ts';
 
 await runCommand(async () => {
   const { postgresPort } = parseUpArguments(process.argv.slice(2), process.env);
   const progress = chooseProgress();
   const { signal, happened } = watchInterruption(() => progress.stop());
   const { startCloud } = await import('./cloud.ts');
-  const cloud = await startCloud({ stateDir: stateFolder(process.env), postgresPort, onStep: progress.step });
+  let cloud: Cloud | undefined;
   try {
+    cloud = await startCloud({
+      stateDir: stateFolder(process.env),
+      postgresPort,
+      onStep: (text) => {
+        signal.throwIfAborted();
+        progress.step(text);
+      },
+    });
+    const events = await readEvents(cloud.databaseUrl);
     progress.stop();
+    process.stdout.write(await renderServices(cloud, events, painter(process.stdout)));
+    await happened;
+  } catch (error) {
     if (!signal.aborted) {
-      const events = await readEvents(cloud.databaseUrl);
-      process.stdout.write(await renderServices(cloud, events, painter(process.stdout)));
-      await happened;
+      throw error;
     }
-    progress.step('Stopping');
   } finally {
-    await cloud.stop();
+    if (cloud) {
+      progress.step('Stopping');
+      await cloud.stop();
+    }
     progress.stop();
   }
   // Ctrl-C is how this command is meant to end.

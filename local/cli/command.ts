@@ -17,19 +17,29 @@ export async function runCommand(command: () => Promise<number>): Promise<never>
     // Node's own warnings are about code, and land in the middle of the progress bar.
     process.removeAllListeners('warning');
   }
+  const giveUp = (error: unknown): void => {
+    tell(error);
+    process.exit(exitCodes.incomplete);
+  };
+  process.on('uncaughtException', giveUp);
+  process.on('unhandledRejection', giveUp);
   let exitCode: number;
   try {
     checkNode();
     exitCode = await command();
   } catch (error) {
     exitCode = error instanceof UserError ? error.exitCode : exitCodes.incomplete;
-    process.stderr.write(`${describe(error)}\n`);
-    if (process.env.ROLLCALL_DEBUG && error instanceof Error) {
-      process.stderr.write(`${error.stack}\n`);
-    }
+    tell(error);
   }
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   process.exit(exitCode);
+}
+
+function tell(error: unknown): void {
+  process.stderr.write(`${describe(error)}\n`);
+  if (process.env.ROLLCALL_DEBUG && error instanceof Error) {
+    process.stderr.write(`${error.stack}\n`);
+  }
 }
 
 function checkNode(): void {

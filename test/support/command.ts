@@ -17,6 +17,8 @@ export interface Command {
   /** Resolves as soon as stdout or stderr matches; rejects when the command ends without. */
   says(pattern: RegExp): Promise<RegExpExecArray>;
   signal(name: NodeJS.Signals): void;
+  /** Closes this end of stdout, as `head` does when it has seen enough. */
+  stopReading(): void;
   /** Ends the command and whatever it has started, as the power going out would. */
   killTree(): Promise<number[]>;
 }
@@ -72,6 +74,7 @@ export function run(
       });
     },
     signal: (name) => child.kill(name),
+    stopReading: () => child.stdout!.destroy(),
     async killTree() {
       const pids = tree(child.pid!);
       for (const pid of pids) {
