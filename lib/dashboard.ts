@@ -22,7 +22,7 @@ import { IMAGE_USD } from '../lambdas/shared/prices.ts';
 import type { AlarmedParts, Alarms } from './alarms.ts';
 import type { RollcallConfig } from './config.ts';
 import { logQueries } from './log-queries.ts';
-import { openExecutions, pipelineMetric, pipelineMetricByValue, spend } from './metrics.ts';
+import { imagesBilled, openExecutions, pipelineMetric, pipelineMetricByValue, spend } from './metrics.ts';
 
 const MINUTE = Duration.minutes(1);
 const FIVE_MINUTES = Duration.minutes(5);
@@ -95,7 +95,7 @@ export class PipelineDashboard extends Construct {
         stateMachine.metricStarted({ ...options, label: 'started' }),
         stateMachine.metricSucceeded({ ...options, label: 'succeeded', color: Color.GREEN }),
         stateMachine.metricFailed({ ...options, label: 'failed', color: Color.RED }),
-        openExecutions().with({ label: 'open in the account' }),
+        openExecutions().with({ label: 'open in the account', color: Color.ORANGE }),
       ]),
       this.graph(
         'Messages in dead-letter queues',
@@ -178,10 +178,7 @@ export class PipelineDashboard extends Construct {
     this.dashboard.addWidgets(
       new SingleValueWidget({
         title: 'Today (UTC)',
-        metrics: [
-          spend(IMAGE_USD, DAY, 'US dollars'),
-          pipelineMetric(metricNames.imagesBilled, { period: DAY, label: 'images paid' }),
-        ],
+        metrics: [spend(IMAGE_USD, DAY, 'US dollars'), imagesBilled(DAY)],
         width: 6,
         height: 6,
       }),
@@ -189,7 +186,7 @@ export class PipelineDashboard extends Construct {
         title: 'Last 30 days',
         metrics: [
           spend(IMAGE_USD, Duration.days(30), 'US dollars'),
-          pipelineMetric(metricNames.imagesBilled, { period: Duration.days(30), label: 'images paid' }),
+          imagesBilled(Duration.days(30)),
           pipelineMetric(metricNames.facesIndexed, { period: Duration.days(30), label: 'faces indexed' }),
         ],
         start: '-P30D',

@@ -58,11 +58,16 @@ export function openExecutions(period = Duration.minutes(5)): Metric {
   });
 }
 
+/** Images that were paid. */
+export function imagesBilled(period: Duration): Metric {
+  return pipelineMetric(metricNames.imagesBilled, { period, label: 'images paid' });
+}
+
 /** Estimated US dollars for the images that were paid within each period. */
 export function spend(usdPerImage: number, period: Duration, label: string): MathExpression {
   return new MathExpression({
     expression: `billed * ${usdPerImage}`,
-    usingMetrics: { billed: pipelineMetric(metricNames.imagesBilled, { period }) },
+    usingMetrics: { billed: imagesBilled(period) },
     label,
     period,
   });

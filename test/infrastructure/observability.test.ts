@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { defaultAlarmThresholds } from '../../lib/alarm-thresholds.ts';
+import { dashboardBody, drawDashboard } from '../../lib/dashboard-picture.ts';
 import { type AlarmState, evaluateAlarm, type Sample } from '../support/metric-math.ts';
 import { alarmsOf, dashboardOf, watchedMetrics } from '../support/observability.ts';
 import { synthesise } from '../support/synth.ts';
@@ -495,4 +496,10 @@ test('the runbook has a section for every alarm, and for no other', () => {
   for (const part of parts) {
     expect(part).toMatch(/\*\*Meaning\.\*\*[\s\S]+\*\*Look\.\*\*[\s\S]+\*\*Mend\.\*\*/);
   }
+});
+
+test('the picture of the dashboard is what would be deployed', () => {
+  const picture = readFileSync(path.join(import.meta.dirname, '../../docs/dashboard.svg'), 'utf8');
+  // When this fails: npm run docs:dashboard
+  expect(drawDashboard(dashboardBody(template.json))).toBe(picture);
 });
