@@ -50,6 +50,11 @@ export function localResources(
       const ref = arn('states', `stateMachine:${machine}`);
       return { ref, attributes: { Arn: ref, Name: machine } };
     },
+    'AWS::SNS::Topic': (logicalId) => {
+      const topic = name(logicalId, 256);
+      const ref = arn('sns', topic);
+      return { ref, attributes: { TopicArn: ref, TopicName: topic } };
+    },
     'AWS::IAM::Role': (logicalId) => {
       const ref = name(logicalId, 64);
       return { ref, attributes: { Arn: `arn:aws:iam::${ACCOUNT}:role/${ref}` } };

@@ -1,5 +1,7 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
+import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CreateTableCommand,
   type CreateTableCommandInput,
@@ -56,6 +58,7 @@ async function serve(path: string): Promise<Tables> {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', resolve);
   });
+  const quiet = watchRequests(server);
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const client = new DynamoDBClient({ ...localClientOptions, endpoint });
   return {
@@ -64,8 +67,32 @@ async function serve(path: string): Promise<Tables> {
     async stop() {
       client.destroy();
       server.closeAllConnections();
+      await quiet();
       await new Promise((resolve) => server.close(resolve));
     },
+  };
+}
+
+/**
+ * dynalite closes its database under requests whose client is gone, and they end in an uncaught error.
+ *
+ * @returns what resolves when none is at work
+ */
+function watchRequests(server: Server): () => Promise<void> {
+  const atWork = new Set<ServerResponse>();
+  server.prependListener('request', (request, response) => {
+    request.once('end', () => atWork.add(response));
+    const end = response.end;
+    response.end = ((...args: Parameters<typeof end>) => {
+      atWork.delete(response);
+      return end.apply(response, args);
+    }) as typeof end;
+  });
+  return async () => {
+    const deadline = performance.now() + 5_000;
+    while (atWork.size > 0 && performance.now() < deadline) {
+      await sleep(5);
+    }
   };
 }
 
