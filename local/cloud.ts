@@ -3,19 +3,28 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { RekognitionClient } from '@aws-sdk/client-rekognition';
-import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, PutObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { localClientOptions } from './clients.ts';
+import { startControlPlane } from './control-plane.ts';
 import { startDataApi } from './data-api.ts';
+import type { ListedObject, MapServices } from './distributed-map.ts';
 import { type BusEvent, createEventRouter, type Rule, type RuleTarget, ruleArn } from './event-router.ts';
-import { createLambdaRuntime, type LambdaError, type LambdaFunction } from './lambda-runtime.ts';
+import {
+  createLambdaRuntime,
+  type LambdaError,
+  type LambdaFunction,
+  type LambdaRuntime,
+} from './lambda-runtime.ts';
 import { LocalError } from './local-error.ts';
 import { type ObjectStore, startObjectStore } from './object-store.ts';
 import { type LocalPostgres, releasePort, startPostgres } from './postgres.ts';
 import type { Queues, Subscription } from './queues.ts';
 import { type RekognitionOptions, startRekognition } from './rekognition/server.ts';
 import { localResources } from './resources.ts';
+import { announce, type RunningCloud } from './running-cloud.ts';
 import { openStateFolder } from './state-folder.ts';
 import {
+  CUT_OFF,
   createStateMachine,
   type Execution,
   type ExecutionEnd,
@@ -41,9 +50,32 @@ export interface CloudOptions {
   /** Execution environments of one function at most; default twice the cores and two. */
   lambdaConcurrency?: number;
   /** Quotas, faults and detector threads of the local Rekognition. */
-  rekognition?: Pick<RekognitionOptions, 'quotas' | 'intercept' | 'workers' | 'clock'>;
+  rekognition?: Pick<RekognitionOptions, 'quotas' | 'intercept' | 'workers' | 'clock' | 'findFaces'>;
   /** CDK context beside cdk.json's, as `cdk synth --context` takes it. */
   context?: Readonly<Record<string, unknown>>;
+  /** What the template's times are multiplied by, to see hours of retries in a minute. Default 1 each. */
+  time?: {
+    /** Between two tries of a state. */
+    retries?: number;
+    /** Functions' timeouts. */
+    lambdas?: number;
+    /** Queues' visibility timeouts. */
+    queues?: number;
+  };
+  /** What stands between the parts, to disturb them. */
+  between?: Between;
+}
+
+/** Each is asked once, at the start, but for `invoke` and `event`. */
+export interface Between {
+  /** Where the Lambdas look for a service, given where it is. */
+  service?(name: 's3' | 'dynamodb', endpoint: string): Promise<string>;
+  /** On which port of localhost they look for PostgreSQL, given its own port and the folder of its TLS certificate and key. */
+  database?(port: number, certificates: string): Promise<number>;
+  /** Instead of an invocation; the runtime carries it out. */
+  invoke?(fn: LambdaFunction, payload: unknown, lambdas: LambdaRuntime): Promise<unknown>;
+  /** Instead of an event's way to the bus. */
+  event?(event: BusEvent, publish: (event: BusEvent) => void): void;
 }
 
 export interface Cloud {
@@ -58,12 +90,20 @@ export interface Cloud {
   dynamodb: DynamoDBClient;
   /** The stack's outputs. */
   outputs: Readonly<Record<string, string>>;
+  /** Where its services are, for other clients. */
+  services: RunningCloud;
   /** Hears of executions that end by themselves or are aborted. Returns what takes the listener away. */
   onExecutionEnd(listener: (end: ExecutionEnd) => void): () => void;
-  /** Starts an execution of the photo pipeline, as "Start execution" in the console does. Resolves to its ARN. */
-  startExecution(input: unknown): Promise<string>;
+  /**
+   * Starts an execution, as "Start execution" in the console does. Resolves to its ARN.
+   *
+   * @param stateMachineArn default: the photo pipeline
+   */
+  startExecution(input: unknown, stateMachineArn?: string): Promise<string>;
   /** Ends an execution as ABORTED, as "Stop" in the console does. */
   abortExecution(executionArn: string): void;
+  /** Ends an execution as TIMED_OUT, as if its time were up. */
+  timeOutExecution(executionArn: string): void;
   /** An execution that runs or ended not long ago, with its history. */
   describeExecution(executionArn: string): Execution | undefined;
   /** The event of the object that lies under the key now, as it was when the object was created. */
@@ -122,7 +162,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 
     step('Starting S3 and Rekognition');
     const bus: { publish(event: BusEvent): void } = { publish() {} };
-    const objects = await startObjectStore(inState('s3'), (event) => bus.publish(event));
+    const { between = {}, time = {} } = options;
+    const objects = await startObjectStore(inState('s3'), (event) =>
+      between.event ? between.event(event, (other) => bus.publish(other)) : bus.publish(event),
+    );
     closers.push(objects.stop);
     const s3 = new S3Client({ ...localClientOptions, endpoint: objects.endpoint, forcePathStyle: true });
     closers.push(() => s3.destroy());
@@ -144,10 +187,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       assembly.template,
       localResources(assembly.stackName, assembly.template, {
         queueUrl: objects.queues.urlOf,
-        database: { host: 'localhost', port: postgresPort },
+        database: {
+          host: 'localhost',
+          port: (await between.database?.(postgresPort, inState('postgres', 'data'))) ?? postgresPort,
+        },
       }),
     );
-    createBucketsAndQueues(stack, objects);
+    createBucketsAndQueues(stack, objects, time.queues ?? 1);
 
     step('Starting DynamoDB');
     const tables = await startTables(inState('dynamodb'), tableDefinitions(stack));
@@ -170,13 +216,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     });
     closers.push(dataApi.stop);
 
-    const functions = lambdaFunctions(stack, assembly, postgres);
+    const functions = lambdaFunctions(stack, assembly, postgres, time.lambdas ?? 1);
     const lambdas = createLambdaRuntime({
       logs: inState('logs'),
       environment: {
-        AWS_ENDPOINT_URL_S3: objects.endpoint,
+        AWS_ENDPOINT_URL_S3: (await between.service?.('s3', objects.endpoint)) ?? objects.endpoint,
         AWS_ENDPOINT_URL_SQS: objects.endpoint,
-        AWS_ENDPOINT_URL_DYNAMODB: tables.endpoint,
+        AWS_ENDPOINT_URL_DYNAMODB: (await between.service?.('dynamodb', tables.endpoint)) ?? tables.endpoint,
         AWS_ENDPOINT_URL_REKOGNITION: rekognitionServer.endpoint,
         AWS_ENDPOINT_URL_RDS_DATA: dataApi.endpoint,
       },
@@ -184,22 +230,28 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       ...(options.lambdaConcurrency !== undefined && { concurrency: options.lambdaConcurrency }),
     });
     closers.push((abort) => lambdas.stop({ abort }));
-    const invoke = async (resource: string, payload: unknown) => {
+    const machines = new Map<string, LocalStateMachine>();
+    const invoke = async (resource: string, payload: unknown, signal?: AbortSignal) => {
+      if (resource.endsWith(':states:startExecution.sync:2')) {
+        return startAndWait(machines, payload as StartRequest, signal);
+      }
       const fn = functions.get(resource.split(':').slice(0, 7).join(':'));
       if (!fn) {
         throw new LocalError('UnsupportedTemplateError', `The local run cannot call ${resource}.`);
       }
-      return lambdas.invoke(fn, payload);
+      return between.invoke ? between.invoke(fn, payload, lambdas) : lambdas.invoke(fn, payload);
     };
     await runTriggers(stack, assembly, inState('triggers.json'), async (name, resource) => {
       step(name);
       await invoke(resource, {});
     });
 
-    const machines = createStateMachines(stack, assembly, {
+    createStateMachines(stack, assembly, machines, {
       folder: stateDir,
       invoke,
       publish: (event) => bus.publish(event),
+      maps: mapServices(s3),
+      ...(time.retries !== undefined && { retryScale: time.retries }),
     });
     closers.push(() => {
       for (const machine of machines.values()) {
@@ -216,13 +268,33 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     });
 
     const outputs = stack.outputs();
-    const photoMachine = machines.get(outputs.StateMachineArn!)!;
     const photoBucket = outputs.PhotoBucketName!;
     const rekognition = new RekognitionClient({
       ...localClientOptions,
       endpoint: rekognitionServer.endpoint,
     });
     closers.push(() => rekognition.destroy());
+    const control = await startControlPlane({
+      machines,
+      invoke: (name, payload) => {
+        const fn = [...functions.values()].find((other) => other.name === name || other.arn === name);
+        return fn && invoke(fn.arn, payload);
+      },
+    });
+    closers.push(control.stop);
+    const services: RunningCloud = {
+      endpoints: {
+        s3: objects.endpoint,
+        sqs: objects.endpoint,
+        dynamodb: tables.endpoint,
+        rekognition: rekognitionServer.endpoint,
+        states: control.endpoint,
+        lambda: control.endpoint,
+      },
+      databaseUrl: postgres.url,
+      outputs,
+    };
+    closers.push(announce(stateDir, services));
     for (const machine of machines.values()) {
       machine.resumeInterrupted();
     }
@@ -244,6 +316,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       rekognition,
       dynamodb: tables.client,
       outputs,
+      services,
       onExecutionEnd(listener) {
         const removers = [...machines.values()].map((machine) => machine.onEnd(listener));
         return () => {
@@ -252,8 +325,15 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
           }
         };
       },
-      startExecution: async (input) => photoMachine.start(input),
+      async startExecution(input, stateMachineArn = outputs.StateMachineArn!) {
+        const machine = machines.get(stateMachineArn);
+        if (!machine) {
+          throw new Error(`There is no state machine ${stateMachineArn}`);
+        }
+        return machine.start(input);
+      },
       abortExecution: (arn) => machineOf(machines, arn)?.abort(arn),
+      timeOutExecution: (arn) => machineOf(machines, arn)?.timeOut(arn),
       describeExecution: (arn) => machineOf(machines, arn)?.describe(arn),
       currentEvent,
       deliver: router.publish,
@@ -295,7 +375,7 @@ function databaseOf({ template }: Assembly): { database: string; master: string 
   return { database, master };
 }
 
-function createBucketsAndQueues(stack: ResolvedTemplate, objects: ObjectStore): void {
+function createBucketsAndQueues(stack: ResolvedTemplate, objects: ObjectStore, timeScale: number): void {
   for (const { local, get } of stack.resources('AWS::S3::Bucket')) {
     const notifications = get<{ EventBridgeConfiguration?: { EventBridgeEnabled?: boolean } }>(
       'NotificationConfiguration',
@@ -308,7 +388,12 @@ function createBucketsAndQueues(stack: ResolvedTemplate, objects: ObjectStore): 
     const attributes = ['DelaySeconds', 'MessageRetentionPeriod', 'RedrivePolicy', 'VisibilityTimeout']
       .map((name) => [name, get<object | number | string>(name)] as const)
       .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)]);
+      .map(([name, value]) => [
+        name,
+        typeof value === 'object'
+          ? JSON.stringify(value)
+          : String(name === 'VisibilityTimeout' ? Math.max(1, Math.round(Number(value) * timeScale)) : value),
+      ]);
     objects.queues.create(local.attributes.QueueName as string, Object.fromEntries(attributes));
   }
 }
@@ -354,6 +439,7 @@ function lambdaFunctions(
   stack: ResolvedTemplate,
   assembly: Assembly,
   { certificateAuthority }: LocalPostgres,
+  timeScale: number,
 ): Map<string, LambdaFunction> {
   const functions = new Map<string, LambdaFunction>();
   for (const { local, get } of stack.resources('AWS::Lambda::Function')) {
@@ -371,7 +457,7 @@ function lambdaFunctions(
       code: assembly.assetPath(get<{ S3Key: string }>('Code')!.S3Key),
       handler: get('Handler')!,
       environment,
-      timeoutSeconds: get('Timeout') ?? 3,
+      timeoutSeconds: (get<number>('Timeout') ?? 3) * timeScale,
       memoryMegabytes: get('MemorySize') ?? 128,
     });
   }
@@ -427,25 +513,106 @@ async function runTriggers(
   }
 }
 
-/** By ARN. */
+/** Adds the template's machines by their ARNs. */
 function createStateMachines(
   stack: ResolvedTemplate,
   assembly: Assembly,
-  options: Pick<StateMachineOptions, 'folder' | 'invoke' | 'publish'>,
-): Map<string, LocalStateMachine> {
-  return new Map(
-    stack.resources('AWS::StepFunctions::StateMachine').map(({ local, get }) => {
-      const substitutions = get<Record<string, unknown>>('DefinitionSubstitutions') ?? {};
-      const location = get<{ Key: string }>('DefinitionS3Location');
-      const source = location
-        ? readFileSync(assembly.assetPath(location.Key), 'utf8')
-        : get<string>('DefinitionString')!;
-      const definition = source.replace(/\$\{(\w+)\}/g, (placeholder, name: string) =>
-        String(substitutions[name] ?? placeholder),
+  machines: Map<string, LocalStateMachine>,
+  options: Omit<StateMachineOptions, 'arn' | 'definition'>,
+): void {
+  for (const { local, get } of stack.resources('AWS::StepFunctions::StateMachine')) {
+    const substitutions = get<Record<string, unknown>>('DefinitionSubstitutions') ?? {};
+    const location = get<{ Key: string }>('DefinitionS3Location');
+    const source = location
+      ? readFileSync(assembly.assetPath(location.Key), 'utf8')
+      : get<string>('DefinitionString')!;
+    const definition = source.replace(/\$\{(\w+)\}/g, (placeholder, name: string) =>
+      String(substitutions[name] ?? placeholder),
+    );
+    machines.set(local.ref, createStateMachine({ ...options, arn: local.ref, definition }));
+  }
+}
+
+interface StartRequest {
+  StateMachineArn: string;
+  Input: unknown;
+  Name?: string;
+}
+
+/**
+ * `states:startExecution.sync:2`: fails when the execution fails, and stops it when nobody waits any more.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html
+ */
+async function startAndWait(
+  machines: ReadonlyMap<string, LocalStateMachine>,
+  { StateMachineArn, Input, Name }: StartRequest,
+  signal: AbortSignal | undefined,
+): Promise<object> {
+  const machine = machines.get(StateMachineArn)!;
+  const { promise, resolve } = Promise.withResolvers<ExecutionEnd>();
+  const ends = new Map<string, ExecutionEnd>();
+  let arn: string | undefined;
+  const stopListening = machine.onEnd((end) => {
+    if (arn === undefined) {
+      ends.set(end.executionArn, end);
+    } else if (end.executionArn === arn) {
+      resolve(end);
+    }
+  });
+  arn = machine.start(Input, Name);
+  const early = ends.get(arn);
+  if (early) {
+    resolve(early);
+  }
+  const started = arn;
+  const stop = () => {
+    if (signal?.reason !== CUT_OFF) {
+      machine.abort(started, { cause: 'The execution that started it was stopped' });
+    }
+  };
+  signal?.addEventListener('abort', stop);
+  const end = await promise;
+  signal?.removeEventListener('abort', stop);
+  stopListening();
+  const description = {
+    ExecutionArn: end.executionArn,
+    StateMachineArn,
+    Status: end.status,
+    Input: end.input,
+    StartDate: end.startedAt.getTime(),
+    StopDate: end.endedAt.getTime(),
+  };
+  if (end.status !== 'SUCCEEDED') {
+    const cause = JSON.stringify({ ...description, Error: end.error, Cause: end.cause });
+    throw Object.assign(new Error(cause), { name: 'States.TaskFailed' });
+  }
+  return { ...description, Output: end.output };
+}
+
+function mapServices(s3: S3Client): MapServices {
+  return {
+    async *listObjects(bucket, prefix): AsyncIterable<ListedObject> {
+      for await (const { Contents = [] } of paginateListObjectsV2(
+        { client: s3 },
+        { Bucket: bucket, Prefix: prefix },
+      )) {
+        for (const { Key, ETag, Size, LastModified } of Contents) {
+          yield {
+            Key: Key!,
+            Etag: ETag!,
+            Size: Size!,
+            LastModified: Math.floor(LastModified!.getTime() / 1000),
+            StorageClass: 'STANDARD',
+          };
+        }
+      }
+    },
+    async putObject(bucket, key, body) {
+      await s3.send(
+        new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ContentType: 'application/json' }),
       );
-      return [local.ref, createStateMachine({ ...options, arn: local.ref, definition })];
-    }),
-  );
+    },
+  };
 }
 
 function machineOf(

@@ -53,9 +53,16 @@ export interface LambdaRuntime {
   /**
    * Invokes the function and waits for its result, as a Task with the function's ARN does.
    *
+   * @param onStart gets what kills the execution environment that the invocation runs in
    * @throws LambdaError
    */
-  invoke(fn: LambdaFunction, payload: unknown): Promise<unknown>;
+  invoke(
+    fn: LambdaFunction,
+    payload: unknown,
+    onStart?: (kill: () => Promise<void>) => void,
+  ): Promise<unknown>;
+  /** Ends the function's idle environments: the next invocations start cold. */
+  recycle(fn: LambdaFunction): void;
   /** Ends all environments; those at work may finish their invocation first, unless told to abort. */
   stop(options?: { abort?: boolean }): Promise<void>;
 }
@@ -79,7 +86,7 @@ export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntim
   }
 
   return {
-    async invoke(fn, payload) {
+    async invoke(fn, payload, onStart) {
       const body = JSON.stringify(payload ?? null);
       if (Buffer.byteLength(body) > PAYLOAD_LIMIT_BYTES) {
         throw new LambdaError(
@@ -87,8 +94,9 @@ export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntim
           `Request must be smaller than ${PAYLOAD_LIMIT_BYTES} bytes for the InvokeFunction operation`,
         );
       }
-      return JSON.parse(await poolOf(fn).invoke(body)) as unknown;
+      return JSON.parse(await poolOf(fn).invoke(body, onStart)) as unknown;
     },
+    recycle: (fn) => pools.get(fn.arn)?.recycle(),
     async stop({ abort = false } = {}) {
       await Promise.all([...pools.values()].map((pool) => pool.stop(abort)));
     },
@@ -115,8 +123,9 @@ class Pool {
     this.#log.on('error', () => {});
   }
 
-  async invoke(payload: string): Promise<string> {
+  async invoke(payload: string, onStart?: (kill: () => Promise<void>) => void): Promise<string> {
     const environment = await this.#take();
+    onStart?.(() => environment.kill());
     const invocation = environment.invoke(payload);
     this.#busy.add(invocation);
     try {
@@ -124,6 +133,12 @@ class Pool {
     } finally {
       this.#busy.delete(invocation);
       this.#giveBack(environment);
+    }
+  }
+
+  recycle(): void {
+    for (const environment of this.#idle.splice(0)) {
+      void environment.kill();
     }
   }
 

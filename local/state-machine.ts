@@ -7,6 +7,14 @@ import {
   StateMachine,
   type StateMachineDefinition,
 } from 'aws-local-stepfunctions';
+import {
+  type DistributedMapState,
+  type MapParameters,
+  type MapRun,
+  type MapServices,
+  runDistributedMap,
+  startMapRun,
+} from './distributed-map.ts';
 import type { BusEvent } from './event-router.ts';
 import { ACCOUNT, REGION } from './template.ts';
 
@@ -18,6 +26,9 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Step Functions' own default is three years; the engine's is a minute. */
 const NO_TASK_TIMEOUT_SECONDS = Math.floor(MAX_TIMER_MS / 1000);
+
+/** Why nobody waits for a Task any more: the whole run ends, and the execution begins anew with the next one. */
+export const CUT_OFF = Symbol('cut off');
 
 /** How many ended executions are remembered with their history. */
 const HISTORIES_KEPT = 1_000;
@@ -49,6 +60,12 @@ export interface Execution {
   executionArn: string;
   status: ExecutionStatus | 'RUNNING';
   history: readonly HistoryEvent[];
+  input: unknown;
+  startedAt: Date;
+  /** Missing while it runs. */
+  end?: ExecutionEnd;
+  /** Of its Distributed Maps. */
+  mapRuns: readonly MapRun[];
 }
 
 export interface StateMachineOptions {
@@ -58,8 +75,12 @@ export interface StateMachineOptions {
   definition: string;
   /** Folder of `executions.jsonl` (all that ended, of all machines) and of this machine's journal of those that have not. */
   folder: string;
-  /** Runs a Task; an error's name becomes the Error, its message the Cause. */
-  invoke(resource: string, payload: unknown): Promise<unknown>;
+  /** Runs a Task; an error's name becomes the Error, its message the Cause. The signal tells that nobody waits any more. */
+  invoke(resource: string, payload: unknown, signal: AbortSignal): Promise<unknown>;
+  /** What Distributed Maps need; without it there can be none. */
+  maps?: MapServices;
+  /** What the seconds between two tries of a state are multiplied by, to see days of retries in a minute. Default 1. */
+  retryScale?: number;
   /** Gets the "Execution Status Change" events that Step Functions sends to EventBridge. */
   publish?(event: BusEvent): void;
 }
@@ -69,9 +90,13 @@ export interface LocalStateMachine {
   /** Starts an execution and returns its ARN. Throws when the input is too large, as StartExecution does. */
   start(input: unknown, name?: string): string;
   /** Ends the execution as ABORTED, as StopExecution does; a task at work goes on unheard. */
-  abort(executionArn: string): void;
+  abort(executionArn: string, reason?: { error?: string; cause?: string }): void;
+  /** Ends the execution as TIMED_OUT, as if its time were up. */
+  timeOut(executionArn: string): void;
   /** An execution that runs or ended not long ago. */
   describe(executionArn: string): Execution | undefined;
+  /** Those that run and those that ended not long ago, the latest first. */
+  list(): Execution[];
   /** Returns what takes the listener away. */
   onEnd(listener: (end: ExecutionEnd) => void): () => void;
   /** Whether an execution is open. */
@@ -97,10 +122,17 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
   const definition = JSON.parse(options.definition) as StateMachineDefinition;
   const timeoutMs = (definition.TimeoutSeconds ?? 0) * 1000;
   delete definition.TimeoutSeconds;
-  const engine = new StateMachine(definition);
+  scaleRetries(definition.States, options.retryScale ?? 1);
+  const maps = takeOutDistributedMaps(definition.States);
+  const engine = new StateMachine(definition, {
+    validationOptions: { noValidate: options.retryScale !== undefined },
+  });
   const tasks = collectTasks(definition.States);
   const journal = openJournal(options.folder, nameOf(arn));
-  const open = new Map<string, { abort(): void; events: HistoryEvent[] }>();
+  const open = new Map<
+    string,
+    { stop(outcome: Outcome): void; cutOff(reason: symbol): void; execution: Execution }
+  >();
   const ended = new Map<string, Execution>();
   const listeners = new Set<(end: ExecutionEnd) => void>();
   const waiting: (() => void)[] = [];
@@ -111,26 +143,18 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
     const startedAt = new Date();
     options.publish?.(statusChange(arn, { executionArn, status: 'RUNNING', input, startedAt }));
     const events: HistoryEvent[] = [];
-    const over = Promise.withResolvers<never>();
-    over.promise.catch(() => {});
-    let isOver = false;
-    let isTimedOut = false;
-    const handlers = Object.fromEntries(
-      [...tasks].map(([name, resource]) => [
-        name,
-        async (payload: unknown) => {
-          if (isOver) {
-            throw new ExecutionIsOver();
-          }
-          checkPayload(payload, `The input of ${name}`);
-          const result = await Promise.race([options.invoke(resource, payload), over.promise]);
-          checkPayload(result, `The result of ${name}`);
-          return result as never;
-        },
-      ]),
-    );
+    const mapRuns: MapRun[] = [];
+    const over = new AbortController();
+    /** How it was ended from outside. */
+    let stopped: Outcome | undefined;
+    const invoke = async (name: string, resource: string, payload: unknown) => {
+      const map = maps.get(name);
+      return map
+        ? runMap(map, name, payload as MapParameters, { executionArn, mapRuns, invoke, signal: over.signal })
+        : options.invoke(resource, payload, over.signal);
+    };
     const execution = engine.run(structuredClone(input) as Parameters<typeof engine.run>[0], {
-      overrides: { taskResourceLocalHandlers: handlers },
+      overrides: { taskResourceLocalHandlers: taskHandlers(tasks, invoke, over.signal) },
       // The engine adds Execution.Input and Execution.StartTime itself.
       context: {
         Execution: { Id: executionArn, Name: nameOf(executionArn) },
@@ -138,16 +162,20 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
       },
     });
     // The engine goes on with a state that is at work, and cuts the wait before its next try short: not here.
-    const abort = () => {
-      isOver = true;
-      over.reject(new ExecutionIsOver());
+    const cutOff = (reason?: symbol) => {
+      over.abort(reason);
       execution.abort();
     };
-    open.set(executionArn, { abort, events });
-    const timer = setTimeout(() => {
-      isTimedOut = true;
-      abort();
-    }, timeoutMs || MAX_TIMER_MS);
+    const stop = (outcome: Outcome) => {
+      stopped ??= outcome;
+      cutOff();
+    };
+    open.set(executionArn, {
+      stop,
+      cutOff,
+      execution: { executionArn, status: 'RUNNING', history: events, input, startedAt, mapRuns },
+    });
+    const timer = setTimeout(() => stop(TIMED_OUT), timeoutMs || MAX_TIMER_MS);
     const history = recordHistory(execution.eventLogs, events);
     const outcome = await execution.result.then(succeeded, failed);
     clearTimeout(timer);
@@ -160,13 +188,13 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
       const end: ExecutionEnd = {
         executionArn,
         input,
-        ...(isTimedOut ? { status: 'TIMED_OUT', error: 'States.Timeout' } : outcome),
+        ...(stopped ?? outcome),
         startedAt,
         endedAt: new Date(),
         transitions,
       };
       journal.ended(end);
-      remember({ executionArn, status: end.status, history: events });
+      remember({ executionArn, status: end.status, history: events, input, startedAt, end, mapRuns });
       options.publish?.(statusChange(arn, end));
       for (const listener of listeners) {
         listener(end);
@@ -176,6 +204,53 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
       for (const resolve of waiting.splice(0)) {
         resolve();
       }
+    }
+  }
+
+  async function runMap(
+    map: DistributedMapState,
+    name: string,
+    parameters: MapParameters,
+    of: { executionArn: string; mapRuns: MapRun[]; invoke: InvokeState; signal: AbortSignal },
+  ): Promise<object> {
+    if (!options.maps) {
+      throw new Error(`The local run has nothing to run the Distributed Map ${name} with`);
+    }
+    const run = startMapRun(of.executionArn, name, map.MaxConcurrency ?? 0);
+    of.mapRuns.push(run);
+    const { StartAt, States } = map.ItemProcessor;
+    const child = new StateMachine({ StartAt, States } as StateMachineDefinition, {
+      validationOptions: { noValidate: true },
+    });
+    const childTasks = collectTasks(States);
+    const runChild = async (childName: string, input: object) => {
+      const childArn = `${of.executionArn.slice(0, of.executionArn.lastIndexOf(':'))}/${name}:${childName}`;
+      const running = child.run(input as never, {
+        overrides: { taskResourceLocalHandlers: taskHandlers(childTasks, of.invoke, of.signal) },
+        context: {
+          Execution: { Id: childArn, Name: childName },
+          StateMachine: { Id: arn, Name: nameOf(arn) },
+        },
+      });
+      const onAbort = () => running.abort();
+      of.signal.addEventListener('abort', onAbort);
+      try {
+        return await running.result;
+      } catch (error) {
+        throw error instanceof ExecutionError ? error.cause : error;
+      } finally {
+        of.signal.removeEventListener('abort', onAbort);
+      }
+    };
+    try {
+      const result = await runDistributedMap(map, parameters, run, options.maps, runChild, of.signal);
+      run.status = 'SUCCEEDED';
+      return result;
+    } catch (error) {
+      run.status = of.signal.aborted ? 'ABORTED' : 'FAILED';
+      throw error;
+    } finally {
+      run.endedAt = new Date();
     }
   }
 
@@ -204,11 +279,13 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
       checkPayload(input, 'The execution input');
       return startNamed(name, input);
     },
-    abort: (executionArn) => open.get(executionArn)?.abort(),
-    describe(executionArn) {
-      const running = open.get(executionArn);
-      return running ? { executionArn, status: 'RUNNING', history: running.events } : ended.get(executionArn);
-    },
+    abort: (executionArn, reason = {}) => open.get(executionArn)?.stop({ status: 'ABORTED', ...reason }),
+    timeOut: (executionArn) => open.get(executionArn)?.stop(TIMED_OUT),
+    describe: (executionArn) => open.get(executionArn)?.execution ?? ended.get(executionArn),
+    list: () =>
+      [...ended.values(), ...[...open.values()].map(({ execution }) => execution)].sort(
+        (a, b) => b.startedAt.getTime() - a.startedAt.getTime(),
+      ),
     onEnd(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -234,7 +311,7 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
     stop() {
       stopping = true;
       for (const execution of open.values()) {
-        execution.abort();
+        execution.cutOff(CUT_OFF);
       }
     },
   };
@@ -256,6 +333,76 @@ process.emitWarning = ((warning: string | Error, ...details: never[]) => {
 }) as typeof process.emitWarning;
 
 type Outcome = Pick<ExecutionEnd, 'status' | 'output' | 'error' | 'cause'>;
+
+const TIMED_OUT: Outcome = { status: 'TIMED_OUT', error: 'States.Timeout' };
+
+type InvokeState = (name: string, resource: string, payload: unknown) => Promise<unknown>;
+
+/** What the engine calls for each Task, with Step Functions' limits around it, until the execution is over. */
+function taskHandlers(tasks: ReadonlyMap<string, string>, invoke: InvokeState, over: AbortSignal) {
+  const ended = new Promise<never>((_, reject) => {
+    over.addEventListener('abort', () => reject(new ExecutionIsOver()));
+  });
+  ended.catch(() => {});
+  return Object.fromEntries(
+    [...tasks].map(([name, resource]) => [
+      name,
+      async (payload: unknown) => {
+        if (over.aborted) {
+          throw new ExecutionIsOver();
+        }
+        checkPayload(payload, `The input of ${name}`);
+        const result = await Promise.race([invoke(name, resource, payload), ended]);
+        checkPayload(result, `The result of ${name}`);
+        return result as never;
+      },
+    ]),
+  );
+}
+
+type States = StateMachineDefinition['States'];
+
+/** Makes a Task of each Distributed Map, which the engine does not know: its templates are that Task's parameters. */
+function takeOutDistributedMaps(states: States): Map<string, DistributedMapState> {
+  const maps = new Map<string, DistributedMapState>();
+  for (const [name, state] of Object.entries(states)) {
+    const map = state as unknown as DistributedMapState;
+    if (state.Type !== 'Map' || map.ItemProcessor?.ProcessorConfig?.Mode !== 'DISTRIBUTED') {
+      continue;
+    }
+    maps.set(name, map);
+    const { ItemReader, ItemBatcher, ItemProcessor, ResultWriter, MaxConcurrency, ...common } = map;
+    states[name] = {
+      ...(common as object),
+      Type: 'Task',
+      Resource: 'arn:aws:states:::distributed-map',
+      Parameters: {
+        reader: ItemReader.Parameters,
+        batch_input: ItemBatcher?.BatchInput ?? {},
+        writer: ResultWriter?.Parameters ?? null,
+      },
+    } as never;
+  }
+  return maps;
+}
+
+/** https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html: one second, when it says nothing. */
+function scaleRetries(states: States, scale: number): void {
+  if (scale === 1) {
+    return;
+  }
+  for (const state of Object.values(states)) {
+    if (state.Type === 'Map') {
+      scaleRetries((state.ItemProcessor ?? state.Iterator)!.States, scale);
+    }
+    for (const retrier of ('Retry' in state && state.Retry) || []) {
+      retrier.IntervalSeconds = (retrier.IntervalSeconds ?? 1) * scale;
+      if (retrier.MaxDelaySeconds !== undefined) {
+        retrier.MaxDelaySeconds *= scale;
+      }
+    }
+  }
+}
 
 function succeeded(output: unknown): Outcome {
   try {

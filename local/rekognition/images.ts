@@ -34,7 +34,7 @@ const JPEG = Buffer.from([0xff, 0xd8, 0xff]);
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 export interface ImageSourceOptions {
-  detector: Detector;
+  detector: Pick<Detector, 'analyse'>;
   getObject: GetObject;
   /** Images in work at once. One more than there are detector threads, so that none waits for a decoder. */
   concurrency: number;
@@ -42,7 +42,7 @@ export interface ImageSourceOptions {
 
 /** Fetches, checks, decodes and analyses images. The same file is analysed once and remembered. */
 export class ImageSource {
-  readonly #detector: Detector;
+  readonly #detector: Pick<Detector, 'analyse'>;
   readonly #getObject: GetObject;
   readonly #queue: FairQueue;
   readonly #remembered = new Map<string, AnalysedImage & { attributes: boolean }>();

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CollectionStore } from './collections.ts';
 import { Detector } from './detector.ts';
+import type { AnalysedFace } from './face-analysis.ts';
 import { type GetObject, ImageSource } from './images.ts';
 import {
   MAX_FACES_PER_COLLECTION,
@@ -14,6 +15,7 @@ import {
   type RekognitionErrorName,
 } from './model.ts';
 import { createOperations } from './operations.ts';
+import type { RgbImage } from './pixels.ts';
 import { defaultQuotas, type Quotas, TokenBucket } from './quota.ts';
 import { readRequest, sendError, sendResult, type WireRequest } from './wire.ts';
 
@@ -53,6 +55,8 @@ export interface RekognitionOptions {
   /** Milliseconds since the epoch; for the quota and for creation times. */
   clock?: () => number;
   intercept?: Intercept;
+  /** Finds the faces instead of the models, for tests that are about anything but faces. */
+  findFaces?: (image: RgbImage) => AnalysedFace[];
   /** Hears why a call was answered with InternalServerError. Default: one line on stderr. */
   onInternalError?: (operation: Operation, error: unknown) => void;
 }
@@ -92,7 +96,10 @@ export async function startRekognition(options: RekognitionOptions): Promise<Rek
     facesPerCollection: options.facesPerCollection ?? MAX_FACES_PER_COLLECTION,
     now: clock,
   });
-  const detector = new Detector({ workers });
+  const { findFaces } = options;
+  const detector: Pick<Detector, 'analyse' | 'warmUp' | 'close'> = findFaces
+    ? { analyse: async ({ image }) => findFaces(image), warmUp() {}, async close() {} }
+    : new Detector({ workers });
   const images = new ImageSource({ detector, getObject: options.getObject, concurrency: workers + 1 });
   const handlers = createOperations({ store, images, region });
 
