@@ -175,7 +175,7 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
       cutOff,
       execution: { executionArn, status: 'RUNNING', history: events, input, startedAt, mapRuns },
     });
-    const timer = setTimeout(() => stop(TIMED_OUT), timeoutMs || MAX_TIMER_MS);
+    const timer = setTimeout(() => stop(TIMED_OUT), Math.min(timeoutMs || MAX_TIMER_MS, MAX_TIMER_MS));
     const history = recordHistory(execution.eventLogs, events);
     const outcome = await execution.result.then(succeeded, failed);
     clearTimeout(timer);
@@ -371,9 +371,14 @@ function takeOutDistributedMaps(states: States): Map<string, DistributedMapState
       continue;
     }
     maps.set(name, map);
-    const { ItemReader, ItemBatcher, ItemProcessor, ResultWriter, MaxConcurrency, ...common } = map;
+    const { Comment, Next, End, Retry, Catch, ResultPath, ResultSelector } = state as unknown as Record<
+      string,
+      unknown
+    >;
+    const common = { Comment, Next, End, Retry, Catch, ResultPath, ResultSelector };
+    const { ItemReader, ItemBatcher, ResultWriter } = map;
     states[name] = {
-      ...(common as object),
+      ...Object.fromEntries(Object.entries(common).filter(([, value]) => value !== undefined)),
       Type: 'Task',
       Resource: 'arn:aws:states:::distributed-map',
       Parameters: {
