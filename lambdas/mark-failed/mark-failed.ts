@@ -1,7 +1,7 @@
 import { type ExecutionInput, type MarkFailedRequest, photoVersion } from '../shared/contract.ts';
 import type { Sql } from '../shared/database.ts';
-import { type FailureName, failureKind, isFailureName } from '../shared/errors.ts';
 import { lockEvent, openErasure, replaceVersion } from '../shared/erasures.ts';
+import { type FailureName, failureKind, isFailureName } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
 import { parsePhotoKey } from '../shared/photo-key.ts';
 import { isDeleted, isIndexed, isSuperseded, lockPhoto } from '../shared/photo-rows.ts';
@@ -95,7 +95,11 @@ export async function writeFailure(
         return 'known';
       }
       // The faces of an earlier upload are not in this picture.
-      await replaceVersion(transaction, photo, row, { version: photoVersion(object), keep: [], execution_arn });
+      await replaceVersion(transaction, photo, row, {
+        version: photoVersion(object),
+        keep: [],
+        execution_arn,
+      });
       await transaction`
         UPDATE photos SET
           status = 'failed',

@@ -43,9 +43,12 @@ export function rekognitionError(error: unknown): PipelineError {
 
 /**
  * @param notFound what a missing object means to the caller: the photo is gone (`InvalidS3Object`) or the stored
- *   response is (`ResultNotFound`)
+ *   response is (`ResultNotFound`); where no object is asked for, only the bucket can be missing (`MissingConfiguration`)
  */
-export function s3Error(error: unknown, notFound: 'InvalidS3Object' | 'ResultNotFound'): PipelineError {
+export function s3Error(
+  error: unknown,
+  notFound: 'InvalidS3Object' | 'ResultNotFound' | 'MissingConfiguration',
+): PipelineError {
   const { name, httpStatus } = awsErrorDetails(error);
   const missing =
     name === 'NoSuchKey' || name === 'NotFound' || name === 'NoSuchVersion' || httpStatus === 404;

@@ -119,6 +119,7 @@ export async function replaceVersion(
 export interface LateResult {
   collection_id: string;
   face_ids: readonly string[];
+  /** Empty where there is none. */
   results_key: string;
   execution_arn: string;
 }
@@ -149,7 +150,7 @@ export async function retireResult(
     INSERT INTO face_removals (erasure_id, collection_id, rekognition_face_id, photo_id)
     SELECT ${erasureId}, ${collection_id}, face_id, ${photo.photo_id}
     FROM (${idList(sql, faceIds)}) AS ids (face_id)`;
-  await removeResults(sql, erasureId, [results_key]);
+  await removeResults(sql, erasureId, results_key ? [results_key] : []);
   return true;
 }
 

@@ -20,6 +20,9 @@ export const metricNames = {
   throttles: 'Throttles',
   slotDelay: 'SlotDelay',
   processingTime: 'ProcessingTime',
+  facesErased: 'FacesErased',
+  erasuresFinished: 'ErasuresFinished',
+  erasuresPostponed: 'ErasuresPostponed',
   failedAttempts: 'FailedAttempts',
 } as const;
 
@@ -83,6 +86,10 @@ export const environmentNames = {
   maxFaces: 'MAX_FACES',
   /** IndexFaces DetectionAttributes, comma separated. */
   detectionAttributes: 'DETECTION_ATTRIBUTES',
+  /** What is kept of Rekognition's response: `full` or `minimal`. */
+  rekognitionResponse: 'REKOGNITION_RESPONSE',
+  /** Days that faces are kept after their event's expiry, or its last photo. */
+  faceRetentionDays: 'FACE_RETENTION_DAYS',
   /** `iam` (RDS IAM authentication, host/port/name/user below) or `secret` (a connection URL in Secrets Manager). */
   databaseAuth: 'DATABASE_AUTH',
   databaseHost: 'DATABASE_HOST',

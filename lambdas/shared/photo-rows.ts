@@ -66,3 +66,7 @@ function hex(sequencer: string | null): bigint {
 export function idList(sql: Transaction, ids: readonly string[]) {
   return sql`SELECT jsonb_array_elements_text(${sql.json([...ids])})`;
 }
+
+export function uuidList(sql: Transaction, ids: readonly string[]) {
+  return sql`SELECT id::uuid FROM (${idList(sql, ids)}) AS ids (id)`;
+}

@@ -1,0 +1,189 @@
+import type { Sql } from '../shared/database.ts';
+import type { ConfirmErasureRequest, ErasureProgress, RemovedBatch } from '../shared/erasure-contract.ts';
+import { lockEvent } from '../shared/erasures.ts';
+import { logEvents, metricNames } from '../shared/names.ts';
+import { idList, type Transaction, uuidList } from '../shared/photo-rows.ts';
+import type { Telemetry } from '../shared/telemetry.ts';
+
+export interface ConfirmErasureDeps {
+  telemetry: Telemetry;
+  withDatabase<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
+}
+
+/** Rows deleted in one transaction: within a second or two. */
+const MAX_FACE_ROWS = 20_000;
+/** How long an erasure that failed past its retries is left alone, so that others get their turn. */
+const POSTPONED_HOURS = 1;
+const MAX_ERROR_LENGTH = 500;
+
+/**
+ * Takes what Rekognition and the results bucket no longer hold out of the outbox, and completes the receipts of the
+ * erasures of which nothing is left. A batch that could not be removed is postponed instead.
+ *
+ * @returns the state without the batch
+ * @throws PipelineError the errors of `withDatabase`
+ */
+export async function confirmErasure(
+  { telemetry, withDatabase }: ConfirmErasureDeps,
+  { input: { batch, failure, ...progress } }: ConfirmErasureRequest,
+): Promise<ErasureProgress> {
+  if (failure || !('result_counts' in batch)) {
+    const reason = `${failure?.Error ?? 'Unknown'}: ${failure?.Cause ?? ''}`.slice(0, MAX_ERROR_LENGTH);
+    const postponed = await withDatabase((sql) =>
+      sql.begin((transaction) => postpone(transaction, batch.erasure_ids, reason)),
+    );
+    telemetry.logger.error('Erasures are postponed', {
+      event: logEvents.erasurePostponed,
+      event_id: batch.event_id,
+      erasures: postponed,
+      error_type: failure?.Error,
+    });
+    telemetry.metrics.addMetric(metricNames.erasuresPostponed, 'Count', postponed);
+    return progress;
+  }
+  const finished = await withDatabase((sql) =>
+    sql.begin(async (transaction) => {
+      await lockEvent(transaction, batch.event_id, 'exclusive');
+      await confirmResults(transaction, batch);
+      return batch.kind === 'event' ? confirmEvent(transaction, batch) : confirmFaces(transaction, batch);
+    }),
+  );
+  for (const { id, reason, photos, faces, results, seconds } of finished) {
+    telemetry.logger.info('An erasure is finished', {
+      event: logEvents.erasureFinished,
+      event_id: batch.event_id,
+      erasure_id: id,
+      reason,
+      photos,
+      faces,
+      results,
+      duration_ms: Math.round(seconds * 1_000),
+    });
+    telemetry.metrics.addMetric(metricNames.facesErased, 'Count', faces);
+  }
+  telemetry.metrics.addMetric(metricNames.erasuresFinished, 'Count', finished.length);
+  if (batch.kept.length > 0) {
+    telemetry.metrics.addMetric(metricNames.erasuresPostponed, 'Count', 1);
+  }
+  return progress;
+}
+
+interface Finished {
+  id: string;
+  reason: string;
+  photos: number;
+  faces: number;
+  results: number;
+  seconds: number;
+}
+
+/** Counts deleted responses for their erasures, and takes those that are gone out of the outbox. */
+async function confirmResults(
+  sql: Transaction,
+  { erasure_ids, results, result_counts, results_left }: RemovedBatch,
+): Promise<void> {
+  const deleted = results.map((name, i) => ({
+    name,
+    count: result_counts[i] ?? 0,
+    gone: !results_left.includes(name),
+  }));
+  await sql`
+    WITH deleted AS (
+      SELECT * FROM jsonb_to_recordset(${sql.json(deleted)}) AS deleted (name text, count int, gone boolean)
+    ), counted AS (
+      SELECT erasure_id, sum(count)::int AS count
+      FROM result_removals JOIN deleted USING (name)
+      WHERE erasure_id IN (${uuidList(sql, erasure_ids)})
+      GROUP BY erasure_id
+    )
+    UPDATE erasures SET results = results + counted.count FROM counted WHERE id = erasure_id`;
+  await sql`
+    DELETE FROM result_removals
+    WHERE erasure_id IN (${uuidList(sql, erasure_ids)})
+      AND name IN (${idList(
+        sql,
+        deleted.filter(({ gone }) => gone).map(({ name }) => name),
+      )})`;
+}
+
+async function confirmFaces(sql: Transaction, batch: RemovedBatch): Promise<readonly Finished[]> {
+  const { collection_id, erasure_ids, face_ids, deleted_photos, unknown_faces } = batch;
+  await sql`
+    WITH gone AS (
+      DELETE FROM face_removals
+      WHERE collection_id = ${collection_id} AND rekognition_face_id IN (${idList(sql, face_ids)})
+      RETURNING erasure_id, photo_id
+    ), marked AS (
+      UPDATE photos SET faces_erased_at = now() WHERE id IN (SELECT photo_id FROM gone)
+    )
+    UPDATE erasures SET faces = faces + gone.count
+    FROM (SELECT erasure_id, count(*)::int FROM gone GROUP BY erasure_id) AS gone
+    WHERE id = gone.erasure_id`;
+  const unknown = deleted_photos.map((photo, i) => ({ photo, count: unknown_faces[i] ?? 0 }));
+  await sql`
+    UPDATE erasures SET faces = faces + count
+    FROM jsonb_to_recordset(${sql.json(unknown)}) AS unknown (photo uuid, count int)
+    WHERE id IN (${uuidList(sql, erasure_ids)}) AND photo_id = photo AND count > 0`;
+  if (deleted_photos.length > 0) {
+    await sql`UPDATE photos SET faces_erased_at = now() WHERE id IN (${uuidList(sql, deleted_photos)})`;
+  }
+  // A person's faces can be in photos that no row knows yet: their responses are told by the event.
+  await sql`
+    UPDATE events SET faces_erased_at = now()
+    WHERE id = ${batch.event_id} AND EXISTS (
+      SELECT FROM erasures WHERE id IN (${uuidList(sql, erasure_ids)}) AND reason = 'person_requested')`;
+  if (batch.kept.length > 0) {
+    const holding = await sql<{ erasure_id: string }[]>`
+      SELECT DISTINCT erasure_id FROM face_removals
+      WHERE collection_id = ${collection_id} AND rekognition_face_id IN (${idList(sql, batch.kept)})`;
+    await postpone(
+      sql,
+      holding.map(({ erasure_id }) => erasure_id),
+      `Rekognition keeps ${batch.kept.length} faces: ${batch.kept_because}`,
+    );
+  }
+  return finish(sql, erasure_ids);
+}
+
+async function confirmEvent(sql: Transaction, batch: RemovedBatch): Promise<readonly Finished[]> {
+  const { event_id, erasure_ids, results_left } = batch;
+  const { count } = await sql`
+    DELETE FROM faces WHERE id IN (
+      SELECT faces.id FROM faces JOIN photos ON photos.id = photo_id
+      WHERE event_id = ${event_id} LIMIT ${MAX_FACE_ROWS})`;
+  await sql`UPDATE erasures SET faces = faces + ${count} WHERE id IN (${uuidList(sql, erasure_ids)})`;
+  if (count === MAX_FACE_ROWS || results_left.length > 0) {
+    return [];
+  }
+  const photos = await sql`
+    UPDATE photos SET status = 'erased', face_count = NULL, unindexed_faces = NULL, faces_erased_at = now()
+    WHERE event_id = ${event_id} AND status = 'indexed'`;
+  await sql`
+    UPDATE erasures SET photos = photos + ${photos.count} WHERE id IN (${uuidList(sql, erasure_ids)})`;
+  await sql`
+    UPDATE events SET rekognition_collection_id = NULL, erased_at = clock_timestamp(), faces_erased_at = now()
+    WHERE id = ${event_id}`;
+  return finish(sql, erasure_ids);
+}
+
+/** Completes the receipts of those erasures of which nothing is left. */
+function finish(sql: Transaction, erasureIds: readonly string[]): Promise<readonly Finished[]> {
+  return sql<Finished[]>`
+    UPDATE erasures SET finished_at = clock_timestamp(), last_error = NULL
+    WHERE id IN (${uuidList(sql, erasureIds)}) AND finished_at IS NULL
+      AND NOT EXISTS (SELECT FROM face_removals WHERE erasure_id = id)
+      AND NOT EXISTS (SELECT FROM result_removals WHERE erasure_id = id)
+    RETURNING id, reason, photos, faces, results,
+              extract(epoch FROM finished_at - requested_at)::float8 AS seconds`;
+}
+
+/** @returns how many erasures are put off */
+async function postpone(sql: Transaction, erasureIds: readonly string[], reason: string): Promise<number> {
+  const { count } = await sql`
+    UPDATE erasures SET
+      not_before = now() + make_interval(hours => ${POSTPONED_HOURS}),
+      postponed = postponed + 1,
+      last_error = ${reason}
+    WHERE id IN (${uuidList(sql, erasureIds)}) AND finished_at IS NULL`;
+  return count;
+}

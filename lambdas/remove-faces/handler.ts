@@ -1,0 +1,27 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RekognitionClient } from '@aws-sdk/client-rekognition';
+import { S3Client } from '@aws-sdk/client-s3';
+import { clientOptions } from '../shared/clients.ts';
+import { parseRequest } from '../shared/contract.ts';
+import { requireEnv } from '../shared/environment.ts';
+import { removeFacesRequestSchema } from '../shared/erasure-contract.ts';
+import { environmentNames } from '../shared/names.ts';
+import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { evenPace } from './pace.ts';
+import { removeFaces } from './remove-faces.ts';
+
+/** The quota of DeleteFaces in every Region; only one execution at a time removes. */
+const CALLS_PER_SECOND = 5;
+
+// One attempt: the state machine holds the retries.
+const rekognition = new RekognitionClient(clientOptions(30_000, 1));
+const s3 = new S3Client(clientOptions(10_000, 3));
+const resultsBucket = requireEnv(environmentNames.resultsBucket);
+const pace = evenPace(CALLS_PER_SECOND, { now: Date.now, sleep: (ms) => sleep(ms) });
+
+export const handler = lambdaHandler((request) =>
+  removeFaces(
+    { rekognition, s3, telemetry, resultsBucket, pace },
+    parseRequest(removeFacesRequestSchema, request).batch,
+  ),
+);
