@@ -2,7 +2,10 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jest } from '@jest/globals';
 import { type Ended, run } from '../support/command.ts';
+
+jest.setTimeout(30_000);
 
 const base = mkdtempSync(join(tmpdir(), 'rollcall-mistakes-'));
 const photos = join(base, 'photos');
@@ -69,6 +72,12 @@ test('--help is help', async () => {
   const { code, stdout, stderr } = await run('start', ['--help'], env).ended;
   expect([code, stderr]).toEqual([0, '']);
   expect(stdout).toContain('--postgres-port N');
+});
+
+test('a reader that leaves early, as head does, is no mistake', async () => {
+  const help = run('start', ['--help'], env);
+  help.stopReading();
+  expect(await help.ended).toMatchObject({ code: 0, stderr: '' });
 });
 
 test('no mistake leaves anything behind', () => {
