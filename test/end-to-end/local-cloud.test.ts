@@ -1,0 +1,184 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { paginateListFaces } from '@aws-sdk/client-rekognition';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import postgres from 'postgres';
+import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
+import { survivors, tree } from '../support/command.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const EVENT = '7f1d2a60-3b52-4b0e-9a53-2c3d4e5f6a7b';
+const SAMPLES = join(root, 'node_modules/@vladmandic/face-api/demo');
+const sample = (n: number) => readFileSync(join(SAMPLES, `sample${n}.jpg`));
+const keyOf = (name: string) => `events/${EVENT}/${name}`;
+
+/** The receipt of a Lambda that was killed frees itself when it would have timed out: sooner here. */
+const TIME = { lambdas: 0.35 };
+
+const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-cloud-'));
+const postgresPort = await freePort();
+const output: string[] = [];
+let cloud: Cloud;
+let ends: ExecutionEnd[];
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
+  const { port } = probe.address() as { port: number };
+  await new Promise((done) => probe.close(done));
+  return port;
+}
+
+async function start(): Promise<void> {
+  ends = [];
+  cloud = await startCloud({
+    stateDir,
+    postgresPort,
+    onLambdaOutput: (_, line) => output.push(line),
+    time: TIME,
+  });
+  cloud.onExecutionEnd((end) => ends.push(end));
+}
+
+beforeAll(start, 120_000);
+afterAll(async () => {
+  await cloud?.stop({ abort: true });
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+const put = (key: string, Body: Buffer | string) =>
+  cloud.s3.send(
+    new PutObjectCommand({ Bucket: cloud.photoBucket, Key: key, Body, ContentLength: Body.length }),
+  );
+
+async function query<Row extends object>(statement: string): Promise<Row[]> {
+  const sql = postgres(cloud.databaseUrl, { max: 1, onnotice: () => {} });
+  try {
+    return [...(await sql.unsafe<Row[]>(statement))];
+  } finally {
+    await sql.end();
+  }
+}
+
+interface PhotoRow {
+  object_key: string;
+  status: string;
+  face_count: number | null;
+  failure_code: string | null;
+  failure_retryable: boolean | null;
+}
+
+async function photoAt(key: string): Promise<PhotoRow | undefined> {
+  const [row] = await query<PhotoRow>(`SELECT * FROM photos WHERE object_key = '${key}'`);
+  return row;
+}
+
+const storedFaceIds = async () =>
+  (await query<{ id: string }>('SELECT rekognition_face_id AS id FROM faces')).map(({ id }) => id).sort();
+
+async function faceIdsInCollection(): Promise<string[]> {
+  const ids: string[] = [];
+  const CollectionId = `${cloud.collectionPrefix}${EVENT}`;
+  for await (const { Faces = [] } of paginateListFaces({ client: cloud.rekognition }, { CollectionId })) {
+    ids.push(...Faces.map(({ FaceId }) => FaceId!));
+  }
+  return ids.sort();
+}
+
+test('a photo becomes rows in PostgreSQL and faces in the collection', async () => {
+  const key = keyOf('Erste Gäste (1).JPG');
+  await put(key, sample(1));
+  await cloud.idle();
+  expect(ends).toMatchObject([
+    { status: 'SUCCEEDED', input: { lane: 'live', object: { key } }, transitions: 5 },
+  ]);
+  const row = await photoAt(key);
+  expect(row).toMatchObject({ status: 'indexed', failure_code: null });
+  expect(Math.abs(row!.face_count! - 3)).toBeLessThanOrEqual(1);
+  const stored = await storedFaceIds();
+  expect(stored).toHaveLength(row!.face_count!);
+  expect(await faceIdsInCollection()).toEqual(stored);
+  expect(cloud.rekognitionCalls('IndexFaces')).toBe(1);
+  expect(output.some((line) => line.includes('"_aws"') && line.includes('PhotosIndexed'))).toBe(true);
+}, 60_000);
+
+test('the same event ten times more pays nothing and changes nothing', async () => {
+  const key = keyOf('Erste Gäste (1).JPG');
+  const before = await storedFaceIds();
+  const paid = cloud.rekognitionCalls('IndexFaces');
+  await Promise.all(Array.from({ length: 10 }, () => cloud.redeliver(key)));
+  await cloud.idle();
+  expect(ends.slice(-10).map(({ status }) => status)).toEqual(Array(10).fill('SUCCEEDED'));
+  expect(cloud.rekognitionCalls('IndexFaces')).toBe(paid);
+  expect(await storedFaceIds()).toEqual(before);
+}, 60_000);
+
+test('what is no photo fails by its name, in the row and in the execution', async () => {
+  const key = keyOf('notes.jpg');
+  await put(key, 'these are words');
+  await put('not/an/event.jpg', sample(1));
+  await put(keyOf('folder/'), '');
+  await cloud.idle();
+  expect(await photoAt(key)).toMatchObject({
+    status: 'failed',
+    failure_code: 'InvalidImageFormat',
+    failure_retryable: false,
+  });
+  expect(
+    ends
+      .slice(-2)
+      .map(({ status, error }) => `${status} ${error}`)
+      .sort(),
+  ).toEqual(['FAILED InvalidImageFormat', 'FAILED InvalidPhotoKey']);
+}, 60_000);
+
+test('after a restart everything is still there, and the app is not synthesised again', async () => {
+  const synthesised = statSync(join(stateDir, 'cdk.out/manifest.json')).mtimeMs;
+  const { databaseUrl } = cloud;
+  const faces = await storedFaceIds();
+  await cloud.stop();
+  await start();
+  expect(statSync(join(stateDir, 'cdk.out/manifest.json')).mtimeMs).toBe(synthesised);
+  expect(cloud.databaseUrl).toBe(databaseUrl);
+  await cloud.redeliver(keyOf('Erste Gäste (1).JPG'));
+  await cloud.idle();
+  expect(ends).toMatchObject([{ status: 'SUCCEEDED' }]);
+  expect(cloud.rekognitionCalls('IndexFaces')).toBe(0);
+  expect(await faceIdsInCollection()).toEqual(faces);
+}, 60_000);
+
+test('killed in the middle, the next start finishes what was begun, once', async () => {
+  await cloud.stop();
+  const keys = [2, 3, 4, 5].map((n) => keyOf(`sample${n}.jpg`));
+  const script = join(root, 'test/support/cloud-to-kill.ts');
+  const child = spawn(
+    process.execPath,
+    [script, JSON.stringify({ stateDir, postgresPort, time: TIME }), SAMPLES, ...keys],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  await new Promise((done) => child.stdout.once('data', done));
+  const pids = tree(child.pid!);
+  for (const pid of pids) {
+    process.kill(pid, 'SIGKILL');
+  }
+  expect(pids.length).toBeGreaterThan(3);
+  expect(await survivors(pids)).toEqual([]);
+
+  await start();
+  expect(cloud.executionsStarted()).toBeGreaterThanOrEqual(1);
+  await cloud.idle();
+  for (const key of keys) {
+    expect(await photoAt(key)).toMatchObject({ status: 'indexed' });
+  }
+  const stored = await storedFaceIds();
+  expect(stored).toEqual([...new Set(stored)]);
+  expect(await faceIdsInCollection()).toEqual(stored);
+  const [sum] = await query<{ faces: number }>('SELECT sum(face_count)::int AS faces FROM photos');
+  expect(sum!.faces).toBe(stored.length);
+}, 180_000);
