@@ -1,6 +1,6 @@
 import type { BenchOptions } from './options.ts';
 import type { RekognitionReport } from './rekognition-server.ts';
-import type { Photo } from './world.ts';
+import type { Photo, Stored } from './world.ts';
 
 export interface Waits {
   photos: number;
@@ -16,6 +16,7 @@ export interface Measurement {
   /** As PostgreSQL has it at the end. */
   indexed: number;
   failed: number;
+  failures: Record<string, number>;
   /** Neither indexed nor given up when the strategy was stopped. */
   unfinished: number;
   /** From the first event to the last call that Rekognition accepted. */
@@ -31,6 +32,8 @@ export interface Measurement {
   throttled_ratio: number;
   /** Accepted calls for a photo that had one already. */
   paid_twice: number;
+  /** Rows in the database; two for each photo that is indexed. */
+  faces: number;
   /** From a photo's event to its accepted call. */
   p50_wait_s: number | null;
   p95_wait_s: number | null;
@@ -58,7 +61,7 @@ export interface Run {
   started: ReadonlyMap<string, number>;
   endedMs: number;
   report: RekognitionReport;
-  stored: { indexed: number; failed: number };
+  stored: Stored;
   transitionsPerPhoto: number;
   gigabyteSeconds: number;
   pause: { fromMs: number; untilMs: number } | undefined;
@@ -92,12 +95,13 @@ export function measure(
   const seconds = (lastMs - startMs) / 1_000;
   const neighbourPerSecond = neighbourAccepted.filter((atMs) => atMs <= lastMs).length / seconds;
   const left = options.trueQuota - neighbourPerSecond;
-  const { indexed, failed } = run.stored;
+  const { indexed, failed, faces, failures } = run.stored;
   const total = run.photos.length;
   return {
     ...strategy,
     indexed,
     failed,
+    failures,
     unfinished: total - indexed - failed,
     seconds: round(seconds, 2),
     elapsed_s: round((run.endedMs - startMs) / 1_000, 2),
@@ -108,6 +112,7 @@ export function measure(
     throttled,
     throttled_ratio: round(calls.length > 0 ? throttled / calls.length : 0, 5),
     paid_twice: accepted - acceptedMs.size,
+    faces,
     ...waits(run.photos, run.started, acceptedMs),
     transitions_per_photo: round(run.transitionsPerPhoto, 2),
     lambda_gb_s_per_photo: round(run.gigabyteSeconds / Math.max(1, indexed), 4),

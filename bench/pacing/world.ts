@@ -49,6 +49,14 @@ export interface Photo {
   input: ExecutionInput;
 }
 
+export interface Stored {
+  indexed: number;
+  failed: number;
+  faces: number;
+  /** How often each failure code was written. */
+  failures: Record<string, number>;
+}
+
 export interface World {
   options: BenchOptions;
   photos: Photo[];
@@ -63,7 +71,7 @@ export interface World {
   folder: string;
   report(): Promise<RekognitionReport>;
   /** What PostgreSQL holds when all is over. */
-  stored(): Promise<{ indexed: number; failed: number; faces: number }>;
+  stored(): Promise<Stored>;
   stop(): Promise<void>;
 }
 
@@ -79,13 +87,16 @@ export const NO_SLOT: Slot = { slot_ms: 0, wait_until: '', throttles: 0, reindex
 
 const endless = { getRemainingTimeInMillis: () => 60_000 } as Context;
 
-/** Nobody reads the logs and metrics of a benchmark. */
-const silence: Telemetry = (() => {
-  const metrics = { addMetric: () => metrics, singleMetric: () => single } as unknown as Telemetry['metrics'];
-  const single = { addDimension: () => single, addMetric: () => single };
-  const nothing = () => {};
-  return { metrics, logger: { info: nothing, warn: nothing, error: nothing, appendKeys: nothing } as never };
-})();
+/** Nobody reads the logs and metrics of a benchmark: every method answers with the same nothing. */
+const silence: Telemetry = new Proxy(
+  {},
+  {
+    get(_, part) {
+      const nothing: unknown = new Proxy(() => nothing, { get: () => nothing });
+      return part === 'then' ? undefined : nothing;
+    },
+  },
+) as Telemetry;
 
 export async function startWorld(
   options: BenchOptions,
@@ -221,12 +232,17 @@ export async function startWorld(
       return answer<RekognitionReport>(rekognitionServer.child);
     },
     async stored() {
-      const [row] = await database.admin<{ indexed: number; failed: number; faces: number }[]>`
+      const [row] = await database.admin<Omit<Stored, 'failures'>[]>`
         SELECT count(*) FILTER (WHERE status = 'indexed')::int AS indexed,
                count(*) FILTER (WHERE status = 'failed')::int AS failed,
                (SELECT count(*)::int FROM faces) AS faces
         FROM photos`;
-      return row!;
+      const failures = await database.admin<{ failure_code: string; count: number }[]>`
+        SELECT failure_code, count(*)::int AS count FROM photos WHERE status = 'failed' GROUP BY failure_code`;
+      return {
+        ...row!,
+        failures: Object.fromEntries(failures.map(({ failure_code, count }) => [failure_code, count])),
+      };
     },
     async stop() {
       rekognition.destroy();

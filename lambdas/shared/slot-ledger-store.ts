@@ -37,8 +37,8 @@ const MAX_RACES = 20;
 /** Calls follow a slot at once; a sleep shorter than this is not worth a second look at the ledger. */
 const RECHECK_AFTER_MS = 250;
 
-/** A slot older than this is not called in: calls held up together would come in a bunch. */
-const SLOT_GOOD_FOR_MS = 1_000;
+/** A slot older than this is not called in: calls held up together would come in a bunch, and the bucket holds a second. */
+const SLOT_GOOD_FOR_MS = 500;
 
 /** How often a photo takes another slot because the pace was cut while it slept, or because it came too late. */
 const MAX_SLOTS = 5;

@@ -1,0 +1,174 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { IndexFacesCommand, RekognitionClient } from '@aws-sdk/client-rekognition';
+import sharp from 'sharp';
+import { answer, startChild, stopChild } from '../../bench/pacing/child.ts';
+import { measure } from '../../bench/pacing/measure.ts';
+import { type BenchOptions, parseOptions, UsageError } from '../../bench/pacing/options.ts';
+import { plot, writePlot } from '../../bench/pacing/plot.ts';
+import { startQueue } from '../../bench/pacing/queue.ts';
+import type { RekognitionReport } from '../../bench/pacing/rekognition-server.ts';
+import type { Photo } from '../../bench/pacing/world.ts';
+import { localClientOptions } from '../../local/clients.ts';
+
+const options = parseOptions([]) as BenchOptions;
+
+function photos(count: number, lane: 'live' | 'backfill' = 'live'): Photo[] {
+  return Array.from({ length: count }, (_, i) => ({
+    id: `${lane}-${i}`,
+    input: { lane, bucket: 'b', object: { key: `k${i}`, etag: 'e', sequencer: '1' } },
+  }));
+}
+
+describe('options', () => {
+  test('a case is a set of defaults that the command line overrides', () => {
+    expect(parseOptions(['--case', 'quota-5'])).toMatchObject({ quota: 5, trueQuota: 5, photos: 300 });
+    expect(parseOptions(['--case', 'quota-5', '--photos', '30'])).toMatchObject({ quota: 5, photos: 30 });
+    expect(parseOptions(['--true-quota', '30'])).toMatchObject({ quota: 50, trueQuota: 30 });
+    expect(parseOptions(['--stop', '20'])).toMatchObject({ stop: { afterS: 30, forS: 20 } });
+  });
+
+  test.each([
+    [['--photos', 'many'], '--photos takes a whole number of at least 1, not "many"'],
+    [['--quota', '0'], '--quota takes a number of at least 0.5, not "0"'],
+    [['--strategy', 'hope'], 'There is no strategy hope. There are: slot-ledger'],
+    [['--case', 'x'], 'There is no case x'],
+    [['--neighbour', '50'], 'A neighbour of 50/s leaves nothing of a quota of 50/s'],
+    [['--backfill', '10'], 'Only the slot ledger knows lanes and pauses'],
+    [['--nonsense'], "Unknown option '--nonsense'"],
+  ])('%s is one line that says what is wrong', (args, message) => {
+    expect(() => parseOptions(args)).toThrow(UsageError);
+    expect(() => parseOptions(args)).toThrow(message);
+  });
+});
+
+describe('the benchmark’s Rekognition', () => {
+  test('lets the quota through to the real SDK client, throttles the rest and reports every call', async () => {
+    const { child, greeting } = await startChild<{ port: number }>('rekognition-server.ts', {
+      quota: 20,
+      latencyMs: 20,
+      neighbour: 0,
+      seed: 1,
+    });
+    const client = new RekognitionClient({
+      ...localClientOptions,
+      endpoint: `http://127.0.0.1:${greeting.port}`,
+      maxAttempts: 1,
+    });
+    const index = (id: string) =>
+      client
+        .send(
+          new IndexFacesCommand({
+            CollectionId: 'c',
+            ExternalImageId: id,
+            Image: { S3Object: { Bucket: 'b', Name: 'n' } },
+          }),
+        )
+        .then(
+          (output) => output.FaceRecords!.map(({ Face }) => Face!.FaceId).join(),
+          (error: Error) => error.name,
+        );
+    const burst = await Promise.all(Array.from({ length: 50 }, (_, i) => index(`p${i}`)));
+    const throttled = burst.filter((outcome) => outcome === 'ProvisionedThroughputExceededException').length;
+    // The bucket of one second, and what ran in while the burst did.
+    expect(50 - throttled).toBeGreaterThanOrEqual(20);
+    expect(50 - throttled).toBeLessThan(40);
+    await sleep(200);
+    expect(await index('p0')).toBe(burst[0]);
+    child.send('report');
+    const { calls } = await answer<RekognitionReport>(child);
+    expect(calls).toHaveLength(51);
+    expect(calls.filter(({ outcome }) => outcome === 'throttled')).toHaveLength(throttled);
+    client.destroy();
+    await stopChild(child);
+  });
+});
+
+describe('the queue of the compared strategies', () => {
+  test('never works on more batches than its maximum concurrency, and delivers again what is to come again', async () => {
+    let working = 0;
+    let most = 0;
+    const received: Record<string, number> = {};
+    const queue = startQueue({
+      batchSize: 3,
+      batchWindowMs: 20,
+      maxConcurrency: 2,
+      maxReceives: 3,
+      async consume(batch) {
+        most = Math.max(most, ++working);
+        await sleep(5);
+        working--;
+        for (const { photo } of batch) {
+          received[photo.id] = (received[photo.id] ?? 0) + 1;
+        }
+        return new Map(batch.filter(({ photo }) => photo.id === 'live-4').map((message) => [message, 1]));
+      },
+    });
+    for (const photo of photos(20)) {
+      queue.take(photo);
+    }
+    await queue.idle();
+    expect(most).toBe(2);
+    expect(Object.keys(received)).toHaveLength(20);
+    expect(received['live-4']).toBe(3);
+    expect(received['live-5']).toBe(1);
+  });
+});
+
+describe('measure', () => {
+  const START = 1_780_000_000_000;
+  const mine = photos(4);
+  const run = {
+    photos: mine,
+    started: new Map(mine.map(({ id }) => [id, START])),
+    endedMs: START + 5_000,
+    report: {
+      calls: [
+        { atMs: START + 500, photo: 'live-0', outcome: 'accepted' as const },
+        { atMs: START + 600, photo: 'live-1', outcome: 'throttled' as const },
+        { atMs: START + 1_500, photo: 'live-1', outcome: 'accepted' as const },
+        { atMs: START + 2_000, photo: 'live-2', outcome: 'failed' as const },
+        { atMs: START + 3_000, photo: 'live-2', outcome: 'accepted' as const },
+        { atMs: START + 4_000, photo: 'live-2', outcome: 'accepted' as const },
+      ],
+      neighbourAccepted: [START + 1, START + 2, START + 3_999, START + 4_500],
+    },
+    stored: { indexed: 3, failed: 1, faces: 6, failures: { InvalidImageFormat: 1 } },
+    transitionsPerPhoto: 5,
+    gigabyteSeconds: 1.5,
+    pause: undefined,
+  };
+  const about = { strategy: 's', settings: '', source: '' };
+
+  test('says how much of what the neighbour left was used', () => {
+    const measured = measure({ ...options, trueQuota: 2 }, about, run);
+    expect(measured).toMatchObject({
+      seconds: 4,
+      elapsed_s: 5,
+      left_per_second: 1.25,
+      quota_used: 0.6,
+      calls: 6,
+      accepted: 4,
+      throttled: 1,
+      throttled_ratio: 0.16667,
+      paid_twice: 1,
+      p50_wait_s: 1.5,
+      unfinished: 0,
+      lambda_gb_s_per_photo: 0.5,
+      timeline: { accepted: [1, 1, 0, 1, 1], throttled: [1], failed: [0, 0, 1] },
+    });
+  });
+
+  test('the plot shows every strategy and its numbers, as an SVG and as a picture', async () => {
+    const measured = measure({ ...options, trueQuota: 2 }, { ...about, strategy: 'a <b>' }, run);
+    const svg = plot([measured, measured, measured], { title: 'T', quota: 2, left: 1.25 });
+    expect(svg.match(/a &lt;b&gt;/g)).toHaveLength(3);
+    expect(svg).toContain('60.0 % of the quota used, 16.7 % of 6 calls throttled');
+    const folder = mkdtempSync(path.join(tmpdir(), 'rollcall-plot-'));
+    await writePlot(path.join(folder, 'plot'), [measured], { title: 'T', quota: 2, left: 1.25 });
+    await expect(sharp(path.join(folder, 'plot.png')).metadata()).resolves.toMatchObject({ format: 'png' });
+    rmSync(folder, { recursive: true });
+  });
+});
