@@ -33,7 +33,10 @@ await runCommand(async () => {
   }
   const folder = await readFolder(args);
   const progress = args.json ? silent : chooseProgress();
-  const interruption = watchInterruption(() => progress.stop());
+  const interruption = watchInterruption(() => {
+    progress.stop();
+    process.stderr.write('Stopped at once; run the same command to go on.\n');
+  });
   const stateDir = stateFolder(process.env);
 
   let cloud: Cloud | undefined;
