@@ -102,6 +102,10 @@ export class RollcallStack extends Stack {
         value: backfill.stateMachine.stateMachineArn,
         description: 'Indexes what lies in the bucket already: npm run ops -- backfill',
       },
+      SkipIndexedFunctionName: {
+        value: backfill.skipIndexed.functionName,
+        description: 'Tells which photos are left to index',
+      },
       OperatorFunctionName: {
         value: operations.answerOperator.functionName,
         description: 'Answers npm run ops from inside the network of the database',

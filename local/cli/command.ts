@@ -7,8 +7,10 @@ const MIN_NODE_MAJOR = 22;
 /**
  * Runs a command to its end and exits with its code. What the user can put right is one line on stderr; anything else is
  * told with its stack when ROLLCALL_DEBUG is set.
+ *
+ * @param what broke off, in the line that tells of anything else
  */
-export async function runCommand(command: () => Promise<number>): Promise<never> {
+export async function runCommand(command: () => Promise<number>, what = 'The local run'): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) {
     // Whoever reads along may leave, as `head` does, or the terminal be closed: the photos matter more.
     stream.on('error', () => {});
@@ -18,7 +20,7 @@ export async function runCommand(command: () => Promise<number>): Promise<never>
     process.removeAllListeners('warning');
   }
   const giveUp = (error: unknown): void => {
-    tell(error);
+    tell(error, what);
     process.exit(exitCodes.incomplete);
   };
   process.on('uncaughtException', giveUp);
@@ -29,14 +31,14 @@ export async function runCommand(command: () => Promise<number>): Promise<never>
     exitCode = await command();
   } catch (error) {
     exitCode = error instanceof UserError ? error.exitCode : exitCodes.incomplete;
-    tell(error);
+    tell(error, what);
   }
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   process.exit(exitCode);
 }
 
-function tell(error: unknown): void {
-  process.stderr.write(`${describe(error)}\n`);
+function tell(error: unknown, what: string): void {
+  process.stderr.write(`${describe(error, what)}\n`);
   if (process.env.ROLLCALL_DEBUG && error instanceof Error) {
     process.stderr.write(`${error.stack}\n`);
   }
@@ -51,7 +53,7 @@ function checkNode(): void {
   }
 }
 
-function describe(error: unknown): string {
+function describe(error: unknown, what: string): string {
   if (error instanceof UserError || error instanceof LocalError) {
     return error.message;
   }
@@ -60,7 +62,7 @@ function describe(error: unknown): string {
     return 'The disk is full: make room and run the same command again.';
   }
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return `The local run broke off. ${text.replace(/\s+/g, ' ')} (ROLLCALL_DEBUG=1 shows where)`;
+  return `${what} broke off. ${text.replace(/\s+/g, ' ')} (ROLLCALL_DEBUG=1 shows where)`;
 }
 
 /** Pipes take their text asynchronously on some systems, and exit does not wait for them. */

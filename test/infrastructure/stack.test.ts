@@ -516,6 +516,7 @@ describe('the stack', () => {
       'OperatorFunctionName',
       'PhotoBucketName',
       'ResultsBucketName',
+      'SkipIndexedFunctionName',
       'SlotLedgerTableName',
       'StateMachineArn',
       'StateMachineConsole',

@@ -1,0 +1,246 @@
+import { parseArgs } from 'node:util';
+import { DEFAULT_POSTGRES_PORT, defaultPostgresPort } from '../local/cli/arguments.ts';
+import { UserError } from '../local/cli/user-error.ts';
+
+/** An option that takes a value, by its placeholder, or a flag. */
+type OptionKind = 'UUID' | 'PREFIX' | 'NAME' | 'N' | 'flag';
+
+interface CommandSpec {
+  /** One line. */
+  does: string;
+  options: Readonly<Record<string, OptionKind>>;
+  /** Exactly one of these has to be given. */
+  oneOf?: readonly string[];
+}
+
+const changes = { 'dry-run': 'flag' } as const;
+const costs = { ...changes, yes: 'flag', 'no-wait': 'flag' } as const;
+
+export const commands = {
+  status: { does: 'photos by state, queues, pace, what runs', options: { event: 'UUID' } },
+  failed: { does: 'why photos failed, and which', options: { event: 'UUID', limit: 'N' } },
+  reprocess: {
+    does: 'indexes failed photos again; what is paid already is not paid again',
+    options: { photo: 'UUID', event: 'UUID', 'all-failed': 'flag', 'include-permanent': 'flag', ...costs },
+    oneOf: ['photo', 'event', 'all-failed'],
+  },
+  backfill: {
+    does: 'indexes what lies in the bucket under a prefix and is not indexed yet',
+    options: { prefix: 'PREFIX', ...costs },
+    oneOf: ['prefix'],
+  },
+  pause: { does: 'stops paid calls; photos wait, for about six days', options: changes },
+  resume: { does: 'goes on after a pause', options: changes },
+  'replay-dead-letters': {
+    does: 'sends what rests in the dead-letter queues on its way again',
+    options: costs,
+  },
+  reconcile: {
+    does: 'compares bucket, database and collections; with --fix mends what differs',
+    options: { event: 'UUID', fix: 'flag', settle: 'N', ...costs },
+  },
+} as const satisfies Record<string, CommandSpec>;
+
+export type CommandName = keyof typeof commands;
+
+const always = { local: 'flag', stack: 'NAME', json: 'flag', 'postgres-port': 'N' } as const;
+
+export interface Arguments {
+  command: CommandName;
+  local: boolean;
+  stack: string;
+  json: boolean;
+  postgresPort: number;
+  event: string | undefined;
+  photo: string | undefined;
+  prefix: string | undefined;
+  limit: number;
+  /** Minutes. */
+  settle: number;
+  allFailed: boolean;
+  includePermanent: boolean;
+  fix: boolean;
+  dryRun: boolean;
+  yes: boolean;
+  wait: boolean;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const HELP_HINT = 'npm run ops -- --help shows how.';
+
+/** Shows how the commands are called. */
+export function usage(): string {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length));
+  const lines = Object.entries<CommandSpec>(commands).map(([name, spec]) => {
+    const options = Object.entries(spec.options)
+      .filter(([option]) => !(option in costs))
+      .map(([option, kind]) => `--${option}${kind === 'flag' ? '' : ` ${kind}`}`);
+    return `  ${name.padEnd(width)}  ${spec.does}${options.length > 0 ? `\n  ${' '.repeat(width)}    ${options.join('  ')}` : ''}`;
+  });
+  return `Usage: npm run ops -- COMMAND [OPTIONS]
+
+Operates the stack in your AWS account, or with --local the run on this machine.
+
+${lines.join('\n')}
+
+  --local             the run on this machine: the one that is up (npm run local:up), else one of its own
+  --stack NAME        the stack's name (Rollcall)
+  --json              the result as one line of JSON
+  --dry-run           for whatever changes something: only says what it would do
+  --yes               does not ask before it costs money
+  --no-wait           does not wait for the photos to be done
+  --settle MINUTES    reconcile: what happened since may still be under way (15)
+  --postgres-port N   with --local, where its PostgreSQL listens (${DEFAULT_POSTGRES_PORT}, or ROLLCALL_POSTGRES_PORT)
+`;
+}
+
+/**
+ * Reads the arguments of `npm run ops`.
+ *
+ * @returns undefined when help is asked for
+ * @throws UserError (exit code 2) in one line that names the argument at fault
+ */
+export function parseOpsArguments(argv: readonly string[], env: Environment): Arguments | undefined {
+  const { tokens, positionals } = parseArgs({
+    args: [...argv],
+    options: optionTypes(),
+    strict: false,
+    tokens: true,
+  });
+  if (tokens.some((token) => token.kind === 'option' && token.name === 'help')) {
+    return undefined;
+  }
+  const swallowed = ['local', 'json', 'yes', 'dry-run', 'fix', 'event', 'prefix', 'photo'].find(
+    (name) => env.npm_lifecycle_event && env[`npm_config_${name.replace('-', '_')}`],
+  );
+  if (swallowed) {
+    throw new UserError(
+      `npm kept --${swallowed} for itself: put -- before the command, as in npm run ops -- status`,
+    );
+  }
+  const [name, ...more] = positionals;
+  if (name === undefined) {
+    throw new UserError(`Which command? One of ${Object.keys(commands).join(', ')}. ${HELP_HINT}`);
+  }
+  if (!Object.hasOwn(commands, name)) {
+    throw new UserError(
+      `There is no command ${name}; there are ${Object.keys(commands).join(', ')}. ${HELP_HINT}`,
+    );
+  }
+  if (more.length > 0) {
+    throw new UserError(
+      `${name} takes no ${JSON.stringify(more[0])}: its options begin with --. ${HELP_HINT}`,
+    );
+  }
+  const spec: CommandSpec = commands[name as CommandName];
+  const given = readOptions(tokens, { ...always, ...spec.options }, name);
+  checkChoice(given, spec, name);
+  if (given.has('local') && given.has('stack')) {
+    throw new UserError('--local is the run on this machine and --stack one in AWS: only one of them.');
+  }
+  const port = given.get('postgres-port');
+  return {
+    command: name as CommandName,
+    local: given.has('local'),
+    stack: given.get('stack') ?? 'Rollcall',
+    json: given.has('json'),
+    postgresPort: port === undefined ? defaultPostgresPort(env) : Number(port),
+    event: given.get('event')?.toLowerCase(),
+    photo: given.get('photo')?.toLowerCase(),
+    prefix: given.get('prefix'),
+    limit: Number(given.get('limit') ?? 20),
+    settle: Number(given.get('settle') ?? 15),
+    allFailed: given.has('all-failed'),
+    includePermanent: given.has('include-permanent'),
+    fix: given.has('fix'),
+    dryRun: given.has('dry-run'),
+    yes: given.has('yes'),
+    wait: !given.has('no-wait'),
+  };
+}
+
+function optionTypes(): Record<string, { type: 'string' | 'boolean'; short?: string }> {
+  const all: Record<string, OptionKind> = Object.assign(
+    {},
+    always,
+    ...Object.values(commands).map(({ options }) => options),
+  );
+  return {
+    ...Object.fromEntries(
+      Object.entries(all).map(([name, kind]) => [
+        name,
+        { type: kind === 'flag' ? 'boolean' : 'string' } as const,
+      ]),
+    ),
+    help: { type: 'boolean', short: 'h' },
+  };
+}
+
+type Token = {
+  kind: string;
+  name?: string;
+  rawName?: string;
+  value?: string | undefined;
+  inlineValue?: boolean | undefined;
+};
+
+function readOptions(
+  tokens: readonly Token[],
+  known: Readonly<Record<string, OptionKind>>,
+  command: string,
+): Map<string, string> {
+  const options = new Map<string, string>();
+  for (const { kind, name = '', rawName, value, inlineValue } of tokens) {
+    if (kind !== 'option') {
+      continue;
+    }
+    const takes = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (!takes) {
+      throw new UserError(`${command} has no option ${rawName}. ${HELP_HINT}`);
+    }
+    if (takes === 'flag') {
+      if (value !== undefined) {
+        throw new UserError(`${rawName} takes no value. ${HELP_HINT}`);
+      }
+    } else if (!value || (!inlineValue && value.startsWith('-'))) {
+      throw new UserError(`${rawName} needs a value: ${rawName} ${takes}. ${HELP_HINT}`);
+    } else {
+      checkValue(rawName!, takes, value);
+    }
+    options.set(name, value ?? '');
+  }
+  return options;
+}
+
+function checkValue(option: string, kind: OptionKind, value: string): void {
+  const wrong = (expected: string) =>
+    new UserError(`${option} takes ${expected}, not ${JSON.stringify(value)}.`);
+  if (kind === 'UUID' && !UUID.test(value)) {
+    throw wrong('a UUID such as 0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60');
+  }
+  if (kind === 'N' && !/^\d{1,6}$/.test(value)) {
+    throw wrong('a whole number');
+  }
+  if (kind === 'PREFIX' && !value.startsWith('events/')) {
+    throw wrong(
+      'a prefix of keys that begins with events/, such as events/0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60/',
+    );
+  }
+}
+
+function checkChoice(given: ReadonlyMap<string, string>, { oneOf }: CommandSpec, command: string): void {
+  if (!oneOf) {
+    return;
+  }
+  const chosen = oneOf.filter((option) => given.has(option));
+  if (chosen.length !== 1) {
+    const list = oneOf.map((option) => `--${option}`).join(', ');
+    throw new UserError(
+      oneOf.length === 1
+        ? `${command} needs ${list}. ${HELP_HINT}`
+        : `${command} needs one of ${list}${chosen.length > 1 ? ', and only one' : ''}. ${HELP_HINT}`,
+    );
+  }
+}

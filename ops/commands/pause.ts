@@ -1,0 +1,36 @@
+import type { Context, Result } from '../context.ts';
+import { ledgerOf, readLedger } from '../ledger.ts';
+
+/** Stops paid calls for everyone; photos wait in their executions. */
+export async function pause(context: Context): Promise<Result> {
+  const { pausedSince } = await readLedger(context.deployment);
+  if (pausedSince) {
+    return result(pausedSince, `It is paused already, since ${pausedSince}.`, context);
+  }
+  if (context.args.dryRun) {
+    return result(null, 'Would stop paid calls: photos would wait, for about six days at most.', context);
+  }
+  await ledgerOf(context.deployment).pause();
+  return result(
+    new Date(context.now()).toISOString(),
+    'Paused: no paid call starts from now on, and photos wait, for about six days at most. npm run ops -- resume goes on.',
+    context,
+  );
+}
+
+/** Goes on after a pause; waiting photos notice within five minutes. */
+export async function resume(context: Context): Promise<Result> {
+  const { pausedSince } = await readLedger(context.deployment);
+  if (!pausedSince) {
+    return result(null, 'It is not paused.', context);
+  }
+  if (context.args.dryRun) {
+    return result(pausedSince, `Would go on; it is paused since ${pausedSince}.`, context);
+  }
+  await ledgerOf(context.deployment).resume();
+  return result(null, 'Goes on: waiting photos notice within five minutes.', context);
+}
+
+function result(pausedSince: string | null, line: string, { args }: Context): Result {
+  return { data: { paused_since: pausedSince, dry_run: args.dryRun }, lines: [line], exitCode: 0 };
+}

@@ -1,0 +1,192 @@
+import { inputFor } from '../../lambdas/shared/photo-input.ts';
+import { count } from '../../local/cli/text.ts';
+import type { Context, Result } from '../context.ts';
+import { ask, chunksOf } from '../database.ts';
+import type { Deployment } from '../deployment.ts';
+import { startPhoto, waitForAll } from '../executions.ts';
+import { parallel } from '../parallel.ts';
+import { priceOf } from '../price.ts';
+import { collectionId, readEventIds, readWorld } from '../reading.ts';
+import { compare, type Finding, type FindingKind } from '../reconciliation.ts';
+import { table } from '../table.ts';
+
+const MEANING: Record<FindingKind, string> = {
+  no_end: 'photos without an end state',
+  never_seen: 'objects that were never indexed',
+  faces_lost: 'photos whose faces the collection lost',
+  stray_faces: 'photos with faces in the collection that no row knows',
+  foreign_face: 'faces in a collection that Rollcall did not put there (left alone)',
+  object_gone: 'indexed photos whose object is gone from the bucket (left alone)',
+  wrong_count: 'photos whose face count is not that of their faces: a bug (left alone)',
+  face_of_two_photos: 'faces that belong to two photos: a bug (left alone)',
+};
+
+const SHOWN = 10;
+
+interface Found {
+  eventId: string;
+  findings: Finding[];
+}
+
+/** Compares bucket, database and collections, and with `--fix` mends what differs. */
+export async function reconcile(context: Context): Promise<Result> {
+  const { args, deployment, progress, now } = context;
+  const settled = new Date(now() - args.settle * 60_000);
+  progress.step('Looking for the events');
+  const eventIds = args.event ? [args.event] : await readEventIds(deployment);
+  progress.start('Comparing events', eventIds.length);
+  const found: Found[] = [];
+  for (const eventId of eventIds) {
+    found.push({ eventId, findings: compare(await readWorld(deployment, eventId), settled) });
+    progress.done();
+  }
+  progress.stop();
+  const findings = found.flatMap((event) => event.findings);
+  const data = {
+    events: eventIds.length,
+    findings: Object.fromEntries(
+      [...Map.groupBy(findings, ({ kind }) => kind)].map(([kind, of]) => [kind, of.length]),
+    ),
+    details: found.flatMap((event) => event.findings.map((finding) => detail(event.eventId, finding))),
+  };
+  if (findings.length === 0) {
+    return {
+      data,
+      lines: [`Bucket, database and collections of ${count(eventIds.length, 'event')} agree.`],
+      exitCode: 0,
+    };
+  }
+  const lines = [...Map.groupBy(findings, ({ kind }) => kind)].flatMap(([kind, of]) => [
+    `${count(of.length, 'finding')}: ${MEANING[kind]}`,
+    ...table(of.slice(0, SHOWN).map((finding) => [describe(finding)])),
+    ...(of.length > SHOWN ? [`  … and ${of.length - SHOWN} more (--json lists all)`] : []),
+  ]);
+  if (!args.fix && !args.dryRun) {
+    return { data, lines: [...lines, '', 'npm run ops -- reconcile --fix mends it.'], exitCode: 1 };
+  }
+  return mend(context, found, data, lines);
+}
+
+async function mend(context: Context, found: Found[], data: object, lines: string[]): Promise<Result> {
+  const { args, deployment, progress } = context;
+  const findings = found.flatMap((event) => event.findings);
+  const toIndex = findings.filter(isIndexable);
+  const strays = findings.reduce(
+    (sum, finding) => sum + (finding.kind === 'stray_faces' ? finding.faceIds.length : 0),
+    0,
+  );
+  const plan = `index ${count(toIndex.length, 'photo')} (at most ${priceOf(toIndex.length)}) and remove ${count(strays, 'face')}`;
+  if (args.dryRun) {
+    return { data: { ...data, dry_run: true }, lines: [...lines, '', `Would ${plan}.`], exitCode: 1 };
+  }
+  if (toIndex.length > 0 && !(await context.confirm(`Mend: ${plan}?`))) {
+    return { data: { ...data, mended: false }, lines: [...lines, '', 'Nothing was mended.'], exitCode: 1 };
+  }
+  progress.step('Writing what is lost');
+  await markLost(deployment, found);
+  const requested = await removeStrays(deployment, found);
+  progress.start('Indexing', toIndex.length);
+  const executions = await parallel(toIndex, (finding) => start(deployment, finding));
+  if (args.wait) {
+    await waitForAll(deployment, executions, () => progress.done());
+  }
+  progress.stop();
+  return {
+    data: { ...data, mended: true, started: executions.length, faces_leaving: requested },
+    lines: [
+      ...lines,
+      '',
+      `${count(executions.length, 'photo')} ${args.wait ? 'indexed again' : 'on the way'}, ${count(requested, 'face')} on the way out. Run it again to see.`,
+    ],
+    exitCode: 0,
+  };
+}
+
+type Indexable = Extract<Finding, { kind: 'no_end' | 'never_seen' | 'faces_lost' }>;
+
+function isIndexable(finding: Finding): finding is Indexable {
+  return finding.kind === 'no_end' || finding.kind === 'never_seen' || finding.kind === 'faces_lost';
+}
+
+/** A photo whose object is gone finds that out in its execution, and says so in its row. */
+function start(deployment: Deployment, finding: Indexable): Promise<string> {
+  const { row, photoId, key } = finding;
+  const object = finding.object ?? {
+    key,
+    etag: row?.object_version ?? 'gone',
+    size: 1,
+    uploadedAt: row?.created_at ?? new Date(0).toISOString(),
+  };
+  const input = inputFor(deployment.outputs.PhotoBucketName, object, row, 'backfill');
+  const since = Date.parse(row?.ended_at ?? row?.created_at ?? object.uploadedAt);
+  return startPhoto(deployment, input, `${photoId}-${finding.kind}-${since}`);
+}
+
+async function markLost(deployment: Deployment, found: readonly Found[]): Promise<void> {
+  const lost = found.flatMap(({ eventId, findings }) =>
+    findings.flatMap((finding) =>
+      finding.kind === 'faces_lost'
+        ? [{ event_id: eventId, photo_id: finding.photoId, face_id: finding.faceIds[0]! }]
+        : [],
+    ),
+  );
+  for (const photos of chunksOf(lost)) {
+    await ask(deployment, { ask: 'lose_faces', photos });
+  }
+}
+
+async function removeStrays(deployment: Deployment, found: readonly Found[]): Promise<number> {
+  let requested = 0;
+  for (const { eventId, findings } of found) {
+    const faces = findings.flatMap((finding) =>
+      finding.kind === 'stray_faces'
+        ? finding.faceIds.map((face_id) => ({ photo_id: finding.photoId, face_id }))
+        : [],
+    );
+    for (const chunk of chunksOf(faces)) {
+      const answer = await ask(deployment, {
+        ask: 'remove_faces',
+        event_id: eventId,
+        collection_id: collectionId(deployment.outputs, eventId),
+        faces: chunk,
+      });
+      requested += answer.requested;
+    }
+  }
+  return requested;
+}
+
+function describe(finding: Finding): string {
+  switch (finding.kind) {
+    case 'foreign_face':
+      return `${finding.faceId} (${finding.externalImageId ?? 'no external id'})`;
+    case 'face_of_two_photos':
+      return `${finding.faceId}: ${finding.photoIds.join(', ')}`;
+    case 'stray_faces':
+      return `photo ${finding.photoId}: ${finding.faceIds.join(', ')}`;
+    case 'wrong_count':
+      return `${finding.key}: ${finding.faceCount} and ${finding.rows}`;
+    case 'faces_lost':
+      return `${finding.key}: ${finding.faceIds.join(', ')}`;
+    default:
+      return finding.key;
+  }
+}
+
+/** A finding as JSON: what is needed to look closer, without whole rows. */
+function detail(eventId: string, finding: Finding): object {
+  const { kind } = finding;
+  const about = { kind, event_id: eventId };
+  switch (kind) {
+    case 'foreign_face':
+      return { ...about, face_id: finding.faceId, external_image_id: finding.externalImageId ?? null };
+    case 'face_of_two_photos':
+      return { ...about, face_id: finding.faceId, photo_ids: finding.photoIds };
+    case 'stray_faces':
+      return { ...about, photo_id: finding.photoId, face_ids: finding.faceIds };
+    case 'faces_lost':
+      return { ...about, photo_id: finding.photoId, key: finding.key, face_ids: finding.faceIds };
+    default:
+      return { ...about, photo_id: finding.photoId, key: finding.key };
+  }
+}

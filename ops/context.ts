@@ -1,0 +1,26 @@
+import type { Arguments } from './arguments.ts';
+import type { Deployment } from './deployment.ts';
+import type { Progress } from './progress.ts';
+
+/** What a command works with. */
+export interface Context {
+  args: Arguments;
+  deployment: Deployment;
+  progress: Progress;
+  now(): number;
+  /**
+   * Asks before something that costs money; `--yes` answers.
+   *
+   * @param question one sentence with the price
+   * @throws UserError when nobody is there to be asked
+   */
+  confirm(question: string): Promise<boolean>;
+}
+
+export interface Result {
+  /** What `--json` prints. */
+  data: Record<string, unknown>;
+  /** What a person reads. */
+  lines: string[];
+  exitCode: number;
+}

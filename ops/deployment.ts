@@ -1,0 +1,137 @@
+import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { RekognitionClient } from '@aws-sdk/client-rekognition';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SFNClient } from '@aws-sdk/client-sfn';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { UserError } from '../local/cli/user-error.ts';
+import type { RunningCloud } from '../local/running-cloud.ts';
+
+/** The stack's outputs that the commands use. */
+const OUTPUTS = [
+  'PhotoBucketName',
+  'ResultsBucketName',
+  'StateMachineArn',
+  'BackfillStateMachineArn',
+  'SkipIndexedFunctionName',
+  'OperatorFunctionName',
+  'SlotLedgerTableName',
+  'CollectionPrefix',
+  'DeadLetterQueueUrl',
+  'LastResortQueueUrl',
+  'LastResortDeadLetterQueueUrl',
+] as const;
+
+export type Outputs = Record<(typeof OUTPUTS)[number], string> & Readonly<Record<string, string>>;
+
+/** What the commands operate: the stack in an account, or a run on this machine. Nothing beyond this module knows which. */
+export interface Deployment {
+  /** As it reads after "in". */
+  name: string;
+  isLocal: boolean;
+  /** Where its executions can be looked at; undefined on this machine. */
+  console: ((executionArn: string) => string) | undefined;
+  outputs: Outputs;
+  s3: S3Client;
+  rekognition: RekognitionClient;
+  dynamodb: DynamoDBClient;
+  states: SFNClient;
+  lambda: LambdaClient;
+  sqs: SQSClient;
+  close(): void;
+}
+
+/** Operators are patient, and their calls meet the pipeline's own in the quotas. */
+const RETRY = { maxAttempts: 8, retryMode: 'adaptive' };
+
+/**
+ * The stack with this name in the account and Region of the user's credentials.
+ *
+ * @throws UserError in one line when there is none, or nobody is signed in
+ */
+export async function awsDeployment(stackName: string): Promise<Deployment> {
+  const cloudformation = new CloudFormationClient(RETRY);
+  let region: string;
+  try {
+    region = await cloudformation.config.region();
+  } catch {
+    throw new UserError(
+      'No AWS Region is set: set AWS_REGION, or AWS_PROFILE to a profile that has one; --local operates the run of this machine.',
+    );
+  }
+  try {
+    const { Stacks: stacks = [] } = await cloudformation.send(
+      new DescribeStacksCommand({ StackName: stackName }),
+    );
+    const outputs = Object.fromEntries(
+      (stacks[0]?.Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]),
+    ) as Record<string, string>;
+    return {
+      name: `${stackName} (${region})`,
+      isLocal: false,
+      console: (arn) =>
+        `https://${region}.console.aws.amazon.com/states/home?region=${region}#/v2/executions/details/${arn}`,
+      ...connect({ ...RETRY, region }, () => ({}), checkOutputs(outputs, `The stack ${stackName}`)),
+    };
+  } catch (error) {
+    const { name, message } = error as Error;
+    if (name === 'ValidationError' && /does not exist/.test(message)) {
+      throw new UserError(
+        `There is no stack ${stackName} in ${region}: deploy it (npx cdk deploy), name it (--stack), or set AWS_REGION.`,
+      );
+    }
+    throw error;
+  } finally {
+    cloudformation.destroy();
+  }
+}
+
+/** A run on this machine, in this process or in another one. */
+export function localDeployment({ endpoints, outputs }: RunningCloud): Deployment {
+  const credentials = { accessKeyId: 'LOCAL-operator', secretAccessKey: 'local' };
+  return {
+    name: 'the local run',
+    isLocal: true,
+    console: undefined,
+    ...connect(
+      { region: 'us-east-1', credentials },
+      (service) => ({ endpoint: endpoints[service], ...(service === 's3' && { forcePathStyle: true }) }),
+      checkOutputs(outputs, 'The local run'),
+    ),
+  };
+}
+
+function connect(
+  common: object,
+  of: (service: keyof RunningCloud['endpoints']) => object,
+  outputs: Outputs,
+): Omit<Deployment, 'name' | 'isLocal' | 'console'> {
+  const clients = {
+    s3: new S3Client({ ...common, ...of('s3') }),
+    rekognition: new RekognitionClient({ ...common, ...of('rekognition') }),
+    dynamodb: new DynamoDBClient({ ...common, ...of('dynamodb') }),
+    states: new SFNClient({ ...common, ...of('states') }),
+    lambda: new LambdaClient({ ...common, ...of('lambda') }),
+    sqs: new SQSClient({ ...common, ...of('sqs') }),
+  };
+  return {
+    outputs,
+    ...clients,
+    close() {
+      for (const client of Object.values(clients)) {
+        client.destroy();
+      }
+    },
+  };
+}
+
+function checkOutputs(outputs: Record<string, string>, what: string): Outputs {
+  const missing = OUTPUTS.find((name) => !outputs[name]);
+  if (missing) {
+    throw new UserError(
+      `${what} has no output ${missing}: it is not Rollcall's, or older than these commands; deploy it again.`,
+    );
+  }
+  return outputs as Outputs;
+}

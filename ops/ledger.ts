@@ -1,0 +1,32 @@
+import { dayOf } from '../lambdas/shared/slot-ledger.ts';
+import { type SlotLedger, slotLedger } from '../lambdas/shared/slot-ledger-store.ts';
+import type { Deployment } from './deployment.ts';
+
+/** The slot ledger as an operator uses it: to look and to hold, never for a slot, so it needs no pace. */
+export function ledgerOf({ dynamodb, outputs }: Deployment): Pick<SlotLedger, 'pause' | 'resume' | 'read'> {
+  return slotLedger(
+    {
+      dynamodb,
+      table: outputs.SlotLedgerTableName,
+      now: Date.now,
+      random: Math.random,
+      sleep: async () => {},
+    },
+    { perSecond: 1 },
+  );
+}
+
+export interface LedgerView {
+  /** ISO 8601; null when nobody holds the pipeline. */
+  pausedSince: string | null;
+  /** Slots given on this UTC day. */
+  imagesToday: number;
+}
+
+export async function readLedger(deployment: Deployment): Promise<LedgerView> {
+  const { paused_ms: paused, day, images = 0 } = await ledgerOf(deployment).read();
+  return {
+    pausedSince: paused === undefined ? null : new Date(paused).toISOString(),
+    imagesToday: day === dayOf(Date.now()) ? images : 0,
+  };
+}

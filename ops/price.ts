@@ -1,0 +1,7 @@
+import { listPrices } from '../lambdas/shared/prices.ts';
+
+/** What IndexFaces asks for so many photos, at the list price of the first million a month: `about $12`. */
+export function priceOf(photos: number): string {
+  const dollars = photos * listPrices.rekognitionImage;
+  return dollars >= 10 ? `about $${Math.round(dollars)}` : `about $${dollars.toFixed(2)}`;
+}

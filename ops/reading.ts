@@ -1,0 +1,101 @@
+import { paginateListFaces, ResourceNotFoundException } from '@aws-sdk/client-rekognition';
+import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
+import type { EventRow } from '../lambdas/answer-operator/questions.ts';
+import type { StoredObject } from '../lambdas/shared/photo-input.ts';
+import { headObject, listObjects } from './bucket.ts';
+import { ask, askAll, collect } from './database.ts';
+import type { Deployment } from './deployment.ts';
+import { parallel } from './parallel.ts';
+import type { CollectionFace, World } from './reconciliation.ts';
+
+/**
+ * Reads all that bucket, database and collection know of an event, in the order that tells what is lost from what is under
+ * way: see `World`.
+ */
+export async function readWorld(deployment: Deployment, eventId: string): Promise<World> {
+  const facesBefore = await collect(askAll(deployment, { ask: 'faces', event_id: eventId }));
+  const collection = await readCollection(deployment, eventId);
+  const listed = await readObjects(deployment, eventId);
+  const [event] = (await ask(deployment, { ask: 'events', event_id: eventId })) as EventRow[];
+  const photos = await collect(askAll(deployment, { ask: 'photos', event_id: eventId }));
+  const faces = await collect(askAll(deployment, { ask: 'faces', event_id: eventId }));
+  const leaving = await collect(askAll(deployment, { ask: 'leaving', event_id: eventId }));
+
+  // Only where the bucket has versions, a listing and a row about the same version differ.
+  const known = new Set(photos.map(({ object_version }) => object_version));
+  const objects = await parallel(listed, async (object) =>
+    known.size === 0 || known.has(object.etag)
+      ? object
+      : ((await headObject(deployment, object.key)) ?? object),
+  );
+  return {
+    eventId,
+    erasedBefore: event?.erasure_requested_at ? new Date(event.erasure_requested_at) : null,
+    facesBefore,
+    faces,
+    photos,
+    leaving: new Set(leaving.map(({ rekognition_face_id }) => rekognition_face_id)),
+    objects,
+    collection,
+  };
+}
+
+/** Keys may spell an event's id either way. */
+async function readObjects(deployment: Deployment, eventId: string): Promise<StoredObject[]> {
+  const spellings = [eventId, eventId.toUpperCase()];
+  const listed = await Promise.all(spellings.map((id) => collect(listObjects(deployment, `events/${id}/`))));
+  return listed.flat();
+}
+
+async function readCollection(
+  { rekognition, outputs }: Deployment,
+  eventId: string,
+): Promise<CollectionFace[] | undefined> {
+  const faces: CollectionFace[] = [];
+  try {
+    for await (const { Faces: page = [] } of paginateListFaces(
+      { client: rekognition, pageSize: 4_096 },
+      { CollectionId: collectionId(outputs, eventId) },
+    )) {
+      faces.push(
+        ...page.map(({ FaceId: faceId, ExternalImageId: externalImageId }) => ({
+          faceId: faceId!,
+          externalImageId,
+        })),
+      );
+    }
+    return faces;
+  } catch (error) {
+    if (error instanceof ResourceNotFoundException) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+export function collectionId(outputs: Deployment['outputs'], eventId: string): string {
+  return `${outputs.CollectionPrefix}${eventId}`;
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** The events that the database or the bucket know. */
+export async function readEventIds(deployment: Deployment): Promise<string[]> {
+  const ids = new Set<string>();
+  for await (const { id } of askAll(deployment, { ask: 'events' })) {
+    ids.add(id);
+  }
+  const { s3, outputs } = deployment;
+  for await (const { CommonPrefixes: prefixes = [] } of paginateListObjectsV2(
+    { client: s3 },
+    { Bucket: outputs.PhotoBucketName, Prefix: 'events/', Delimiter: '/' },
+  )) {
+    for (const { Prefix: prefix } of prefixes) {
+      const id = prefix?.split('/')[1] ?? '';
+      if (UUID.test(id)) {
+        ids.add(id.toLowerCase());
+      }
+    }
+  }
+  return [...ids].sort();
+}

@@ -1,0 +1,241 @@
+/**
+ * What bucket, database and collection of one event say of each other. No I/O: the reading is in `commands/reconcile.ts`, and
+ * the fault campaign proves its invariants with this very code.
+ */
+import type { FaceRow, PhotoRow } from '../lambdas/answer-operator/questions.ts';
+import type { StoredObject } from '../lambdas/shared/photo-input.ts';
+import { parsePhotoKey } from '../lambdas/shared/photo-key.ts';
+
+/** An event as it was read: first the faces, then collection and bucket, then the rest of the database. */
+export interface World {
+  eventId: string;
+  /** What was uploaded before this is not to be indexed any more. */
+  erasedBefore: Date | null;
+  /** Rows of `faces` before the collection was read, and after. */
+  facesBefore: readonly FaceRow[];
+  faces: readonly FaceRow[];
+  photos: readonly PhotoRow[];
+  /** Faces on their way out of the collection. */
+  leaving: ReadonlySet<string>;
+  objects: readonly StoredObject[];
+  /** Undefined when there is no collection. */
+  collection: readonly CollectionFace[] | undefined;
+}
+
+export interface CollectionFace {
+  faceId: string;
+  /** The photo's id, if Rollcall put it there. */
+  externalImageId: string | undefined;
+}
+
+export type Finding =
+  /** A photo that is neither indexed nor failed, although its time is up. */
+  | { kind: 'no_end'; photoId: string; key: string; object: StoredObject | undefined; row: PhotoRow }
+  /** An object that no row is about, or a later version than the row's. */
+  | { kind: 'never_seen'; photoId: string; key: string; object: StoredObject; row: PhotoRow | undefined }
+  /** A photo some of whose faces the collection has no longer. */
+  | {
+      kind: 'faces_lost';
+      photoId: string;
+      key: string;
+      faceIds: string[];
+      row: PhotoRow;
+      object: StoredObject | undefined;
+    }
+  /** Faces in the collection that no row knows and no execution will ask for. */
+  | { kind: 'stray_faces'; photoId: string; faceIds: string[] }
+  /** A face in the collection that Rollcall did not put there. */
+  | { kind: 'foreign_face'; faceId: string; externalImageId: string | undefined }
+  /** An indexed photo whose object is no longer in the bucket. */
+  | { kind: 'object_gone'; photoId: string; key: string }
+  /** Must never be: the number of an indexed photo's faces is not that of its rows. */
+  | { kind: 'wrong_count'; photoId: string; key: string; faceCount: number | null; rows: number }
+  /** Must never be: one face of the collection belongs to two photos. */
+  | { kind: 'face_of_two_photos'; faceId: string; photoIds: string[] };
+
+export type FindingKind = Finding['kind'];
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * @param settled what happened after this may still be under way
+ */
+export function compare(world: World, settled: Date): Finding[] {
+  const rows = new Map(world.photos.map((row) => [row.id, row]));
+  const objects = objectsByPhoto(world);
+  return [
+    ...withoutEnd(world, objects, settled),
+    ...neverSeen(world, rows, settled),
+    ...lostFaces(world, rows, objects),
+    ...strayFaces(world, rows, objects),
+    ...goneObjects(world, objects),
+    ...impossible(world),
+  ];
+}
+
+interface Located {
+  photoId: string;
+  object: StoredObject;
+}
+
+function located(world: World): Located[] {
+  return world.objects.flatMap((object) => {
+    try {
+      return [{ photoId: parsePhotoKey(object.key).photoId, object }];
+    } catch {
+      // Its execution fails as InvalidPhotoKey, and there is no row to find.
+      return [];
+    }
+  });
+}
+
+function objectsByPhoto(world: World): Map<string, StoredObject[]> {
+  const byPhoto = new Map<string, StoredObject[]>();
+  for (const { photoId, object } of located(world)) {
+    byPhoto.set(photoId, [...(byPhoto.get(photoId) ?? []), object]);
+  }
+  return byPhoto;
+}
+
+function objectOf(objects: ReadonlyMap<string, StoredObject[]>, row: PhotoRow): StoredObject | undefined {
+  return objects.get(row.id)?.find(({ key }) => key === row.object_key);
+}
+
+function isAbout(row: PhotoRow, object: StoredObject): boolean {
+  return row.object_version === (object.versionId || object.etag);
+}
+
+function withoutEnd(
+  { photos }: World,
+  objects: ReadonlyMap<string, StoredObject[]>,
+  settled: Date,
+): Finding[] {
+  return photos
+    .filter(({ status, created_at }) => status === 'processing' && new Date(created_at) < settled)
+    .map((row) => ({
+      kind: 'no_end',
+      photoId: row.id,
+      key: row.object_key,
+      object: objectOf(objects, row),
+      row,
+    }));
+}
+
+function neverSeen(world: World, rows: ReadonlyMap<string, PhotoRow>, settled: Date): Finding[] {
+  return located(world).flatMap(({ photoId, object }): Finding[] => {
+    const row = rows.get(photoId);
+    const uploaded = new Date(object.uploadedAt);
+    const isErased = world.erasedBefore !== null && uploaded < world.erasedBefore;
+    const isSeen =
+      row !== undefined &&
+      row.status !== 'deleted' &&
+      // Without an end it is a finding already; with another key the photo is that other object.
+      (row.status === 'processing' || row.object_key !== object.key || isAbout(row, object));
+    return isSeen || isErased || uploaded >= settled
+      ? []
+      : [{ kind: 'never_seen', photoId, key: object.key, object, row }];
+  });
+}
+
+/** A face counts as lost when its row was there before the collection was read, and still is. */
+function lostFaces(
+  { facesBefore, faces, collection, leaving }: World,
+  rows: ReadonlyMap<string, PhotoRow>,
+  objects: ReadonlyMap<string, StoredObject[]>,
+): Finding[] {
+  const there = new Set(collection?.map(({ faceId }) => faceId));
+  const before = new Set(facesBefore.map(({ id }) => id));
+  const lost = faces.filter(
+    ({ id, rekognition_face_id: faceId }) =>
+      faceId !== null && before.has(id) && !there.has(faceId) && !leaving.has(faceId),
+  );
+  return [...Map.groupBy(lost, ({ photo_id }) => photo_id)].flatMap(([photoId, ofPhoto]): Finding[] => {
+    const row = rows.get(photoId);
+    return row?.status === 'indexed'
+      ? [
+          {
+            kind: 'faces_lost',
+            photoId,
+            key: row.object_key,
+            faceIds: ofPhoto.map(({ rekognition_face_id }) => rekognition_face_id!),
+            row,
+            object: objectOf(objects, row),
+          },
+        ]
+      : [];
+  });
+}
+
+function strayFaces(
+  { collection = [], faces, leaving }: World,
+  rows: ReadonlyMap<string, PhotoRow>,
+  objects: ReadonlyMap<string, StoredObject[]>,
+): Finding[] {
+  const known = new Set(faces.map(({ rekognition_face_id }) => rekognition_face_id));
+  const unknown = collection.filter(({ faceId }) => !known.has(faceId) && !leaving.has(faceId));
+  const foreign = unknown.filter(({ externalImageId }) => !externalImageId || !UUID.test(externalImageId));
+  const ours = unknown.filter(({ externalImageId }) => externalImageId && UUID.test(externalImageId));
+  return [
+    ...foreign.map(
+      ({ faceId, externalImageId }): Finding => ({ kind: 'foreign_face', faceId, externalImageId }),
+    ),
+    ...[...Map.groupBy(ours, ({ externalImageId }) => externalImageId!)].flatMap(
+      ([photoId, ofPhoto]): Finding[] =>
+        isUnfinished(rows.get(photoId), objects.get(photoId) ?? [])
+          ? []
+          : [{ kind: 'stray_faces', photoId, faceIds: ofPhoto.map(({ faceId }) => faceId) }],
+    ),
+  ];
+}
+
+/** Whether an execution will, or may, still write faces of this photo that the collection has already. */
+function isUnfinished(row: PhotoRow | undefined, objects: readonly StoredObject[]): boolean {
+  switch (row?.status) {
+    case undefined:
+      return objects.length > 0;
+    case 'processing':
+      return true;
+    case 'failed':
+      return row.failure_retryable === true || objects.some((object) => !isAbout(row, object));
+    case 'indexed':
+      return objects.some((object) => object.key === row.object_key && !isAbout(row, object));
+    default:
+      return false;
+  }
+}
+
+function goneObjects({ photos }: World, objects: ReadonlyMap<string, StoredObject[]>): Finding[] {
+  return photos
+    .filter((row) => row.status === 'indexed' && !objectOf(objects, row))
+    .map((row) => ({ kind: 'object_gone', photoId: row.id, key: row.object_key }));
+}
+
+function impossible({ photos, faces }: World): Finding[] {
+  const rowsOf = Map.groupBy(faces, ({ photo_id }) => photo_id);
+  const photosOf = Map.groupBy(
+    faces.filter(({ rekognition_face_id }) => rekognition_face_id !== null),
+    ({ rekognition_face_id }) => rekognition_face_id!,
+  );
+  return [
+    ...photos.flatMap((row): Finding[] => {
+      const count = rowsOf.get(row.id)?.length ?? 0;
+      const expected = row.status === 'indexed' ? row.face_count : 0;
+      return count === expected || row.status === 'deleted' || row.status === 'erased'
+        ? []
+        : [
+            {
+              kind: 'wrong_count',
+              photoId: row.id,
+              key: row.object_key,
+              faceCount: row.face_count,
+              rows: count,
+            },
+          ];
+    }),
+    ...[...photosOf].flatMap(([faceId, rows]): Finding[] =>
+      rows.length > 1
+        ? [{ kind: 'face_of_two_photos', faceId, photoIds: rows.map(({ photo_id }) => photo_id) }]
+        : [],
+    ),
+  ];
+}
