@@ -1,16 +1,14 @@
-import path from 'node:path';
 import { ArnFormat, Aws, type CfnElement, Duration, Stack } from 'aws-cdk-lib';
 import { Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import { LogGroup } from 'aws-cdk-lib/aws-logs';
-import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
+import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { environmentNames } from '../lambdas/shared/names.ts';
 import { acknowledge, objectsFinding } from './acknowledge.ts';
 import type { PhotoBucket, ResultsBucket } from './buckets.ts';
 import type { RollcallConfig } from './config.ts';
 import type { FaceDatabase } from './face-database.ts';
-import { PipelineFunction, type PipelineFunctionProps, PROJECT_ROOT } from './pipeline-function.ts';
-import { removalPolicy } from './removal.ts';
+import { PipelineFunction, type PipelineFunctionProps } from './pipeline-function.ts';
+import { PipelineStateMachine } from './pipeline-state-machine.ts';
 
 interface BackfillProps {
   readonly config: RollcallConfig;
@@ -51,12 +49,16 @@ export class Backfill extends Construct {
         objectsFinding(photoBucket, 'events/*'),
       );
     }
-    this.stateMachine = this.machine(config, {
-      Partition: Aws.PARTITION,
-      PhotoBucketName: photoBucket.bucketName,
-      ResultsBucketName: resultsBucket.bucketName,
-      SkipIndexedFunctionArn: this.skipIndexed.functionArn,
-      IndexPhotoStateMachineArn: indexPhoto.stateMachineArn,
+    this.stateMachine = new PipelineStateMachine(this, 'StateMachine', {
+      config,
+      definition: 'backfill.asl.json',
+      substitutions: {
+        Partition: Aws.PARTITION,
+        PhotoBucketName: photoBucket.bucketName,
+        ResultsBucketName: resultsBucket.bucketName,
+        SkipIndexedFunctionArn: this.skipIndexed.functionArn,
+        IndexPhotoStateMachineArn: indexPhoto.stateMachineArn,
+      },
     });
     this.allow(this.stateMachine, ['lambda:InvokeFunction'], this.skipIndexed.functionArn);
     this.allow(this.stateMachine, ['s3:ListBucket'], photoBucket.bucketArn);
@@ -121,42 +123,6 @@ export class Backfill extends Construct {
       'Step Functions names the objects',
       objectsFinding(resultsBucket, 'backfills/*'),
     );
-  }
-
-  private machine(config: RollcallConfig, substitutions: Record<string, string>): StateMachine {
-    const machine = new StateMachine(this, 'StateMachine', {
-      stateMachineType: StateMachineType.STANDARD,
-      definitionBody: DefinitionBody.fromFile(path.join(PROJECT_ROOT, 'state-machines', 'backfill.asl.json')),
-      definitionSubstitutions: substitutions,
-      logs: {
-        destination: new LogGroup(this, 'StateMachineLogs', {
-          retention: config.logRetentionDays,
-          removalPolicy: removalPolicy(config),
-        }),
-        level: LogLevel.ERROR,
-        includeExecutionData: false,
-      },
-      tracingEnabled: config.tracing,
-    });
-    acknowledge(
-      machine,
-      'As for the photos: the console shows the history, and failures are logged',
-      'AwsSolutions-SF1',
-    );
-    if (!config.tracing) {
-      acknowledge(
-        machine,
-        'An option, off by default for its price',
-        'AwsSolutions-SF2',
-        'Serverless-StepFunctionStateMachineXray',
-      );
-    }
-    acknowledge(
-      machine.role,
-      'Log delivery and X-Ray know no resource: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html',
-      'AwsSolutions-IAM5[Resource::*]',
-    );
-    return machine;
   }
 
   private allow(to: PipelineFunction | StateMachine, actions: string[], ...resources: string[]): void {

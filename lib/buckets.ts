@@ -1,4 +1,5 @@
-import { Duration } from 'aws-cdk-lib';
+import { Aws, Duration } from 'aws-cdk-lib';
+import { AnyPrincipal, Effect, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import {
   BlockPublicAccess,
   Bucket,
@@ -17,7 +18,7 @@ interface PrivateBucketProps {
   readonly lifecycleRules?: LifecycleRule[];
 }
 
-/** A bucket that nobody reads but by a role's right and over TLS. */
+/** A bucket that nobody reads but by a right of this account's, and over TLS. */
 class PrivateBucket extends Bucket {
   constructor(
     scope: Construct,
@@ -35,6 +36,19 @@ class PrivateBucket extends Bucket {
       removalPolicy: removalPolicy(config),
       autoDeleteObjects: config.removal === 'destroy',
     });
+    // Whatever a later statement allows: nobody of another account, and nobody without one.
+    this.addToResourcePolicy(
+      new PolicyStatement({
+        effect: Effect.DENY,
+        principals: [new AnyPrincipal()],
+        actions: ['s3:*'],
+        resources: [this.bucketArn, this.arnForObjects('*')],
+        conditions: {
+          StringNotEquals: { 'aws:PrincipalAccount': Aws.ACCOUNT_ID },
+          BoolIfExists: { 'aws:PrincipalIsAWSService': 'false' },
+        },
+      }),
+    );
     acknowledge(
       this,
       "Access logs would name every photo in yet another bucket; who needs them turns on CloudTrail's data events for the account",

@@ -67,6 +67,20 @@ export interface RollcallConfig {
    * such an event can be paid again; everything the application reads is in Postgres.
    */
   readonly resultsRetentionDays: number;
+  /**
+   * What is kept of Rekognition's response, in the results bucket and in `faces.rekognition_response`: `full`, or `minimal`
+   * (ids, boxes, confidence and quality; no landmarks, pose or other attributes).
+   *
+   * Default: full. Searching needs none of it; `minimal` keeps less about people and a tenth of the bytes.
+   */
+  readonly rekognitionResponse: 'full' | 'minimal';
+  /**
+   * Days that an event's faces are kept after its `expires_at`, or after its last photo where it has none; 1 to 3650.
+   * Then the collection, the stored responses and the rows of the faces are deleted; photos and receipts stay.
+   *
+   * Default: 30.
+   */
+  readonly faceRetentionDays: number;
   /** Days that logs are kept: a period that CloudWatch knows. Default: 30. CloudWatch asks $0.50 to take a GB and $0.03 a month to keep it. */
   readonly logRetentionDays: LogRetentionDays;
   /** Lowest level that the functions log. Default: INFO, about 1 KB a photo and function. DEBUG is for days, not for months. */
@@ -216,6 +230,8 @@ const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } 
   },
   photoBucketVersioned: flag(false),
   resultsRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
+  rekognitionResponse: oneOf(['full', 'minimal'], 'full'),
+  faceRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
   logRetentionDays: {
     default: 30,
     allowed: `one of ${logRetentionDays.join(', ')}`,

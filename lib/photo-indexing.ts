@@ -1,8 +1,6 @@
-import path from 'node:path';
 import { Duration, Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import { LogGroup } from 'aws-cdk-lib/aws-logs';
-import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
+import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { environmentNames } from '../lambdas/shared/names.ts';
 import { acknowledge, objectsFinding } from './acknowledge.ts';
@@ -10,8 +8,8 @@ import type { PhotoBucket, ResultsBucket } from './buckets.ts';
 import type { RollcallConfig } from './config.ts';
 import type { FaceDatabase } from './face-database.ts';
 import { indexFacesRate } from './index-faces-rate.ts';
-import { PipelineFunction, type PipelineFunctionProps, PROJECT_ROOT } from './pipeline-function.ts';
-import { removalPolicy } from './removal.ts';
+import { PipelineFunction, type PipelineFunctionProps } from './pipeline-function.ts';
+import { PipelineStateMachine } from './pipeline-state-machine.ts';
 import type { IdempotencyTable, SlotLedger } from './tables.ts';
 
 const EVENT_COLLECTIONS = 'One collection an event: only their prefix is known beforehand';
@@ -100,6 +98,7 @@ export class PhotoIndexing extends Construct {
         [environmentNames.qualityFilter]: config.qualityFilter,
         [environmentNames.maxFaces]: String(config.maxFaces),
         [environmentNames.detectionAttributes]: config.detectionAttributes.join(','),
+        [environmentNames.rekognitionResponse]: config.rekognitionResponse,
       },
     });
     allow(indexFaces, receipts, idempotencyTable.tableArn);
@@ -172,47 +171,18 @@ export class PhotoIndexing extends Construct {
     config: RollcallConfig,
     functions: Readonly<Record<string, PipelineFunction>>,
   ): StateMachine {
-    const machine = new StateMachine(this, 'StateMachine', {
-      stateMachineType: StateMachineType.STANDARD,
-      definitionBody: DefinitionBody.fromFile(
-        path.join(PROJECT_ROOT, 'state-machines', 'index-photo.asl.json'),
-      ),
-      definitionSubstitutions: Object.fromEntries(
+    const machine = new PipelineStateMachine(this, 'StateMachine', {
+      config,
+      definition: 'index-photo.asl.json',
+      substitutions: Object.fromEntries(
         Object.entries(functions).map(([state, fn]) => [`${state}FunctionArn`, fn.functionArn]),
       ),
-      logs: {
-        destination: new LogGroup(this, 'StateMachineLogs', {
-          retention: config.logRetentionDays,
-          removalPolicy: removalPolicy(config),
-        }),
-        level: LogLevel.ERROR,
-        includeExecutionData: false,
-      },
-      tracingEnabled: config.tracing,
     });
     machine.addToRolePolicy(
       new PolicyStatement({
         actions: ['lambda:InvokeFunction'],
         resources: Object.values(functions).map((fn) => fn.functionArn),
       }),
-    );
-    acknowledge(
-      machine,
-      'Every step of every photo would be logged; the console shows the same history for 90 days, and failures are logged',
-      'AwsSolutions-SF1',
-    );
-    if (!config.tracing) {
-      acknowledge(
-        machine,
-        'An option, off by default for its price',
-        'AwsSolutions-SF2',
-        'Serverless-StepFunctionStateMachineXray',
-      );
-    }
-    acknowledge(
-      machine.role,
-      'Log delivery and X-Ray know no resource: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html',
-      'AwsSolutions-IAM5[Resource::*]',
     );
     return machine;
   }

@@ -4,6 +4,8 @@ import { AuroraDatabase } from './aurora-database.ts';
 import { Backfill } from './backfill.ts';
 import { PhotoBucket, ResultsBucket } from './buckets.ts';
 import type { RollcallConfig } from './config.ts';
+import { Erasure } from './erasure.ts';
+import { ErasureRules } from './erasure-rules.ts';
 import { ExternalDatabase } from './external-database.ts';
 import type { FaceDatabase } from './face-database.ts';
 import { IsolatedNetwork } from './isolated-network.ts';
@@ -54,9 +56,20 @@ export class RollcallStack extends Stack {
       network: config.photoBucketVersioned ? resultsNetwork : database.network,
       indexPhoto: indexing.stateMachine,
     });
+    const erasure = new Erasure(this, 'Erasure', { config, resultsBucket, database });
     const operations = new Operations(this, 'Operations', { config, database });
-    schema.goesBefore(...indexing.databaseClients, backfill.skipIndexed, operations.answerOperator);
+    schema.goesBefore(
+      ...indexing.databaseClients,
+      ...erasure.databaseClients,
+      backfill.skipIndexed,
+      operations.answerOperator,
+    );
     const uploads = new UploadRule(this, 'UploadRule', { photoBucket, stateMachine: indexing.stateMachine });
+    const erasureRules = new ErasureRules(this, 'ErasureRules', {
+      photoBucket,
+      indexPhoto: indexing.stateMachine,
+      eraseFaces: erasure.stateMachine,
+    });
     const lastResort = new LastResort(this, 'LastResort', {
       stateMachine: indexing.stateMachine,
       markFailed: indexing.markFailed,
@@ -66,7 +79,7 @@ export class RollcallStack extends Stack {
       stateMachine: indexing.stateMachine,
       functions: indexing.functions,
       databaseClients: indexing.databaseClients,
-      deadLetterQueues: [uploads.deadLetters, lastResort.deadLetters],
+      deadLetterQueues: [uploads.deadLetters, erasureRules.deadLetters, lastResort.deadLetters],
       rate: indexing.rate,
     });
 
@@ -97,6 +110,14 @@ export class RollcallStack extends Stack {
       DeadLetterQueueUrl: {
         value: uploads.deadLetters.queueUrl,
         description: 'Uploads for which no execution could be started within a day',
+      },
+      EraseFacesStateMachineArn: {
+        value: erasure.stateMachine.stateMachineArn,
+        description: 'Erases faces: of deleted photos, of persons, of events that are over',
+      },
+      ErasureDeadLetterQueueUrl: {
+        value: erasureRules.deadLetters.queueUrl,
+        description: 'Deletions for which no erasure could be started within a day',
       },
       BackfillStateMachineArn: {
         value: backfill.stateMachine.stateMachineArn,

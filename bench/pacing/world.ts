@@ -173,6 +173,7 @@ export async function startWorld(
         qualityFilter: 'AUTO',
         maxFaces: 100,
         detectionAttributes: ['DEFAULT'],
+        rekognitionResponse: 'full',
         ledger: own,
         once: (key, work) => versions(context, key, work),
       },

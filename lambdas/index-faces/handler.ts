@@ -38,6 +38,7 @@ const settings = {
   qualityFilter: requireEnv(environmentNames.qualityFilter) as QualityFilter,
   maxFaces: requireNumberEnv(environmentNames.maxFaces),
   detectionAttributes: requireEnv(environmentNames.detectionAttributes).split(',') as Attribute[],
+  rekognitionResponse: requireEnv(environmentNames.rekognitionResponse) as 'full' | 'minimal',
 };
 
 export const handler = lambdaHandler((request, context) =>

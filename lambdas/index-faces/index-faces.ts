@@ -1,6 +1,5 @@
 import {
   type Attribute,
-  type FaceRecord,
   IndexFacesCommand,
   type IndexFacesCommandOutput,
   type QualityFilter,
@@ -15,6 +14,7 @@ import type { GateSlot } from '../shared/slot-ledger.ts';
 import type { SlotLedger } from '../shared/slot-ledger-store.ts';
 import { resultMetadata, resultsKey, type StoredResult } from '../shared/stored-result.ts';
 import { countBy, type Telemetry } from '../shared/telemetry.ts';
+import { minimalFace, minimalUnindexedFace } from './minimal-response.ts';
 
 /** https://docs.aws.amazon.com/rekognition/latest/dg/limits.html: an image in S3 may have 15 MB. */
 const MAX_IMAGE_BYTES = 15 * 1024 * 1024;
@@ -27,6 +27,8 @@ export interface IndexFacesDeps {
   qualityFilter: QualityFilter;
   maxFaces: number;
   detectionAttributes: Attribute[];
+  /** What is kept of Rekognition's response. */
+  rekognitionResponse: 'full' | 'minimal';
   /** Milliseconds since the epoch. */
   now(): number;
   ledger: Pick<SlotLedger, 'takeSlot' | 'reportThrottle'>;
@@ -188,8 +190,11 @@ async function storeResponse(
   { response, calledMs }: { response: IndexFacesCommandOutput; calledMs: number },
 ): Promise<IndexResult> {
   const { object, photo } = request.input;
-  const faceRecords: FaceRecord[] = response.FaceRecords ?? [];
-  const unindexedFaces = response.UnindexedFaces ?? [];
+  const whole = deps.rekognitionResponse === 'full';
+  const faceRecords = (response.FaceRecords ?? []).map((face) => (whole ? face : minimalFace(face)));
+  const unindexedFaces = (response.UnindexedFaces ?? []).map((face) =>
+    whole ? face : minimalUnindexedFace(face),
+  );
   const result: StoredResult = {
     photo_id: photo.photo_id,
     event_id: photo.event_id,

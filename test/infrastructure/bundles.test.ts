@@ -34,6 +34,10 @@ test.each([
   ['PhotoIndexing/IndexFaces'],
   ['PhotoIndexing/PersistResults'],
   ['PhotoIndexing/MarkFailed'],
+  ['Erasure/RequestErasure'],
+  ['Erasure/ListErasures'],
+  ['Erasure/RemoveFaces'],
+  ['Erasure/ConfirmErasure'],
   ['Schema/MigrateDatabase'],
   ['Database/BootstrapDatabase'],
 ])(

@@ -105,6 +105,20 @@ const expected: Record<string, RoleGrants['allowed']> = {
     ...connectAs('rollcall_pipeline'),
     ...endedExecutions,
   },
+  ...Object.fromEntries(
+    ['RequestErasure', 'ListErasures', 'ConfirmErasure'].map((name) => [
+      `Erasure/${name}Role`,
+      { ...logs(`Erasure/${name}`), ...network, ...connectAs('rollcall_pipeline') },
+    ]),
+  ),
+  'Erasure/RemoveFacesRole': {
+    ...logs('Erasure/RemoveFaces'),
+    'rekognition:DeleteCollection': [COLLECTIONS],
+    'rekognition:DeleteFaces': [COLLECTIONS],
+    'rekognition:ListFaces': [COLLECTIONS],
+    's3:DeleteObject': ['{ResultsBucket.Arn}/results/*'],
+    's3:ListBucket': ['{ResultsBucket.Arn}'],
+  },
   'Schema/MigrateDatabaseRole': {
     ...logs('Schema/MigrateDatabase'),
     ...network,
@@ -154,6 +168,15 @@ const expected: Record<string, RoleGrants['allowed']> = {
     ...logs('Operations/AnswerOperator'),
     ...network,
     ...connectAs('rollcall_pipeline'),
+  },
+  'Erasure/StateMachine/Role': {
+    'lambda:InvokeFunction': ['ConfirmErasure', 'ListErasures', 'RemoveFaces', 'RequestErasure'].map(
+      (name) => `{Erasure/${name}.Arn}`,
+    ),
+    ...logDelivery,
+  },
+  'Erasure/StateMachine/EventsRole': {
+    'states:StartExecution': ['{Erasure/StateMachine}'],
   },
   [`${indexing}/StateMachine/EventsRole`]: {
     'states:StartExecution': [`{${indexing}/StateMachine}`],

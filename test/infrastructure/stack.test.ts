@@ -57,6 +57,17 @@ describe('both buckets', () => {
         Condition: { Bool: { 'aws:SecureTransport': 'false' } },
       }),
     );
+    expect(statements).toContainEqual(
+      expect.objectContaining({
+        Effect: 'Deny',
+        Action: 's3:*',
+        Principal: { AWS: '*' },
+        Condition: {
+          StringNotEquals: { 'aws:PrincipalAccount': { Ref: 'AWS::AccountId' } },
+          BoolIfExists: { 'aws:PrincipalIsAWSService': 'false' },
+        },
+      }),
+    );
     expect(statements.every(({ Effect }) => Effect === 'Deny')).toBe(true);
   });
 
@@ -197,6 +208,7 @@ describe('the functions', () => {
         'QUALITY_FILTER',
         'MAX_FACES',
         'DETECTION_ATTRIBUTES',
+        'REKOGNITION_RESPONSE',
       ],
       false,
     ],
@@ -204,6 +216,10 @@ describe('the functions', () => {
     ['PhotoIndexing/MarkFailed', 30, [], true],
     ['Schema/MigrateDatabase', 300, [], true],
     ['Backfill/SkipIndexed', 60, ['PHOTO_BUCKET_VERSIONED'], true],
+    ['Erasure/RequestErasure', 120, ['COLLECTION_PREFIX', 'FACE_RETENTION_DAYS'], true],
+    ['Erasure/ListErasures', 60, ['COLLECTION_PREFIX'], true],
+    ['Erasure/RemoveFaces', 300, ['RESULTS_BUCKET'], false],
+    ['Erasure/ConfirmErasure', 60, [], true],
     ['Operations/AnswerOperator', 60, [], true],
   ];
 
@@ -509,6 +525,8 @@ describe('the stack', () => {
       'Dashboard',
       'DatabaseSecretArn',
       'DeadLetterQueueUrl',
+      'EraseFacesStateMachineArn',
+      'ErasureDeadLetterQueueUrl',
       'IdempotencyTableName',
       'BackfillStateMachineArn',
       'LastResortDeadLetterQueueUrl',

@@ -32,6 +32,7 @@ const OF_AWS = new Set([
 const MACHINES = [
   ['PhotoIndexing', 'index-photo'],
   ['Backfill', 'backfill'],
+  ['Erasure', 'erase-faces'],
 ] as const;
 
 let outdir: string;

@@ -19,6 +19,7 @@ interface Setup {
   photoHead?: () => unknown;
   resultHead?: () => unknown;
   put?: () => unknown;
+  kept?: 'full' | 'minimal';
   index?: () => unknown;
   takeSlot?: () => Promise<GateSlot>;
   reportThrottle?: () => Promise<void>;
@@ -62,6 +63,7 @@ function setUp(setup: Setup = {}) {
         qualityFilter: 'AUTO',
         maxFaces: 100,
         detectionAttributes: ['DEFAULT'],
+        rekognitionResponse: setup.kept ?? 'full',
         now: () => now,
         ledger: {
           takeSlot: async ({ placeMs }) => {
@@ -133,9 +135,38 @@ describe('indexFaces', () => {
       photo_id: PHOTO,
       event_id: EVENT,
       object_version: 'etag1',
+      called_at: new Date(NOW + 640).toISOString(),
       face_records: [{ Face: { FaceId: 'f1' } }],
       unindexed_faces: [],
     });
+  });
+
+  test.each(['full', 'minimal'] as const)('keeps of the response what is configured: %s', async (kept) => {
+    const box = { Left: 0.1, Top: 0.2, Width: 0.3, Height: 0.4 };
+    const Quality = { Brightness: 50, Sharpness: 60 };
+    const more = {
+      Landmarks: [{ Type: 'nose', X: 0.2, Y: 0.3 }],
+      Pose: { Roll: 1, Yaw: 2, Pitch: 3 },
+      AgeRange: { Low: 1 },
+    };
+    const Face = { FaceId: 'f1', ImageId: 'i1', ExternalImageId: PHOTO, BoundingBox: box, Confidence: 99 };
+    const FaceDetail = { BoundingBox: box, Confidence: 99, Quality };
+    const { run, stored } = setUp({
+      kept,
+      index: () => ({
+        FaceRecords: [{ Face: { ...Face, UserId: 'u1' }, FaceDetail: { ...FaceDetail, ...more } }],
+        UnindexedFaces: [{ Reasons: ['LOW_SHARPNESS'], FaceDetail: { ...FaceDetail, ...more } }],
+      }),
+    });
+    await run();
+    const body = JSON.parse(stored[0]?.Body as string);
+    const rest = kept === 'full' ? more : {};
+    expect(body.face_records).toEqual([
+      { Face: kept === 'full' ? { ...Face, UserId: 'u1' } : Face, FaceDetail: { ...FaceDetail, ...rest } },
+    ]);
+    expect(body.unindexed_faces).toEqual([
+      { Reasons: ['LOW_SHARPNESS'], FaceDetail: { ...FaceDetail, ...rest } },
+    ]);
   });
 
   test('names the version where the bucket has versions', async () => {
