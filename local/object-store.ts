@@ -16,8 +16,8 @@ import { ACCOUNT, REGION } from './template.ts';
 /** S3 itself takes 5 GB in one PUT; this is four times the largest photo that Rekognition accepts. */
 const BODY_LIMIT_BYTES = 64 * 1024 * 1024;
 
-/** What the object was created by, as S3 names it in the event. */
-type Reason = 'PutObject' | 'CopyObject' | 'CompleteMultipartUpload' | 'POST Object';
+/** What created or deleted the object, as S3 names it in the event. */
+type Reason = 'PutObject' | 'CopyObject' | 'CompleteMultipartUpload' | 'POST Object' | 'DeleteObject';
 
 interface StoredObject {
   key: string;
@@ -41,12 +41,12 @@ export interface ObjectStore {
 /**
  * S3 and SQS in one server (fauxqs), kept in the folder.
  *
- * @param onObjectCreated gets the event that S3 sends to EventBridge, before the client gets its answer: who was told that the
- *   photo is stored can rely on its event
+ * @param onEvent gets the event that S3 sends to EventBridge, before the client gets its answer: who was told that the photo is
+ *   stored, or deleted, can rely on its event
  */
 export async function startObjectStore(
   folder: string,
-  onObjectCreated: (event: BusEvent) => void,
+  onEvent: (event: BusEvent) => void,
 ): Promise<ObjectStore> {
   mkdirSync(folder, { recursive: true });
   const sequencers = openSequencers(join(folder, 'sequencers.jsonl'));
@@ -74,24 +74,40 @@ export async function startObjectStore(
     done();
   });
   const buckets = new Map<string, { events: boolean }>();
-  const created = (bucket: string, object: StoredObject, reason: Reason): void => {
+  const happened = (bucket: string, object: StoredObject, reason: Reason): void => {
     const sequencer = sequencers.next(bucket, object.key);
     if (buckets.get(bucket)?.events) {
-      onObjectCreated(objectCreatedEvent(bucket, object, sequencer, reason));
+      onEvent(objectEvent(bucket, object, sequencer, reason));
     }
   };
   const putObject = s3Store.putObject.bind(s3Store);
   s3Store.putObject = (bucket, ...rest) => {
     const object = putObject(bucket, ...rest);
     const copied = current.headers['x-amz-copy-source'] !== undefined;
-    created(bucket, object, current.method === 'POST' ? 'POST Object' : copied ? 'CopyObject' : 'PutObject');
+    happened(bucket, object, current.method === 'POST' ? 'POST Object' : copied ? 'CopyObject' : 'PutObject');
     return object;
   };
   const completeMultipartUpload = s3Store.completeMultipartUpload.bind(s3Store);
   s3Store.completeMultipartUpload = (uploadId, parts) => {
     const object = completeMultipartUpload(uploadId, parts);
-    created(current.params.bucket, object, 'CompleteMultipartUpload');
+    happened(current.params.bucket, object, 'CompleteMultipartUpload');
     return object;
+  };
+
+  const stored = (bucket: string, key: string): StoredObject | undefined => {
+    try {
+      return s3Store.headObject(bucket, key);
+    } catch {
+      return undefined;
+    }
+  };
+  const deleteObject = s3Store.deleteObject.bind(s3Store);
+  s3Store.deleteObject = (bucket, key) => {
+    const object = stored(bucket, key);
+    deleteObject(bucket, key);
+    if (object) {
+      happened(bucket, { ...object, lastModified: new Date() }, 'DeleteObject');
+    }
   };
 
   await app.listen({ host: '127.0.0.1', port: 0 });
@@ -106,12 +122,8 @@ export async function startObjectStore(
     },
     queues: openQueues(sqsStore, endpoint),
     currentEvent(bucket, key) {
-      try {
-        const object = s3Store.headObject(bucket, key);
-        return objectCreatedEvent(bucket, object, sequencers.of(bucket, key), 'PutObject');
-      } catch {
-        return undefined;
-      }
+      const object = stored(bucket, key);
+      return object && objectEvent(bucket, object, sequencers.of(bucket, key), 'PutObject');
     },
     async stop() {
       await app.close();
@@ -121,16 +133,12 @@ export async function startObjectStore(
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html */
-function objectCreatedEvent(
-  bucket: string,
-  object: StoredObject,
-  sequencer: string,
-  reason: Reason,
-): BusEvent {
+function objectEvent(bucket: string, object: StoredObject, sequencer: string, reason: Reason): BusEvent {
+  const deleted = reason === 'DeleteObject';
   return {
     version: '0',
     id: randomUUID(),
-    'detail-type': 'Object Created',
+    'detail-type': deleted ? 'Object Deleted' : 'Object Created',
     source: 'aws.s3',
     account: ACCOUNT,
     time: object.lastModified.toISOString().replace(/\.\d+Z$/, 'Z'),
@@ -141,7 +149,7 @@ function objectCreatedEvent(
       bucket: { name: bucket },
       object: {
         key: object.key,
-        size: object.contentLength,
+        ...(!deleted && { size: object.contentLength }),
         etag: object.etag.replaceAll('"', ''),
         sequencer,
       },
@@ -149,6 +157,8 @@ function objectCreatedEvent(
       requester: ACCOUNT,
       'source-ip-address': '127.0.0.1',
       reason,
+      // A bucket without versions keeps nothing: https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html
+      ...(deleted && { 'deletion-type': 'Permanently Deleted' }),
     },
   };
 }

@@ -5,6 +5,8 @@ import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
   CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
   GetObjectCommand,
   PutObjectCommand,
   S3Client,
@@ -124,6 +126,30 @@ test('every version has a larger sequencer, over restarts and at once', async ()
   expect(sequencers).toEqual([...new Set(sequencers)].sort());
   const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'photos', Key: 'again.jpg' }));
   expect(await Body!.transformToString()).toBe('after');
+});
+
+test('a deleted object sends one event, later than all of its versions', async () => {
+  await put('one.jpg', '1');
+  await put('two.jpg', '2');
+  await s3.send(new DeleteObjectCommand({ Bucket: 'photos', Key: 'one.jpg' }));
+  await s3.send(
+    new DeleteObjectsCommand({
+      Bucket: 'photos',
+      Delete: { Objects: [{ Key: 'two.jpg' }, { Key: 'one.jpg' }, { Key: 'never.jpg' }] },
+    }),
+  );
+  const deleted = events.filter((event) => event['detail-type'] === 'Object Deleted');
+  expect(deleted.map(({ detail }) => detail)).toMatchObject(
+    ['one.jpg', 'two.jpg'].map((key) => ({
+      object: { key, etag: expect.stringMatching(/^[0-9a-f]{32}$/) },
+      reason: 'DeleteObject',
+      'deletion-type': 'Permanently Deleted',
+    })),
+  );
+  const [stored, , gone] = details();
+  expect(gone!.object).not.toHaveProperty('size');
+  expect(gone!.object.sequencer > stored!.object.sequencer).toBe(true);
+  expect(store.currentEvent('photos', 'one.jpg')).toBeUndefined();
 });
 
 test('an object that is not there has no event', () => {
