@@ -144,9 +144,10 @@ export async function startWorld(
       { dynamodb, table: LEDGER_TABLE, now: Date.now, random, sleep: (ms) => sleep(ms) },
       { perSecond: options.quota },
     );
-  const unpaced: Pick<SlotLedger, 'takeSlot' | 'reportThrottle'> = {
-    takeSlot: async () => ({ slotMs: Date.now(), intervalMs: 0, cuts: 0 }),
+  const unpaced: Pick<SlotLedger, 'takeSlot' | 'reportThrottle' | 'giveBack'> = {
+    takeSlot: async () => ({ slotMs: Date.now(), intervalMs: 0, cuts: 0, day: 0 }),
     reportThrottle: async () => {},
+    giveBack: async () => {},
   };
 
   const common = { telemetry: silence, now: Date.now };

@@ -374,6 +374,7 @@ class Simulation {
       slotMs: this.#ledger[decision.chain]! - decision.intervalMs,
       intervalMs: decision.intervalMs,
       cuts: this.#ledger.cuts ?? 0,
+      day: this.#ledger.day ?? 0,
     };
   }
 

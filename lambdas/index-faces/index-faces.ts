@@ -31,7 +31,7 @@ export interface IndexFacesDeps {
   rekognitionResponse: 'full' | 'minimal';
   /** Milliseconds since the epoch. */
   now(): number;
-  ledger: Pick<SlotLedger, 'takeSlot' | 'reportThrottle'>;
+  ledger: Pick<SlotLedger, 'takeSlot' | 'reportThrottle' | 'giveBack'>;
   /** Runs `index` once for a photo version, by way of the idempotency record. */
   once(key: string, index: () => Promise<IndexResult>): Promise<IndexResult>;
 }
@@ -164,23 +164,29 @@ async function callRekognition(
     metrics.addMetric(metricNames.imagesBilled, 'Count', 1);
     return response;
   } catch (thrown) {
-    // AWS bills what it answered with success. Without an answer nobody here can know, so it counts too.
-    if (awsErrorDetails(thrown).httpStatus === undefined) {
-      metrics.addMetric(metricNames.imagesBilled, 'Count', 1);
-    }
     const error = rekognitionError(thrown);
     if (error.name === 'RekognitionThrottled') {
       metrics.addMetric(metricNames.throttles, 'Count', 1);
       logger.warn(error.message, { event: logEvents.throttled, attempt: slot.throttles + 1 });
-      // A ledger that cannot be told must not hide that the call was throttled.
-      await deps.ledger.reportThrottle(gateSlot).catch((failure: unknown) => {
-        logger.warn('The slot ledger did not take the report of a throttle', { error: failure as Error });
-      });
+      await tell(deps, deps.ledger.reportThrottle(gateSlot));
     } else {
       countBy(deps.telemetry, metricNames.rekognitionErrors, error.name);
     }
+    // AWS bills what it answered with success. Without an answer nobody here can know, so it counts too.
+    if (awsErrorDetails(thrown).httpStatus === undefined) {
+      metrics.addMetric(metricNames.imagesBilled, 'Count', 1);
+    } else {
+      await tell(deps, deps.ledger.giveBack(gateSlot));
+    }
     throw error;
   }
+}
+
+/** A ledger that cannot be told must not hide what Rekognition said. */
+async function tell({ telemetry }: IndexFacesDeps, report: Promise<void>): Promise<void> {
+  await report.catch((failure: unknown) => {
+    telemetry.logger.warn('The slot ledger could not be told', { error: failure as Error });
+  });
 }
 
 async function storeResponse(

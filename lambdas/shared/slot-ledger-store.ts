@@ -16,6 +16,7 @@ import {
   type Decision,
   GATE_EARLY_MS,
   type GateSlot,
+  giveBack,
   joinLine,
   keepSlot,
   type LedgerAttribute,
@@ -80,6 +81,13 @@ export interface SlotLedger {
    * @throws PipelineError `LedgerBusy`, `AccessDenied`
    */
   reportThrottle(slot: GateSlot): Promise<void>;
+  /**
+   * Tells the ledger that the call made with this slot is not going to be charged: it does not count for the day's cap.
+   * One write unit.
+   *
+   * @throws PipelineError `LedgerBusy`, `AccessDenied`
+   */
+  giveBack(slot: GateSlot): Promise<void>;
   /** Stops the gate and the line for everyone. Calls whose slots are less than a moment away still happen. */
   pause(): Promise<void>;
   resume(): Promise<void>;
@@ -177,16 +185,25 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
     }
   }
 
+  async function returnImage(slot: GateSlot): Promise<void> {
+    // A conflict means that the slot's day is over, and its count with it.
+    await write(giveBack(slot));
+  }
+
   /** The slot as it is when its time has come, or undefined when it is none any more. */
   async function afterSleep(slot: GateSlot, sleptMs: number): Promise<GateSlot | undefined> {
     const kept =
       sleptMs > RECHECK_AFTER_MS
         ? keepSlot(await load(), config, slot, { nowMs: deps.now(), random: deps.random() })
         : slot;
+    if (kept && 'slotMs' in kept && deps.now() - slot.slotMs <= SLOT_GOOD_FOR_MS) {
+      return kept;
+    }
+    await returnImage(slot);
     if (kept && 'refused' in kept) {
       throw new PipelineError(kept.refused, kept.because);
     }
-    return deps.now() - slot.slotMs <= SLOT_GOOD_FOR_MS ? kept : undefined;
+    return undefined;
   }
 
   return {
@@ -213,7 +230,7 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
         const { atMs, intervalMs, state } = await extend((state, nowMs) =>
           takeSlot(state, config, { nowMs, lane }),
         );
-        const slot: GateSlot = { slotMs: atMs, intervalMs, cuts: state.cuts ?? 0 };
+        const slot: GateSlot = { slotMs: atMs, intervalMs, cuts: state.cuts ?? 0, day: state.day ?? 0 };
         const ahead = slot.slotMs - deps.now();
         if (ahead > 0) {
           await deps.sleep(ahead);
@@ -241,6 +258,8 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
       }
       throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races to report a throttle`);
     },
+
+    giveBack: returnImage,
 
     async pause() {
       await write({ premises: [], set: { paused_ms: deps.now() } });

@@ -85,6 +85,8 @@ export interface GateSlot {
   intervalMs: number;
   /** `cuts` of the ledger when it was given. */
   cuts: number;
+  /** The UTC day that it counts for as an image, as the number yyyymmdd. */
+  day: number;
 }
 
 /**
@@ -266,7 +268,7 @@ export function keepSlot(
     return slot;
   }
   const intervalMs = intervalAt(state, config, nowMs);
-  return random < slot.intervalMs / intervalMs ? { slotMs: slot.slotMs, intervalMs, cuts } : undefined;
+  return random < slot.intervalMs / intervalMs ? { ...slot, intervalMs, cuts } : undefined;
 }
 
 /**
@@ -295,6 +297,14 @@ export function afterThrottle(
       throttled_interval_ms: Math.min(floorMs, slot.intervalMs),
     },
   };
+}
+
+/**
+ * Takes an image off the day's count: the slot led to no paid call. Its place in the chain is gone; the cap counts what
+ * is paid or may still be. A slot whose holder died counts for ever, which errs on the cheap side.
+ */
+export function giveBack(slot: GateSlot): Change {
+  return { premises: [{ attribute: 'day', is: slot.day }], add: { images: -1 } };
 }
 
 /** Whether the item, as it is, meets a write's premises: DynamoDB's condition, for the simulations. */

@@ -52,6 +52,7 @@ function setUp(setup: Setup = {}) {
   });
   const recording = recordingTelemetry();
   const throttles: GateSlot[] = [];
+  const givenBack: GateSlot[] = [];
   const keys: string[] = [];
   const run = () =>
     indexFaces(
@@ -68,7 +69,10 @@ function setUp(setup: Setup = {}) {
         ledger: {
           takeSlot: async ({ placeMs }) => {
             now = placeMs;
-            return setup.takeSlot?.() ?? { slotMs: placeMs, intervalMs: 20, cuts: 0 };
+            return setup.takeSlot?.() ?? { slotMs: placeMs, intervalMs: 20, cuts: 0, day: 20260501 };
+          },
+          giveBack: async (slot) => {
+            givenBack.push(slot);
           },
           reportThrottle: async (slot) => {
             throttles.push(slot);
@@ -103,7 +107,7 @@ function setUp(setup: Setup = {}) {
         execution_arn: 'arn',
       },
     );
-  return { run, s3, rekognition, recording, throttles, keys, stored, calledAt: () => calledAt };
+  return { run, s3, rekognition, recording, throttles, givenBack, keys, stored, calledAt: () => calledAt };
 }
 
 describe('indexFaces', () => {
@@ -249,7 +253,7 @@ describe('indexFaces', () => {
         },
       });
       await expect(run()).rejects.toMatchObject({ name: 'RekognitionThrottled' });
-      expect(throttles).toEqual([{ slotMs: NOW + 640, intervalMs: 20, cuts: 0 }]);
+      expect(throttles).toEqual([{ slotMs: NOW + 640, intervalMs: 20, cuts: 0, day: 20260501 }]);
       expect(recording.total(metricNames.throttles)).toBe(1);
       expect(recording.total(metricNames.rekognitionErrors)).toBe(0);
     },
@@ -297,7 +301,7 @@ describe('indexFaces', () => {
     ['an error of the service', 'InternalServerError', 500, 0],
     ['no answer, which nobody can tell from success', 'TimeoutError', undefined, 1],
   ])('%s counts as paid, or does not', async (_, thrown, status, paid) => {
-    const { run, recording } = setUp({
+    const { run, recording, givenBack } = setUp({
       ...(thrown && {
         index: () => {
           throw Object.assign(new Error(thrown), { name: thrown, $metadata: { httpStatusCode: status } });
@@ -307,6 +311,7 @@ describe('indexFaces', () => {
     await run().catch(() => {});
     expect(recording.total(metricNames.rekognitionCalls)).toBe(1);
     expect(recording.total(metricNames.imagesBilled)).toBe(paid);
+    expect(givenBack).toHaveLength(1 - paid);
   });
 
   test.each([

@@ -151,6 +151,13 @@ describe('many callers at once', () => {
     );
     expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(100);
     await expect(join(fleetMember())).rejects.toMatchObject({ name: 'DailyImageCapReached' });
+    // What came to no paid call makes room for another; what was of another day does not.
+    const [first] = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    await fleetMember().giveBack({ ...first!, day: first!.day - 1 });
+    await expect(join(fleetMember())).rejects.toMatchObject({ name: 'DailyImageCapReached' });
+    await fleetMember().giveBack(first!);
+    await expect(fleetMember({ now }).takeSlot({ lane: 'live', placeMs: now })).resolves.toBeDefined();
+    await expect(join(fleetMember())).rejects.toMatchObject({ name: 'DailyImageCapReached' });
     await fleetMember().setDailyImageCap(101);
     await expect(join(fleetMember())).resolves.toBeGreaterThan(0);
     await fleetMember().setDailyImageCap(undefined);
@@ -221,6 +228,8 @@ describe('takeSlot', () => {
     );
     const { slotMs } = await ledger.takeSlot({ lane: 'live', placeMs: 0 });
     expect(clock.now - slotMs).toBeLessThanOrEqual(500);
+    // The one that it slept through is no image.
+    expect((await ledger.read()).images).toBe(1);
   });
 });
 
@@ -271,7 +280,7 @@ describe('errors of DynamoDB', () => {
     ['ValidationException', 'InternalError', 400],
   ])('%s becomes %s', async (thrown, name, status) => {
     const ledger = broken(thrown, status);
-    const slot: GateSlot = { slotMs: 0, intervalMs: 20, cuts: 0 };
+    const slot: GateSlot = { slotMs: 0, intervalMs: 20, cuts: 0, day: 0 };
     await expect(join(ledger)).rejects.toMatchObject({ name, message: expect.stringContaining(thrown) });
     await expect(ledger.takeSlot({ lane: 'live', placeMs: 0 })).rejects.toMatchObject({ name });
     await expect(ledger.reportThrottle(slot)).rejects.toMatchObject({ name });

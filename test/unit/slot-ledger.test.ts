@@ -99,7 +99,12 @@ function play(
         history.push(after);
         const atMs = after[decision.chain]! - decision.intervalMs;
         if (event.kind === 'take') {
-          slots.push({ slotMs: atMs, intervalMs: decision.intervalMs, cuts: after.cuts ?? 0 });
+          slots.push({
+            slotMs: atMs,
+            intervalMs: decision.intervalMs,
+            cuts: after.cuts ?? 0,
+            day: after.day ?? 0,
+          });
         } else {
           places.push(atMs);
         }
@@ -175,7 +180,7 @@ describe('the pace', () => {
       afterThrottle(
         state,
         config,
-        { slotMs: nowMs, intervalMs: intervalAt(state, config, nowMs), cuts: state.cuts ?? 0 },
+        { slotMs: nowMs, intervalMs: intervalAt(state, config, nowMs), cuts: state.cuts ?? 0, day: 0 },
         nowMs,
       )!,
     );
@@ -236,7 +241,12 @@ describe('the pace', () => {
   });
 
   test('slots given before a cut are kept by the odds of the new pace to the old', () => {
-    const slot: GateSlot = { slotMs: NOON + 1_000, intervalMs: intervalAt({}, config, NOON), cuts: 0 };
+    const slot: GateSlot = {
+      slotMs: NOON + 1_000,
+      intervalMs: intervalAt({}, config, NOON),
+      cuts: 0,
+      day: 0,
+    };
     const cut = cutOnce({}, NOON);
     const keep = (random: number) => keepSlot(cut, config, slot, { nowMs: NOON, random });
     expect(keepSlot({}, config, slot, { nowMs: NOON, random: 0.99 })).toEqual(slot);
