@@ -21,7 +21,6 @@ import {
 import { resolveFolder, scanFolder } from './cli/scan.ts';
 import { sendPhotos } from './cli/send.ts';
 import { chooseProgress, painter } from './cli/terminal.ts';
-import { count } from './cli/text.ts';
 import { exitCodes, UserError } from './cli/user-error.ts';
 import type { Cloud } from './cloud.ts';
 
@@ -78,7 +77,7 @@ await runCommand(async () => {
     progress.stop();
   }
   process.stderr.write(
-    `Stopped. ${done} of ${count(folder.photos.length, 'photo')} are done; run the same command to go on.\n`,
+    `Stopped. ${done} of ${folder.photos.length} photos are done; run the same command to go on.\n`,
   );
   return interruption.signal.reason as number;
 });
