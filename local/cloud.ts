@@ -50,7 +50,10 @@ export interface CloudOptions {
   /** Execution environments of one function at most; default twice the cores and two. */
   lambdaConcurrency?: number;
   /** Quotas, faults and detector threads of the local Rekognition. */
-  rekognition?: Pick<RekognitionOptions, 'quotas' | 'intercept' | 'workers' | 'clock' | 'findFaces'>;
+  rekognition?: Pick<
+    RekognitionOptions,
+    'quotas' | 'intercept' | 'workers' | 'clock' | 'findFaces' | 'onCall'
+  >;
   /** CDK context beside cdk.json's, as `cdk synth --context` takes it. */
   context?: Readonly<Record<string, unknown>>;
   /** What the template's times are multiplied by, to see hours of retries in a minute. Default 1 each. */
@@ -163,9 +166,9 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     step('Starting S3 and Rekognition');
     const bus: { publish(event: BusEvent): void } = { publish() {} };
     const { between = {}, time = {} } = options;
-    const objects = await startObjectStore(inState('s3'), (event) =>
-      between.event ? between.event(event, (other) => bus.publish(other)) : bus.publish(event),
-    );
+    const publish = (event: BusEvent) =>
+      between.event ? between.event(event, (other) => bus.publish(other)) : bus.publish(event);
+    const objects = await startObjectStore(inState('s3'), publish);
     closers.push(objects.stop);
     const s3 = new S3Client({ ...localClientOptions, endpoint: objects.endpoint, forcePathStyle: true });
     closers.push(() => s3.destroy());
@@ -249,7 +252,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     createStateMachines(stack, assembly, machines, {
       folder: stateDir,
       invoke,
-      publish: (event) => bus.publish(event),
+      publish,
       maps: mapServices(s3),
       ...(time.retries !== undefined && { retryScale: time.retries }),
     });

@@ -55,6 +55,12 @@ export interface RekognitionOptions {
   /** Milliseconds since the epoch; for the quota and for creation times. */
   clock?: () => number;
   intercept?: Intercept;
+  /** Hears of every call within the quota once it has taken effect, whether its answer arrives or not. */
+  onCall?: (
+    operation: Operation,
+    request: Record<string, unknown>,
+    error: RekognitionErrorName | undefined,
+  ) => void;
   /** Finds the faces instead of the models, for tests that are about anything but faces. */
   findFaces?: (image: RgbImage) => AnalysedFace[];
   /** Hears why a call was answered with InternalServerError. Default: one line on stderr. */
@@ -146,6 +152,11 @@ export async function startRekognition(options: RekognitionOptions): Promise<Rek
         return;
       }
       const result = await answer(request).catch((error: RekognitionError) => error);
+      options.onCall?.(
+        request.operation,
+        request.input,
+        result instanceof RekognitionError ? result.name : undefined,
+      );
       if (drop === 'after') {
         incoming.socket.destroy();
       } else if (result instanceof RekognitionError) {

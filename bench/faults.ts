@@ -1,0 +1,115 @@
+/** `npm run faults -- [--seed N] [--seeds N] [--photos N] [--json]`: photos through faults at every boundary, and what must hold. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { runCommand } from '../local/cli/command.ts';
+import { count, formatDuration } from '../local/cli/text.ts';
+import { exitCodes, UserError } from '../local/cli/user-error.ts';
+import { runSeed, type SeedReport } from './faults/campaign.ts';
+import { CAMPAIGN_TIME, startHarness } from './faults/harness.ts';
+
+const usage = `Usage: npm run faults -- [--seed N] [--seeds N] [--photos N] [--json]
+
+Sends photos through the local pipeline while faults strike at every boundary, and checks what must hold then.
+
+  --seed N     the first seed (1); the same seed strikes at the same places
+  --seeds N    how many seeds (1)
+  --photos N   photos a seed (200)
+  --json       one line of JSON a seed
+`;
+
+await runCommand(async () => {
+  const options = readOptions();
+  if (!options) {
+    process.stdout.write(usage);
+    return exitCodes.done;
+  }
+  const { seed, seeds, photos, json } = options;
+  const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-faults-'));
+  const harness = await startHarness({
+    stateDir,
+    postgresPort: await freePort(),
+    time: CAMPAIGN_TIME,
+    onStep: (text) => process.stderr.write(`${text}\n`),
+  });
+  let violations = 0;
+  try {
+    for (let current = seed; current < seed + seeds; current++) {
+      const report = await runSeed(harness, { seed: current, photos });
+      violations += report.violations.length;
+      process.stdout.write(json ? `${JSON.stringify(report)}\n` : render(report));
+    }
+  } finally {
+    await harness.stop();
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+  if (!json) {
+    process.stdout.write(
+      violations === 0
+        ? `All invariants hold for ${count(seeds, 'seed')} of ${count(photos, 'photo')}.\n`
+        : `${count(violations, 'violation')}.\n`,
+    );
+  }
+  return violations === 0 ? exitCodes.done : exitCodes.incomplete;
+}, 'The campaign');
+
+function readOptions(): { seed: number; seeds: number; photos: number; json: boolean } | undefined {
+  let values: Record<string, string | boolean | undefined>;
+  try {
+    ({ values } = parseArgs({
+      options: {
+        seed: { type: 'string' },
+        seeds: { type: 'string' },
+        photos: { type: 'string' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }));
+  } catch (error) {
+    throw new UserError(`${(error as Error).message.split('\n')[0]} npm run faults -- --help shows how.`);
+  }
+  const number = (name: string, fallback: number, least: number) => {
+    const value = Number(values[name] ?? fallback);
+    if (!Number.isInteger(value) || value < least) {
+      throw new UserError(
+        `--${name} takes a whole number from ${least}, not ${JSON.stringify(values[name])}.`,
+      );
+    }
+    return value;
+  };
+  return values.help
+    ? undefined
+    : {
+        seed: number('seed', 1, 0),
+        seeds: number('seeds', 1, 1),
+        photos: number('photos', 200, 1),
+        json: values.json === true,
+      };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as { port: number };
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+function render(report: SeedReport): string {
+  const list = (counts: Record<string, number>) =>
+    Object.entries(counts)
+      .sort(([, a], [, b]) => b - a)
+      .map(([name, n]) => `${n} ${name}`)
+      .join(', ') || 'none';
+  return [
+    `seed ${report.seed}: ${count(report.photos, 'photo')}, ${formatDuration(report.seconds * 1000)}, ${count(report.executions, 'execution')}`,
+    `  struck      ${list(report.faults)}`,
+    `  afterwards  ${report.indexed} indexed, ${report.failed} failed (${list(report.failures)})`,
+    `  found       ${list(report.findings)}; ${report.reprocessed} indexed by the operator's commands`,
+    `  paid        ${report.paid} calls, ${report.destroyed} answers destroyed by faults`,
+    ...report.violations.map((violation) => `  VIOLATION   ${violation}`),
+    '',
+  ].join('\n');
+}
