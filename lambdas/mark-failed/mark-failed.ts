@@ -136,7 +136,7 @@ export function report(
 ): void {
   const counts = photo.effect === 'written' || photo.effect === 'unwritable';
   telemetry.logger[counts ? 'error' : 'info'](counts ? 'The photo failed' : 'The failure changes nothing', {
-    event: logEvents.failed,
+    event: counts ? logEvents.failed : logEvents.failureWithoutEffect,
     ...photo,
     error_type: failure.code,
     error_message: failure.message,

@@ -49,6 +49,8 @@ export const logEvents = {
   succeeded: 'face_index.succeeded',
   superseded: 'face_index.superseded',
   failed: 'face_index.failed',
+  /** A failure of a photo that is indexed, superseded, or already failed. */
+  failureWithoutEffect: 'face_index.failure_without_effect',
   lastResortFailed: 'last_resort.failed',
   throttled: 'face_index.throttled',
   attemptFailed: 'attempt.failed',

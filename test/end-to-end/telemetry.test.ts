@@ -1,0 +1,288 @@
+/** What the bundled Lambdas really print, held against what the alarms and the dashboard watch. */
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DeleteTableCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import postgres from 'postgres';
+import { failureKinds } from '../../lambdas/shared/errors.ts';
+import { logEvents, metricDimensions, metricNames } from '../../lambdas/shared/names.ts';
+import { IMAGE_USD } from '../../lambdas/shared/prices.ts';
+import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
+import { facePattern, findMadeFaces, madePhoto } from '../support/made-photos.ts';
+import { printedMetrics, wasPrinted, watchedMetrics } from '../support/observability.ts';
+import { ReadableTemplate } from '../support/template.ts';
+
+const CAP = 100;
+const PHOTOS = 150;
+const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-telemetry-'));
+
+/** Everything that the Lambdas printed. */
+const lines: string[] = [];
+/** What Rekognition answers to the photo or the event whose id is in the request. */
+const faults = new Map<
+  string,
+  {
+    name:
+      | 'ThrottlingException'
+      | 'AccessDeniedException'
+      | 'ServiceQuotaExceededException'
+      | 'InternalServerError';
+    times: number;
+  }
+>();
+const ends: ExecutionEnd[] = [];
+let cloud: Cloud;
+let admin: postgres.Sql;
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
+  const { port } = probe.address() as { port: number };
+  await new Promise((done) => probe.close(done));
+  return port;
+}
+
+beforeAll(async () => {
+  cloud = await startCloud({
+    stateDir,
+    postgresPort: await freePort(),
+    onLambdaOutput: (_, line) => lines.push(line),
+    context: { 'rollcall.dailyImageCap': CAP },
+    time: { retries: 0.1 },
+    rekognition: {
+      findFaces: findMadeFaces,
+      quotas: { IndexFaces: 100 },
+      intercept: (_, request) => {
+        const [, fault] = [...faults].find(([id]) => JSON.stringify(request).includes(id)) ?? [];
+        if (!fault || fault.times === 0) {
+          return undefined;
+        }
+        fault.times--;
+        return { error: { name: fault.name } };
+      },
+    },
+  });
+  cloud.onExecutionEnd((end) => ends.push(end));
+  admin = postgres(cloud.databaseUrl, { max: 1, onnotice: () => {} });
+}, 120_000);
+afterAll(async () => {
+  await admin?.end({ timeout: 1 });
+  await cloud?.stop({ abort: true });
+  rmSync(stateDir, { recursive: true, force: true });
+});
+
+interface Put {
+  eventId?: string;
+  photoId?: string;
+  faces?: number;
+  body?: string;
+}
+
+async function put({ eventId = randomUUID(), photoId = randomUUID(), faces = 1, body }: Put = {}) {
+  const key = `events/${eventId}/${photoId}.jpg`;
+  await cloud.s3.send(
+    new PutObjectCommand({ Bucket: cloud.photoBucket, Key: key, Body: body ?? (await madePhoto(faces)) }),
+  );
+  return { key, eventId, photoId };
+}
+
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) {
+      throw new Error(`Waited in vain for ${what}: ${JSON.stringify(await statuses())}`);
+    }
+    await sleep(100);
+  }
+}
+
+const printedLines = () =>
+  lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>);
+const attemptsThatFailedWith = (error: string) =>
+  printedLines().filter(({ event, error_type }) => event === logEvents.attemptFailed && error_type === error)
+    .length;
+const printedSum = (name: string) =>
+  printedMetrics(lines)
+    .filter((metric) => metric.name === name && Object.keys(metric.dimensions).length === 1)
+    .reduce((sum, { value }) => sum + value, 0);
+
+/** The slot ledger's item, as an operator's commands change it. */
+async function ledger(expression: string, value?: number): Promise<void> {
+  await cloud.dynamodb.send(
+    new UpdateItemCommand({
+      TableName: cloud.outputs.SlotLedgerTableName,
+      Key: { id: { S: 'index-faces' } },
+      UpdateExpression: expression,
+      ...(value !== undefined && { ExpressionAttributeValues: { ':value': { N: String(value) } } }),
+    }),
+  );
+}
+
+async function statuses(): Promise<Record<string, number>> {
+  const rows = await admin<{ status: string; photos: number }[]>`
+    SELECT status, count(*)::int AS photos FROM photos GROUP BY 1`;
+  return Object.fromEntries(rows.map(({ status, photos }) => [status, photos]));
+}
+
+/** Makes the functions open new connections, and so meet what the role may now do. */
+async function changeRole(change: string): Promise<void> {
+  await admin.unsafe(`ALTER ROLE rollcall_pipeline ${change}`);
+  await admin`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rollcall_pipeline'`;
+}
+
+test('of 150 photos and a cap of 100, exactly 100 are paid; raised, all are indexed', async () => {
+  const [eventId, photographer] = [randomUUID(), randomUUID()];
+  await admin`INSERT INTO events (id, photographer_id) VALUES (${eventId}, ${photographer})`;
+  await Promise.all(Array.from({ length: PHOTOS }, (_, index) => put({ eventId, faces: index % 5 })));
+
+  await until(
+    'the cap',
+    async () => (await statuses()).indexed === CAP && attemptsThatFailedWith('DailyImageCapReached') > 50,
+  );
+  await sleep(2_000);
+  expect(await statuses()).toEqual({ indexed: CAP });
+  expect(cloud.rekognitionCalls('IndexFaces')).toBe(CAP);
+  expect(ends.length).toBe(CAP);
+
+  await ledger('SET daily_image_cap = :value', 100_000);
+  await cloud.idle();
+  expect(await statuses()).toEqual({ indexed: PHOTOS });
+  expect(cloud.rekognitionCalls('IndexFaces')).toBe(PHOTOS);
+
+  // What the photographer's photos cost adds up to the calls.
+  const [usage] = await admin`
+    SELECT sum(images)::int AS images, sum(faces)::int AS faces, sum(estimated_usd)::float8 AS usd
+    FROM usage WHERE photographer_id = ${photographer}`;
+  expect(usage).toEqual({ images: PHOTOS, faces: 300, usd: expect.closeTo(PHOTOS * IMAGE_USD, 6) });
+  expect(printedSum(metricNames.imagesBilled)).toBe(PHOTOS);
+}, 120_000);
+
+test('throttled, broken, faceless, forbidden, without a database: all of it is told', async () => {
+  const throttled = await put();
+  faults.set(throttled.photoId, { name: 'ThrottlingException', times: 2 });
+  const forbidden = await put();
+  faults.set(forbidden.photoId, { name: 'AccessDeniedException', times: 100 });
+  const full = await put();
+  faults.set(full.photoId, { name: 'ServiceQuotaExceededException', times: 100 });
+  const shaky = { eventId: randomUUID() };
+  faults.set(`rollcall-${shaky.eventId}`, { name: 'InternalServerError', times: 1 });
+  await put(shaky);
+  const broken = await put({ body: 'these are words' });
+  const faceless = await put({ faces: 0 });
+  await cloud.idle();
+
+  await ledger('SET paused_ms = :value', Date.now());
+  await put();
+  await until('the pause', () => attemptsThatFailedWith('IndexingPaused') > 0);
+  await ledger('REMOVE paused_ms');
+  await cloud.idle();
+
+  await changeRole('CONNECTION LIMIT 0');
+  await put();
+  await until('a full database', () => attemptsThatFailedWith('DatabaseUnavailable') > 0);
+  await changeRole('CONNECTION LIMIT -1 NOLOGIN');
+  await until('a refused login', () => attemptsThatFailedWith('DatabaseMisconfigured') > 2);
+  await changeRole('LOGIN');
+  await cloud.idle();
+
+  await cloud.dynamodb.send(new DeleteTableCommand({ TableName: cloud.outputs.SlotLedgerTableName }));
+  await put();
+  await cloud.idle();
+
+  const outcomes = printedLines().filter(({ event }) =>
+    /^face_index\.(succeeded|failed)$/.test(String(event)),
+  );
+  const outcomeOf = ({ photoId }: { photoId: string }) =>
+    outcomes.filter(({ photo_id }) => photo_id === photoId);
+  expect(outcomeOf(throttled)).toMatchObject([{ event: logEvents.succeeded, attempt: 3, face_count: 1 }]);
+  expect(outcomeOf(forbidden)).toMatchObject([{ error_type: 'AccessDenied', retryable: true }]);
+  expect(outcomeOf(full)).toMatchObject([{ error_type: 'QuotaExceeded', retryable: true }]);
+  expect(outcomeOf(broken)).toMatchObject([{ error_type: 'InvalidImageFormat', retryable: false }]);
+  expect(outcomeOf(faceless)).toMatchObject([{ event: logEvents.succeeded, face_count: 0 }]);
+}, 180_000);
+
+test('every metric of an alarm or a widget was printed, with its dimensions and a unit that suits its statistic', () => {
+  const printed = printedMetrics(lines);
+  const synthesised = readFileSync(join(stateDir, 'cdk.out', 'Rollcall.template.json'), 'utf8');
+  const template = new ReadableTemplate(JSON.parse(synthesised) as Record<string, unknown>);
+  const watched = watchedMetrics(template).filter(({ namespace }) => namespace === 'Rollcall');
+  expect(watched.length).toBeGreaterThan(30);
+  for (const metric of watched) {
+    expect([metric, wasPrinted(metric, printed)]).toEqual([metric, true]);
+    const units = new Set(printed.filter(({ name }) => name === metric.name).map(({ unit }) => unit));
+    expect([metric.name, [...units]]).toEqual([
+      metric.name,
+      [/^p\d/.test(metric.statistic) ? 'Milliseconds' : 'Count'],
+    ]);
+  }
+});
+
+test('what is printed is what names.ts says, with few values for each dimension', () => {
+  const printed = printedMetrics(lines);
+  expect(Object.values(metricNames)).toEqual(expect.arrayContaining(printed.map(({ name }) => name)));
+  const classes = Object.values(failureKinds).map((kind) => kind.class as string);
+  for (const { namespace, name, dimensions, value } of printed) {
+    const { service, ...others } = dimensions;
+    expect([namespace, service]).toEqual(['Rollcall', 'rollcall']);
+    const allowed = (metricDimensions as Record<string, string>)[name];
+    expect([[], [allowed]]).toContainEqual(Object.keys(others));
+    for (const text of Object.values(others)) {
+      expect([...Object.keys(failureKinds), ...classes]).toContain(text);
+    }
+    expect(Number.isFinite(value)).toBe(true);
+  }
+});
+
+test('a photo has one line for its outcome, with all that is needed to find the rest', () => {
+  const outcomes = printedLines().filter(
+    ({ event }) => event === logEvents.succeeded || event === logEvents.failed,
+  );
+  const photos = outcomes.map(({ photo_id }) => photo_id);
+  expect(photos.length).toBeGreaterThan(PHOTOS);
+  expect(new Set(photos).size).toBe(photos.length);
+  for (const line of outcomes) {
+    expect(line).toMatchObject({
+      photo_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      event_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      execution_arn: expect.stringContaining(':execution:'),
+      duration_ms: expect.any(Number),
+      attempt: expect.any(Number),
+      service: 'rollcall',
+    });
+    expect(line).toMatchObject(
+      line.event === logEvents.succeeded
+        ? {
+            collection_id: expect.any(String),
+            face_count: expect.any(Number),
+            unindexed_count: expect.any(Number),
+          }
+        : { error_type: expect.any(String), retryable: expect.any(Boolean) },
+    );
+  }
+});
+
+test('nothing that was printed holds a face, a secret or a way into the database', () => {
+  const everything = lines.join('\n');
+  expect(everything.length).toBeGreaterThan(100_000);
+  const forbidden: [what: string, pattern: RegExp][] = [
+    ['a number of a box, landmark or quality', facePattern],
+    [
+      'a field of a face',
+      /BoundingBox|Landmark|FaceDetail|FaceRecords|FaceId\b|"?(?:Pose|Roll|Yaw|Pitch|Brightness|Sharpness|AgeRange|Gender|Smile|Emotions|Eyeglasses|Beard|descriptor)"?\s*[:=]/i,
+    ],
+    [
+      'a secret of AWS',
+      /aws_secret|SecretAccessKey|SessionToken|local-000000000000|X-Amz-(?:Signature|Security-Token|Credential)/i,
+    ],
+    ['a database login', /postgres(?:ql)?:\/\/|password=|rds-db|Action=connect/i],
+    ['a private key', /BEGIN [A-Z ]*PRIVATE KEY/],
+  ];
+  for (const [what, pattern] of forbidden) {
+    const found = lines.find((line) => pattern.test(line));
+    expect([what, found]).toEqual([what, undefined]);
+  }
+});
