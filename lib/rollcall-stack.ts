@@ -141,6 +141,10 @@ export class RollcallStack extends Stack {
       },
       IdempotencyTableName: { value: idempotencyTable.tableName, description: 'What was already paid for' },
       SlotLedgerTableName: { value: slotLedger.tableName, description: 'The pace of IndexFaces' },
+      DailyImageCap: {
+        value: String(config.dailyImageCap),
+        description: 'Images that may be indexed in a UTC day, if no operator says otherwise',
+      },
       CollectionPrefix: {
         value: config.collectionPrefix,
         description: 'A collection id is this and the event id',

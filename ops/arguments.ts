@@ -3,7 +3,7 @@ import { DEFAULT_POSTGRES_PORT, defaultPostgresPort } from '../local/cli/argumen
 import { UserError } from '../local/cli/user-error.ts';
 
 /** An option that takes a value, by its placeholder, or a flag. */
-type OptionKind = 'UUID' | 'PREFIX' | 'NAME' | 'N' | 'flag';
+type OptionKind = 'UUID' | 'PREFIX' | 'NAME' | 'N' | 'COUNT' | 'DATE' | 'KEY' | 'flag';
 
 interface CommandSpec {
   /** One line. */
@@ -31,6 +31,14 @@ export const commands = {
   },
   pause: { does: 'stops paid calls; photos wait, for about six days', options: changes },
   resume: { does: 'goes on after a pause', options: changes },
+  cost: {
+    does: 'what was paid, by event, photographer or day',
+    options: { by: 'KEY', since: 'DATE' },
+  },
+  cap: {
+    does: 'how many images may be indexed a day (UTC): shows it, sets it, or goes back to the configured number',
+    options: { images: 'COUNT', default: 'flag', ...changes, yes: 'flag' },
+  },
   'replay-dead-letters': {
     does: 'sends what rests in the dead-letter queues on its way again',
     options: costs,
@@ -54,6 +62,11 @@ export interface Arguments {
   event: string | undefined;
   photo: string | undefined;
   prefix: string | undefined;
+  by: (typeof usageKeys)[number];
+  /** A UTC day, YYYY-MM-DD. */
+  since: string | undefined;
+  images: number | undefined;
+  default: boolean;
   limit: number;
   /** Minutes. */
   settle: number;
@@ -64,6 +77,8 @@ export interface Arguments {
   yes: boolean;
   wait: boolean;
 }
+
+const usageKeys = ['event', 'photographer', 'day'] as const;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -150,6 +165,10 @@ export function parseOpsArguments(argv: readonly string[], env: Environment): Ar
     event: given.get('event')?.toLowerCase(),
     photo: given.get('photo')?.toLowerCase(),
     prefix: given.get('prefix'),
+    by: usageKeys.find((key) => key === given.get('by')) ?? 'event',
+    since: given.get('since'),
+    images: given.has('images') ? Number(given.get('images')) : undefined,
+    default: given.has('default'),
     limit: Number(given.get('limit') ?? 20),
     settle: Number(given.get('settle') ?? 15),
     allFailed: given.has('all-failed'),
@@ -223,11 +242,26 @@ function checkValue(option: string, kind: OptionKind, value: string): void {
   if (kind === 'N' && !/^\d{1,6}$/.test(value)) {
     throw wrong('a whole number');
   }
+  if (kind === 'COUNT' && !/^[1-9]\d{0,8}$/.test(value)) {
+    throw wrong('a whole number from 1 to 999999999');
+  }
+  if (kind === 'DATE' && !isDate(value)) {
+    throw wrong('a day such as 2026-05-01');
+  }
+  if (kind === 'KEY' && !usageKeys.some((key) => key === value)) {
+    throw wrong(`one of ${usageKeys.join(', ')}`);
+  }
   if (kind === 'PREFIX' && !value.startsWith('events/')) {
     throw wrong(
       'a prefix of keys that begins with events/, such as events/0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60/',
     );
   }
+}
+
+function isDate(text: string): boolean {
+  const ms = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) : Number.NaN;
+  // The 31st of June is a date to JavaScript, but another one.
+  return Number.isFinite(ms) && new Date(ms).toISOString().startsWith(text);
 }
 
 function checkChoice(given: ReadonlyMap<string, string>, { oneOf }: CommandSpec, command: string): void {

@@ -17,6 +17,7 @@ const OUTPUTS = [
   'SkipIndexedFunctionName',
   'OperatorFunctionName',
   'SlotLedgerTableName',
+  'DailyImageCap',
   'CollectionPrefix',
   'DeadLetterQueueUrl',
   'LastResortQueueUrl',

@@ -3,7 +3,10 @@ import { type SlotLedger, slotLedger } from '../lambdas/shared/slot-ledger-store
 import type { Deployment } from './deployment.ts';
 
 /** The slot ledger as an operator uses it: to look and to hold, never for a slot, so it needs no pace. */
-export function ledgerOf({ dynamodb, outputs }: Deployment): Pick<SlotLedger, 'pause' | 'resume' | 'read'> {
+export function ledgerOf({
+  dynamodb,
+  outputs,
+}: Deployment): Pick<SlotLedger, 'pause' | 'resume' | 'setDailyImageCap' | 'read'> {
   return slotLedger(
     {
       dynamodb,
@@ -21,12 +24,18 @@ export interface LedgerView {
   pausedSince: string | null;
   /** Slots given on this UTC day. */
   imagesToday: number;
+  /** Slots that may be given on this UTC day. */
+  dailyImageCap: number;
+  /** Whether an operator set it, and not the configuration. */
+  capIsSet: boolean;
 }
 
 export async function readLedger(deployment: Deployment): Promise<LedgerView> {
-  const { paused_ms: paused, day, images = 0 } = await ledgerOf(deployment).read();
+  const { paused_ms: paused, daily_image_cap: cap, day, images = 0 } = await ledgerOf(deployment).read();
   return {
     pausedSince: paused === undefined ? null : new Date(paused).toISOString(),
     imagesToday: day === dayOf(Date.now()) ? images : 0,
+    dailyImageCap: cap ?? Number(deployment.outputs.DailyImageCap),
+    capIsSet: cap !== undefined,
   };
 }

@@ -7,6 +7,8 @@ import { findRunning } from '../local/running-cloud.ts';
 import { type Arguments, type CommandName, parseOpsArguments, usage } from './arguments.ts';
 import { withReadableErrors } from './aws-errors.ts';
 import { backfill } from './commands/backfill.ts';
+import { cap } from './commands/cap.ts';
+import { cost } from './commands/cost.ts';
 import { failed } from './commands/failed.ts';
 import { pause, resume } from './commands/pause.ts';
 import { reconcile } from './commands/reconcile.ts';
@@ -24,6 +26,8 @@ const run: Record<CommandName, (context: Context) => Promise<Result>> = {
   backfill,
   pause,
   resume,
+  cost,
+  cap,
   'replay-dead-letters': replayDeadLetters,
   reconcile,
 };

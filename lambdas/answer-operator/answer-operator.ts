@@ -8,10 +8,13 @@ import {
   type Answers,
   type EventRow,
   type FaceRow,
+  MAX_USAGE_ROWS,
   PAGE_SIZE,
   type PhotoRow,
   type Question,
   type Summary,
+  type Usage,
+  type UsageRow,
 } from './questions.ts';
 
 export interface AnswerOperatorDeps {
@@ -47,6 +50,8 @@ function answer(sql: Sql, question: Question): Promise<Answers[Question['ask']]>
       return faces(sql, question);
     case 'leaving':
       return leaving(sql, question);
+    case 'usage':
+      return usage(sql, question);
     case 'lose_faces':
       return loseFaces(sql, question);
     case 'remove_faces':
@@ -118,6 +123,21 @@ async function leaving(sql: Sql, { event_id, after }: Of<'leaving'>): Promise<An
     FROM face_removals JOIN erasures ON erasures.id = erasure_id
     WHERE event_id = ${event_id} AND ${after ? sql`rekognition_face_id > ${after}` : sql`true`}
     ORDER BY 1 LIMIT ${PAGE_SIZE}`;
+}
+
+async function usage(sql: Sql, { by, since }: Of<'usage'>): Promise<Answers['usage']> {
+  const key = { event: sql`event_id`, photographer: sql`photographer_id`, day: sql`day` }[by];
+  const sums = sql`
+    coalesce(sum(images), 0)::int AS images, coalesce(sum(faces), 0)::int AS faces,
+    coalesce(sum(estimated_usd), 0)::float8 AS estimated_usd`;
+  const wanted = since ? sql`day >= ${since}` : sql`true`;
+  const rows = await sql<UsageRow[]>`
+    SELECT ${key}::text AS key, ${by === 'event' ? sql`(SELECT name FROM events WHERE id = event_id)` : sql`NULL`} AS name,
+           ${sums}
+    FROM usage WHERE ${wanted}
+    GROUP BY ${key} ORDER BY ${by === 'day' ? sql`1` : sql`5 DESC, 1`} LIMIT ${MAX_USAGE_ROWS}`;
+  const [total] = await sql<Usage[]>`SELECT ${sums} FROM usage WHERE ${wanted}`;
+  return { rows, total: total! };
 }
 
 /** PostgreSQL's text for a moment has no place in JSON. */

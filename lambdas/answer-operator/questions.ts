@@ -8,6 +8,9 @@ export const PAGE_SIZE = 1_000;
 /** Photos or faces in one question that changes something. */
 export const MAX_CHANGES = 500;
 
+/** Events, photographers or days in one answer. */
+export const MAX_USAGE_ROWS = 10_000;
+
 export const questionSchema = v.variant('ask', [
   /** How many photos are in which state, and why they failed. */
   v.object({ ask: v.literal('summary'), event_id: v.optional(uuid) }),
@@ -23,6 +26,12 @@ export const questionSchema = v.variant('ask', [
   v.object({ ask: v.literal('faces'), event_id: uuid, after: v.optional(uuid) }),
   /** Faces in the outbox, on their way out of the collection. */
   v.object({ ask: v.literal('leaving'), event_id: uuid, after: v.optional(v.string()) }),
+  /** What was paid, since a UTC day: rows with the costliest first, or by day. */
+  v.object({
+    ask: v.literal('usage'),
+    by: v.picklist(['event', 'photographer', 'day']),
+    since: v.optional(v.pipe(v.string(), v.isoDate())),
+  }),
   /** Photos whose faces are no longer in the collection are failed, to be indexed again. */
   v.object({
     ask: v.literal('lose_faces'),
@@ -85,7 +94,23 @@ export interface FaceRow {
   rekognition_face_id: string | null;
 }
 
+/** Paid images, the faces that they gave, and what they cost at list prices. */
+export interface Usage {
+  images: number;
+  faces: number;
+  estimated_usd: number;
+}
+
+export interface UsageRow extends Usage {
+  /** The event's or the photographer's id, or the day; null for photos of events without a photographer. */
+  key: string | null;
+  /** The event's name, where it has one. */
+  name: string | null;
+}
+
 export interface Answers {
+  /** At most `MAX_USAGE_ROWS` rows; the total is of all. */
+  usage: { rows: UsageRow[]; total: Usage };
   summary: Summary;
   events: EventRow[];
   photos: PhotoRow[];

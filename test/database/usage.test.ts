@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import type postgres from 'postgres';
+import { answerOperator } from '../../lambdas/answer-operator/answer-operator.ts';
+import type { Answers } from '../../lambdas/answer-operator/questions.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
 import { IMAGE_USD } from '../../lambdas/shared/prices.ts';
 import { resultsKey } from '../../lambdas/shared/stored-result.ts';
@@ -162,6 +164,51 @@ test('whatever order calls and repetitions come in, each call is counted once', 
     { numRuns: 20 },
   );
 }, 30_000);
+
+test('the operator is told what was paid by event, photographer and day', async () => {
+  const photographer = randomUUID();
+  const [small, large] = [randomUUID(), randomUUID()];
+  await database.admin`INSERT INTO events (id, photographer_id, name) VALUES (${small}, ${photographer}, 'Small'), (${large}, ${photographer}, NULL)`;
+  const day = Date.UTC(2031, 0, 1);
+  for (const [eventId, calledMs] of [
+    [small, day],
+    [large, day],
+    [large, day + 24 * 3_600_000],
+  ] as const) {
+    await persist({ eventId, photoId: randomUUID(), version: 1, calledMs, faces: 2 });
+  }
+  const asked = async (by: 'event' | 'photographer' | 'day', since = '2031-01-01') =>
+    (await answerOperator(
+      { telemetry: recordingTelemetry().telemetry, withDatabase },
+      { ask: 'usage', by, since },
+    )) as Answers['usage'];
+  const one = { images: 1, faces: 2, estimated_usd: IMAGE_USD };
+  const two = { images: 2, faces: 4, estimated_usd: 2 * IMAGE_USD };
+  const total = { images: 3, faces: 6, estimated_usd: 3 * IMAGE_USD };
+  await expect(asked('event')).resolves.toEqual({
+    rows: [
+      { key: large, name: null, ...two },
+      { key: small, name: 'Small', ...one },
+    ],
+    total,
+  });
+  await expect(asked('photographer')).resolves.toEqual({
+    rows: [{ key: photographer, name: null, ...total }],
+    total,
+  });
+  await expect(asked('day')).resolves.toEqual({
+    rows: [
+      { key: '2031-01-01', name: null, ...two },
+      { key: '2031-01-02', name: null, ...one },
+    ],
+    total,
+  });
+  await expect(asked('day', '2031-01-02')).resolves.toMatchObject({ total: one });
+  await expect(asked('day', '2032-01-01')).resolves.toEqual({
+    rows: [],
+    total: { images: 0, faces: 0, estimated_usd: 0 },
+  });
+});
 
 test('the pipeline can neither change nor take back what was paid', async () => {
   await expect(pipeline`UPDATE paid_images SET estimated_usd = 0`).rejects.toMatchObject({ code: '42501' });

@@ -12,6 +12,12 @@ import { failureKinds } from '../../lambdas/shared/errors.ts';
 import { logEvents, metricDimensions, metricNames } from '../../lambdas/shared/names.ts';
 import { IMAGE_USD } from '../../lambdas/shared/prices.ts';
 import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
+import { parseOpsArguments } from '../../ops/arguments.ts';
+import { cap } from '../../ops/commands/cap.ts';
+import { cost } from '../../ops/commands/cost.ts';
+import type { Context, Result } from '../../ops/context.ts';
+import { localDeployment } from '../../ops/deployment.ts';
+import { silent } from '../../ops/progress.ts';
 import { facePattern, findMadeFaces, madePhoto } from '../support/made-photos.ts';
 import { printedMetrics, wasPrinted, watchedMetrics } from '../support/observability.ts';
 import { ReadableTemplate } from '../support/template.ts';
@@ -122,6 +128,24 @@ async function ledger(expression: string, value?: number): Promise<void> {
   );
 }
 
+/** What `npm run ops -- COMMAND --json` prints. */
+async function operate(command: (context: Context) => Promise<Result>, ...argv: string[]) {
+  const deployment = localDeployment(cloud.services);
+  try {
+    const args = parseOpsArguments([...argv, '--local'], {})!;
+    const { data } = await command({
+      args,
+      deployment,
+      progress: silent,
+      now: Date.now,
+      confirm: async () => args.yes,
+    });
+    return data;
+  } finally {
+    deployment.close();
+  }
+}
+
 async function statuses(): Promise<Record<string, number>> {
   const rows = await admin<{ status: string; photos: number }[]>`
     SELECT status, count(*)::int AS photos FROM photos GROUP BY 1`;
@@ -148,16 +172,26 @@ test('of 150 photos and a cap of 100, exactly 100 are paid; raised, all are inde
   expect(cloud.rekognitionCalls('IndexFaces')).toBe(CAP);
   expect(ends.length).toBe(CAP);
 
-  await ledger('SET daily_image_cap = :value', 100_000);
+  await expect(operate(cap, 'cap', '--images', '100000', '--yes')).resolves.toMatchObject({
+    daily_image_cap: 100_000,
+    images_today: CAP,
+  });
   await cloud.idle();
   expect(await statuses()).toEqual({ indexed: PHOTOS });
   expect(cloud.rekognitionCalls('IndexFaces')).toBe(PHOTOS);
 
   // What the photographer's photos cost adds up to the calls.
-  const [usage] = await admin`
-    SELECT sum(images)::int AS images, sum(faces)::int AS faces, sum(estimated_usd)::float8 AS usd
-    FROM usage WHERE photographer_id = ${photographer}`;
-  expect(usage).toEqual({ images: PHOTOS, faces: 300, usd: expect.closeTo(PHOTOS * IMAGE_USD, 6) });
+  const usage = { images: PHOTOS, faces: 300, estimated_usd: expect.closeTo(PHOTOS * IMAGE_USD, 6) };
+  await expect(operate(cost, 'cost', '--by', 'photographer')).resolves.toMatchObject({
+    rows: [{ photographer, ...usage }],
+    total: usage,
+    stored_faces: 300,
+  });
+  const tomorrow = new Date(Date.now() + 24 * 3_600_000).toISOString().slice(0, 10);
+  await expect(operate(cost, 'cost', '--by', 'day', '--since', tomorrow)).resolves.toMatchObject({
+    rows: [],
+    total: { images: 0, faces: 0, estimated_usd: 0 },
+  });
   expect(printedSum(metricNames.imagesBilled)).toBe(PHOTOS);
 }, 120_000);
 

@@ -522,6 +522,7 @@ describe('the stack', () => {
     const always = [
       'CollectionPrefix',
       'CriticalAlarmsTopicArn',
+      'DailyImageCap',
       'Dashboard',
       'DatabaseSecretArn',
       'DeadLetterQueueUrl',
