@@ -291,6 +291,11 @@ class Campaign {
         const code = row.failure_code ?? '';
         if (!isFailureName(code)) {
           this.#violate(photo.id, `failed with a code of no table: ${code}`);
+        } else if (
+          code === 'InternalError' &&
+          !/^(Lambda|Runtime|Sandbox|States)\./.test(row.failure_message ?? '')
+        ) {
+          this.#violate(photo.id, `failed with an error that nobody named: ${row.failure_message}`);
         } else if (failureKind(code).retryable !== row.failure_retryable) {
           this.#violate(photo.id, `${code} says retryable=${row.failure_retryable}`);
         }

@@ -57,8 +57,20 @@ export async function withDatabase<Result>(work: (sql: Sql) => Promise<Result>):
     current.lastUsedMs = Date.now();
     return result;
   } catch (error) {
+    if (!isUsableAfter(error)) {
+      current?.sql.end({ timeout: 0 }).catch(() => {});
+      current = undefined;
+    }
     throw databaseError(error);
   }
+}
+
+/**
+ * Whether the connection can serve another invocation: after an error of our own or one that the server answered with. A
+ * connection that broke inside a transaction leaves postgres.js in a state in which every later query fails too.
+ */
+function isUsableAfter(error: unknown): boolean {
+  return error instanceof PipelineError || (error as { severity?: unknown } | null)?.severity === 'ERROR';
 }
 
 async function connect(): Promise<Sql> {

@@ -1,0 +1,94 @@
+import { commands, parseOpsArguments, usage } from '../../ops/arguments.ts';
+import { inputOfDeadLetter } from '../../ops/commands/replay-dead-letters.ts';
+import { priceOf } from '../../ops/price.ts';
+
+const ID = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
+
+test.each([
+  [[], 'Which command?'],
+  [['delete-everything'], 'There is no command delete-everything'],
+  [['status', 'now'], 'status takes no "now"'],
+  [['status', '--fix'], 'status has no option --fix'],
+  [['status', '--event', 'wedding'], '--event takes a UUID'],
+  [['status', '--event'], '--event needs a value'],
+  [['status', '--event', '--json'], '--event needs a value'],
+  [['status', '--json=yes'], '--json takes no value'],
+  [['failed', '--limit', 'all'], '--limit takes a whole number'],
+  [['reprocess'], 'reprocess needs one of --photo, --event, --all-failed'],
+  [['reprocess', '--photo', ID, '--all-failed'], 'and only one'],
+  [['backfill'], 'backfill needs --prefix'],
+  [['backfill', '--prefix', 'photos/'], '--prefix takes a prefix of keys that begins with events/'],
+  [['status', '--local', '--stack', 'Mine'], 'only one of them'],
+])('%j: one clear line', (argv, message) => {
+  let thrown: unknown;
+  try {
+    parseOpsArguments(argv, {});
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toMatchObject({ name: 'UserError', exitCode: 2, message: expect.stringContaining(message) });
+  expect((thrown as Error).message).not.toContain('\n');
+});
+
+test('an option that npm kept for itself is told', () => {
+  const env = { npm_lifecycle_event: 'ops', npm_config_json: 'true' };
+  expect(() => parseOpsArguments(['status'], env)).toThrow(/put -- before the command/);
+});
+
+test('reads what is given', () => {
+  expect(
+    parseOpsArguments(['reprocess', '--event', ID.toUpperCase(), '--yes', '--no-wait', '--local'], {}),
+  ).toMatchObject({
+    command: 'reprocess',
+    event: ID,
+    yes: true,
+    wait: false,
+    local: true,
+    includePermanent: false,
+  });
+  expect(parseOpsArguments(['status', '--help'], {})).toBeUndefined();
+});
+
+test('the help names every command and every option', () => {
+  const text = usage();
+  for (const [name, { options }] of Object.entries(commands)) {
+    for (const word of [name, ...Object.keys(options).map((option) => `--${option}`)]) {
+      expect(text).toContain(word);
+    }
+  }
+});
+
+test('12,000 photos cost about $12', () => {
+  expect(priceOf(12_000)).toBe('about $12');
+  expect(priceOf(3)).toBe('less than a cent');
+  expect(priceOf(0)).toBe('nothing');
+  expect(priceOf(600)).toBe('about $0.60');
+});
+
+describe('a dead letter', () => {
+  const object = { key: `events/${ID}/a.jpg`, etag: 'e1', size: 5, sequencer: '0A' };
+  const event = {
+    source: 'aws.s3',
+    'detail-type': 'Object Created',
+    time: '2026-05-01T10:00:00Z',
+    detail: { bucket: { name: 'photos' }, object, reason: 'PutObject' },
+  };
+
+  test('becomes the input that the rule would have made', () => {
+    expect(inputOfDeadLetter(JSON.stringify(event))).toEqual({
+      lane: 'live',
+      bucket: 'photos',
+      object,
+      event_time: '2026-05-01T10:00:00Z',
+    });
+  });
+
+  test('that is an input already stays as it is', () => {
+    const input = { lane: 'backfill', bucket: 'photos', object };
+    expect(inputOfDeadLetter(JSON.stringify(input))).toEqual(input);
+  });
+
+  test.each(['', 'not JSON', 'null', '{}', '{"detail":{"object":{}}}'])('%j is not understood', (body) => {
+    expect(inputOfDeadLetter(body)).toBeUndefined();
+  });
+});
