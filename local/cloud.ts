@@ -9,6 +9,12 @@ import { startControlPlane } from './control-plane.ts';
 import { startDataApi } from './data-api.ts';
 import type { ListedObject, MapServices } from './distributed-map.ts';
 import { type BusEvent, createEventRouter, type Rule, type RuleTarget, ruleArn } from './event-router.ts';
+import { type Authority, createAuthority, type PrivilegeReport } from './iam/authority.ts';
+import { startDatabaseGate } from './iam/database-gate.ts';
+import { startGateway } from './iam/gateway.ts';
+import { admitsLogin, check, checkTask, checkWiring, principalOf } from './iam/guard.ts';
+import { readPolicies } from './iam/policies.ts';
+import type { Service } from './iam/requests.ts';
 import {
   createLambdaRuntime,
   type LambdaError,
@@ -117,6 +123,10 @@ export interface Cloud {
   redeliver(key: string): Promise<void>;
   /** Calls within the quota since the start: those that AWS would charge. */
   rekognitionCalls(operation: string): number;
+  /** What the policies of the stack's roles allowed and refused since the start; every call was judged by them. */
+  privileges(): PrivilegeReport;
+  /** The judge itself. */
+  authority: Authority;
   /** Since the start, including those that an earlier run could not finish. */
   executionsStarted(): number;
   /** Resolves when no execution is open. */
@@ -185,6 +195,14 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     closers.push(rekognitionServer.close);
 
     const { database, master } = databaseOf(assembly);
+    const gate = await startDatabaseGate({
+      certificates: inState('postgres', 'data'),
+      certificateAuthority: () => postgres.certificateAuthority,
+      port: postgresPort,
+      admits: (user, password) =>
+        admitsLogin(authority, cluster!.local.attributes.DBClusterResourceId as string, user, password),
+    });
+    closers.push(gate.stop);
     const stack = resolveTemplate(
       assembly.stackName,
       assembly.template,
@@ -192,10 +210,17 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         queueUrl: objects.queues.urlOf,
         database: {
           host: 'localhost',
-          port: (await between.database?.(postgresPort, inState('postgres', 'data'))) ?? postgresPort,
+          port: (await between.database?.(gate.port, inState('postgres', 'data'))) ?? gate.port,
         },
       }),
     );
+    const authority = createAuthority(readPolicies(stack));
+    const guarded = async (service: Service, target: string) => {
+      const gateway = await startGateway({ service, target, authority, principalOf });
+      closers.push(gateway.stop);
+      return gateway.endpoint;
+    };
+    await checkWiring(authority, stack);
     createBucketsAndQueues(stack, objects, time.queues ?? 1);
 
     step('Starting DynamoDB');
@@ -219,15 +244,18 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     });
     closers.push(dataApi.stop);
 
+    const s3ForLambdas = await guarded('s3', objects.endpoint);
+    const dynamodbForLambdas = await guarded('dynamodb', tables.endpoint);
     const functions = lambdaFunctions(stack, assembly, postgres, time.lambdas ?? 1);
     const lambdas = createLambdaRuntime({
       logs: inState('logs'),
       environment: {
-        AWS_ENDPOINT_URL_S3: (await between.service?.('s3', objects.endpoint)) ?? objects.endpoint,
-        AWS_ENDPOINT_URL_SQS: objects.endpoint,
-        AWS_ENDPOINT_URL_DYNAMODB: (await between.service?.('dynamodb', tables.endpoint)) ?? tables.endpoint,
-        AWS_ENDPOINT_URL_REKOGNITION: rekognitionServer.endpoint,
-        AWS_ENDPOINT_URL_RDS_DATA: dataApi.endpoint,
+        AWS_ENDPOINT_URL_S3: (await between.service?.('s3', s3ForLambdas)) ?? s3ForLambdas,
+        AWS_ENDPOINT_URL_SQS: await guarded('sqs', objects.endpoint),
+        AWS_ENDPOINT_URL_DYNAMODB:
+          (await between.service?.('dynamodb', dynamodbForLambdas)) ?? dynamodbForLambdas,
+        AWS_ENDPOINT_URL_REKOGNITION: await guarded('rekognition', rekognitionServer.endpoint),
+        AWS_ENDPOINT_URL_RDS_DATA: await guarded('rds-data', dataApi.endpoint),
       },
       onOutput: options.onLambdaOutput,
       ...(options.lambdaConcurrency !== undefined && { concurrency: options.lambdaConcurrency }),
@@ -251,9 +279,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 
     createStateMachines(stack, assembly, machines, {
       folder: stateDir,
+      authority,
       invoke,
       publish,
-      maps: mapServices(s3),
+      s3,
       ...(time.retries !== undefined && { retryScale: time.retries }),
     });
     closers.push(() => {
@@ -343,6 +372,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       redeliver: async (key) => router.publish(currentEvent(key)),
       rekognitionCalls: (operation) =>
         (rekognitionServer.calls() as Record<string, { accepted: number }>)[operation]?.accepted ?? 0,
+      privileges: authority.report,
+      authority,
       executionsStarted: () =>
         [...machines.values()].reduce((started, machine) => started + machine.started, 0),
       async idle() {
@@ -521,9 +552,11 @@ function createStateMachines(
   stack: ResolvedTemplate,
   assembly: Assembly,
   machines: Map<string, LocalStateMachine>,
-  options: Omit<StateMachineOptions, 'arn' | 'definition'>,
+  options: Omit<StateMachineOptions, 'arn' | 'definition' | 'maps'> & { authority: Authority; s3: S3Client },
 ): void {
+  const { authority, s3, invoke, ...rest } = options;
   for (const { local, get } of stack.resources('AWS::StepFunctions::StateMachine')) {
+    const arn = local.ref;
     const substitutions = get<Record<string, unknown>>('DefinitionSubstitutions') ?? {};
     const location = get<{ Key: string }>('DefinitionS3Location');
     const source = location
@@ -532,7 +565,17 @@ function createStateMachines(
     const definition = source.replace(/\$\{(\w+)\}/g, (placeholder, name: string) =>
       String(substitutions[name] ?? placeholder),
     );
-    machines.set(local.ref, createStateMachine({ ...options, arn: local.ref, definition }));
+    const machine = createStateMachine({
+      ...rest,
+      arn,
+      definition,
+      maps: mapServices(s3, authority, arn),
+      async invoke(resource, payload, signal) {
+        await checkTask(authority, arn, resource, payload);
+        return invoke(resource, payload, signal);
+      },
+    });
+    machines.set(arn, machine);
   }
 }
 
@@ -592,9 +635,11 @@ async function startAndWait(
   return { ...description, Output: end.output };
 }
 
-function mapServices(s3: S3Client): MapServices {
+function mapServices(s3: S3Client, authority: Authority, machineArn: string): MapServices {
   return {
     async *listObjects(bucket, prefix): AsyncIterable<ListedObject> {
+      const listing = { action: 's3:ListBucket', resource: `arn:aws:s3:::${bucket}` };
+      await check(authority, machineArn, listing, 'States.ItemReaderFailed');
       for await (const { Contents = [] } of paginateListObjectsV2(
         { client: s3 },
         { Bucket: bucket, Prefix: prefix },
@@ -611,6 +656,8 @@ function mapServices(s3: S3Client): MapServices {
       }
     },
     async putObject(bucket, key, body) {
+      const writing = { action: 's3:PutObject', resource: `arn:aws:s3:::${bucket}/${key}` };
+      await check(authority, machineArn, writing, 'States.ResultWriterFailed');
       await s3.send(
         new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ContentType: 'application/json' }),
       );

@@ -55,6 +55,14 @@ export function localResources(
       const ref = arn('sns', topic);
       return { ref, attributes: { TopicArn: ref, TopicName: topic } };
     },
+    'AWS::Events::Rule': (logicalId) => {
+      const ref = name(logicalId, 64);
+      return { ref, attributes: { Arn: arn('events', `rule/${ref}`) } };
+    },
+    'AWS::Logs::LogGroup': (logicalId) => {
+      const ref = name(logicalId, 512);
+      return { ref, attributes: { Arn: `${arn('logs', `log-group:${ref}`)}:*` } };
+    },
     'AWS::IAM::Role': (logicalId) => {
       const ref = name(logicalId, 64);
       return { ref, attributes: { Arn: `arn:aws:iam::${ACCOUNT}:role/${ref}` } };
