@@ -16,6 +16,8 @@ process.on('disconnect', () => process.exit());
 process.on('SIGINT', () => {});
 
 let requestId;
+/** When the invocation at hand began, by `performance.now()`. */
+let startedMs;
 
 for (const [method, level] of [
   ['log', 'INFO'],
@@ -57,7 +59,7 @@ function fail(error, exitCode) {
   const payload = errorPayload(error);
   console.error(`${requestId === undefined ? 'Init' : 'Invoke'} Error \t${JSON.stringify(payload)}`);
   const fatal = exitCode !== undefined;
-  process.send({ error: JSON.stringify(payload), fatal }, () => {
+  process.send({ error: JSON.stringify(payload), fatal, ...usage() }, () => {
     if (fatal) {
       process.exit(exitCode);
     }
@@ -97,6 +99,14 @@ async function loadHandler() {
   return handler;
 }
 
+/** What Lambda reports of an invocation. */
+function usage() {
+  return {
+    durationMs: startedMs === undefined ? 0 : performance.now() - startedMs,
+    maxMemoryMegabytes: Math.round(process.resourceUsage().maxRSS / 1024),
+  };
+}
+
 function serialise(result) {
   try {
     return JSON.stringify(result === undefined ? null : result);
@@ -108,13 +118,15 @@ function serialise(result) {
 let handler;
 try {
   handler = await loadHandler();
-  process.send({ ready: true });
+  // Since the process was made: Lambda's Init phase loads the runtime too.
+  process.send({ ready: true, initMs: performance.now() });
 } catch (error) {
   fail(error, 1);
 }
 
 process.on('message', async (invocation) => {
   requestId = invocation.requestId;
+  startedMs = performance.now();
   const context = {
     callbackWaitsForEmptyEventLoop: true,
     functionName: process.env.AWS_LAMBDA_FUNCTION_NAME,
@@ -128,7 +140,7 @@ process.on('message', async (invocation) => {
   };
   try {
     const result = serialise(await handler(JSON.parse(invocation.payload), context));
-    process.send({ result });
+    process.send({ result, ...usage() });
   } catch (error) {
     fail(error);
   }

@@ -200,7 +200,15 @@ function stopping(): LambdaError {
   return new LambdaError('Lambda.ServiceException', 'The local run is stopping');
 }
 
-type Answer = { ready: true } | { result: string } | { error: string; fatal: boolean };
+interface Usage {
+  durationMs: number;
+  maxMemoryMegabytes: number;
+}
+
+type Answer =
+  | { ready: true; initMs: number }
+  | ({ result: string } & Usage)
+  | ({ error: string; fatal: boolean } & Usage);
 
 class ExecutionEnvironment {
   readonly closed: Promise<void>;
@@ -209,8 +217,11 @@ class ExecutionEnvironment {
 
   readonly #fn: LambdaFunction;
   readonly #process: ChildProcess;
+  readonly #onLine: (line: string) => void;
   readonly #ready = Promise.withResolvers<void>();
   #initialised = false;
+  /** Until the first invocation has reported it. */
+  #initMs: number | undefined;
   #pending:
     | { requestId: string; resolve(result: string): void; reject(error: LambdaError): void }
     | undefined;
@@ -221,6 +232,7 @@ class ExecutionEnvironment {
     onLine: (line: string) => void,
   ) {
     this.#fn = fn;
+    this.#onLine = onLine;
     this.#process = spawn(
       process.execPath,
       // V8 aborts before the process as a whole reaches the function's memory.
@@ -270,6 +282,7 @@ class ExecutionEnvironment {
       await Promise.race([this.#ready.promise, promise]);
       clearTimeout(timer);
       timer = setTimeout(timeout, timeoutMs);
+      this.#onLine(`START RequestId: ${requestId} Version: $LATEST`);
       this.#process.send({
         requestId,
         payload,
@@ -293,8 +306,12 @@ class ExecutionEnvironment {
   #receive(answer: Answer): void {
     if ('ready' in answer) {
       this.#initialised = true;
+      this.#initMs = answer.initMs;
       this.#ready.resolve();
-    } else if ('result' in answer) {
+      return;
+    }
+    this.#report(answer);
+    if ('result' in answer) {
       const bytes = Buffer.byteLength(answer.result);
       if (bytes > RESPONSE_LIMIT_BYTES) {
         this.#fail(
@@ -308,6 +325,28 @@ class ExecutionEnvironment {
       this.isAlive &&= !answer.fatal;
       this.#pending?.reject(new LambdaError(errorType, answer.error));
     }
+  }
+
+  /**
+   * The last lines of an invocation, as Lambda itself writes them; Init is billed too.
+   * https://docs.aws.amazon.com/lambda/latest/dg/nodejs-logging.html
+   */
+  #report({ durationMs, maxMemoryMegabytes }: Usage): void {
+    const requestId = this.#pending?.requestId;
+    const initMs = this.#initMs;
+    this.#initMs = undefined;
+    this.#onLine(`END RequestId: ${requestId}`);
+    this.#onLine(
+      [
+        `REPORT RequestId: ${requestId}`,
+        `Duration: ${durationMs.toFixed(2)} ms`,
+        `Billed Duration: ${Math.ceil(durationMs + (initMs ?? 0))} ms`,
+        `Memory Size: ${this.#fn.memoryMegabytes} MB`,
+        `Max Memory Used: ${maxMemoryMegabytes} MB`,
+        ...(initMs === undefined ? [] : [`Init Duration: ${initMs.toFixed(2)} ms`]),
+        '',
+      ].join('\t'),
+    );
   }
 
   /** Fails the invocation at hand, if there is one, with what Lambda itself and not the function says. */

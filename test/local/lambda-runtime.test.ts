@@ -120,6 +120,33 @@ describe('what the handler sees', () => {
   });
 });
 
+test('Lambda itself writes when an invocation began, and what it is billed for, the start of the environment too', async () => {
+  const fn = lambda(`export const handler = async () => {
+    console.log('at work');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  };`);
+  await runtime.invoke(fn, {});
+  await runtime.invoke(fn, {});
+  const own = lines.flatMap((line) =>
+    line.startsWith(`${fn.name}: `) ? [line.slice(fn.name.length + 2)] : [],
+  );
+  expect(own.filter((line) => line.startsWith('START RequestId: '))).toHaveLength(2);
+  const reports = own.flatMap((line) => {
+    const found =
+      /^REPORT RequestId: \S+\tDuration: ([\d.]+) ms\tBilled Duration: (\d+) ms\tMemory Size: 128 MB\tMax Memory Used: \d+ MB\t(?:Init Duration: ([\d.]+) ms\t)?$/.exec(
+        line,
+      );
+    return found ? [found.slice(1).map((text) => (text === undefined ? undefined : Number(text)))] : [];
+  });
+  expect(reports).toHaveLength(2);
+  const [[cold, coldBilled, init], [warm, warmBilled, none]] = reports as [number[], number[]];
+  expect(none).toBeUndefined();
+  expect(warm).toBeGreaterThan(99);
+  expect(warmBilled).toBe(Math.ceil(warm!));
+  expect(init).toBeGreaterThan(5);
+  expect(Math.abs(coldBilled! - cold! - init!)).toBeLessThan(1.1);
+});
+
 describe('failures are named as Lambda names them', () => {
   test('an Error by its name, with message and trace; the environment stays warm', async () => {
     const fn = lambda(`let calls = 0;
