@@ -1,8 +1,8 @@
 import { compilePattern, type InputTransformer, transformInput } from '../../local/event-router.ts';
-import { synthesise } from '../support/synth.ts';
-import { ReadableTemplate, type Statement } from '../support/template.ts';
+import { synthesised } from '../support/synthesised.ts';
+import type { Statement } from '../support/template.ts';
 
-const readable = new ReadableTemplate(synthesise().toJSON());
+const readable = synthesised();
 const rules = readable.resources('AWS::Events::Rule');
 
 /** A rule with the resources that it names as text: what it hears of, and what it makes of it. */

@@ -1,12 +1,8 @@
-import { synthesise } from '../support/synth.ts';
-import { ReadableTemplate, type RoleGrants, rolesOf } from '../support/template.ts';
+import { synthesised } from '../support/synthesised.ts';
+import { type RoleGrants, rolesOf } from '../support/template.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
 const external = { database: 'external', databaseSecretArn: SECRET };
-
-function synthesised(rollcall: Record<string, unknown>) {
-  return new ReadableTemplate(synthesise({ context: { rollcall } }).toJSON());
-}
 
 const variants = {
   aurora: synthesised({}),

@@ -1,7 +1,7 @@
-import { synthesise } from '../support/synth.ts';
-import { ReadableTemplate, type Statement } from '../support/template.ts';
+import { synthesised } from '../support/synthesised.ts';
+import type { Statement } from '../support/template.ts';
 
-const readable = new ReadableTemplate(synthesise().toJSON());
+const readable = synthesised();
 const queues = readable.resources('AWS::SQS::Queue');
 const queue = queues['LastResort/Queue']!.Properties;
 

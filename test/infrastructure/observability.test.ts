@@ -4,11 +4,8 @@ import { defaultAlarmThresholds } from '../../lib/alarm-thresholds.ts';
 import { dashboardBody, drawDashboard } from '../../lib/dashboard-picture.ts';
 import { type AlarmState, evaluateAlarm, type Sample } from '../support/metric-math.ts';
 import { alarmsOf, dashboardOf, watchedMetrics } from '../support/observability.ts';
-import { synthesise } from '../support/synth.ts';
-import { listOf, ReadableTemplate, type Statement } from '../support/template.ts';
-
-const synthesised = (rollcall: object) =>
-  new ReadableTemplate(synthesise({ context: { rollcall } }).toJSON());
+import { synthesised } from '../support/synthesised.ts';
+import { listOf, type Statement } from '../support/template.ts';
 
 const template = synthesised({});
 const alarms = alarmsOf(template);

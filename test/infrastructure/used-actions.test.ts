@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { synthesise } from '../support/synth.ts';
-import { ReadableTemplate, rolesOf } from '../support/template.ts';
+import { synthesised } from '../support/synthesised.ts';
+import { rolesOf } from '../support/template.ts';
 
 const LAMBDAS = path.join(import.meta.dirname, '../../lambdas');
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
@@ -62,7 +62,7 @@ describe.each([
   ['aurora', {}, 'secretsmanager:GetSecretValue'],
   ['an external database', { database: 'external', databaseSecretArn: SECRET }, 'rds-db:connect'],
 ])('with %s', (_, rollcall, otherLogin) => {
-  const template = new ReadableTemplate(synthesise({ context: { rollcall } }).toJSON());
+  const template = synthesised(rollcall);
   const roles = Object.entries(rolesOf(template));
 
   test.each(functions)('the role of %s allows what its code calls, and no more', (name) => {
