@@ -1,4 +1,4 @@
-/** `npm run faults -- [--seed N] [--seeds N] [--photos N] [--json]`: photos through faults at every boundary, and what must hold. */
+/** `npm run faults`: photos through faults at every boundary, and what must hold. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,17 +8,40 @@ import { runCommand } from '../local/cli/command.ts';
 import { count, formatDuration } from '../local/cli/text.ts';
 import { exitCodes, UserError } from '../local/cli/user-error.ts';
 import { runSeed, type SeedReport } from './faults/campaign.ts';
-import { CAMPAIGN_TIME, startHarness } from './faults/harness.ts';
+import { CAMPAIGN_TIME, type Harness, type HarnessOptions, startHarness } from './faults/harness.ts';
+import { backfillInTwoGoes, databaseAway, databaseGone, type ScenarioReport } from './faults/scenarios.ts';
 
 const usage = `Usage: npm run faults -- [--seed N] [--seeds N] [--photos N] [--json]
+       npm run faults -- --scenario NAME [--photos N] [--json]
 
 Sends photos through the local pipeline while faults strike at every boundary, and checks what must hold then.
 
   --seed N     the first seed (1); the same seed strikes at the same places
   --seeds N    how many seeds (1)
   --photos N   photos a seed (200)
+  --scenario   database-away (PostgreSQL for a minute, in real time), database-gone (for longer than all retries) or
+               backfill (stopped in its middle and started again) instead of seeds
   --json       one line of JSON a seed
 `;
+
+const scenarios: Record<
+  string,
+  { time: HarnessOptions['time']; run(harness: Harness, photos: number): Promise<ScenarioReport> }
+> = {
+  'database-away': {
+    time: { retries: 1, lambdas: 1, queues: 0.01 },
+    run: (harness, photos) => databaseAway(harness, { photos, awayMs: 60_000 }),
+  },
+  'database-gone': {
+    time: { retries: 0.01, lambdas: 1, queues: 0.01 },
+    run: (harness, photos) => databaseGone(harness, { photos }),
+  },
+  backfill: {
+    time: { retries: 1, lambdas: 1, queues: 0.01 },
+    run: (harness, photos) =>
+      backfillInTwoGoes(harness, { objects: photos, indexed: Math.round(photos * 0.4) }),
+  },
+};
 
 await runCommand(async () => {
   const options = readOptions();
@@ -26,16 +49,22 @@ await runCommand(async () => {
     process.stdout.write(usage);
     return exitCodes.done;
   }
-  const { seed, seeds, photos, json } = options;
+  const { seed, seeds, photos, json, scenario } = options;
   const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-faults-'));
   const harness = await startHarness({
     stateDir,
     postgresPort: await freePort(),
-    time: CAMPAIGN_TIME,
+    time: scenario ? scenarios[scenario]!.time : CAMPAIGN_TIME,
     onStep: (text) => process.stderr.write(`${text}\n`),
   });
   let violations = 0;
   try {
+    if (scenario) {
+      process.stdout.write(
+        `${JSON.stringify(await scenarios[scenario]!.run(harness, photos), null, json ? 0 : 2)}\n`,
+      );
+      return exitCodes.done;
+    }
     for (let current = seed; current < seed + seeds; current++) {
       const report = await runSeed(harness, { seed: current, photos });
       violations += report.violations.length;
@@ -55,7 +84,9 @@ await runCommand(async () => {
   return violations === 0 ? exitCodes.done : exitCodes.incomplete;
 }, 'The campaign');
 
-function readOptions(): { seed: number; seeds: number; photos: number; json: boolean } | undefined {
+function readOptions():
+  | { seed: number; seeds: number; photos: number; json: boolean; scenario: string | undefined }
+  | undefined {
   let values: Record<string, string | boolean | undefined>;
   try {
     ({ values } = parseArgs({
@@ -63,6 +94,7 @@ function readOptions(): { seed: number; seeds: number; photos: number; json: boo
         seed: { type: 'string' },
         seeds: { type: 'string' },
         photos: { type: 'string' },
+        scenario: { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -79,6 +111,12 @@ function readOptions(): { seed: number; seeds: number; photos: number; json: boo
     }
     return value;
   };
+  const scenario = values.scenario as string | undefined;
+  if (scenario !== undefined && !Object.hasOwn(scenarios, scenario)) {
+    throw new UserError(
+      `--scenario takes one of ${Object.keys(scenarios).join(', ')}, not ${JSON.stringify(scenario)}.`,
+    );
+  }
   return values.help
     ? undefined
     : {
@@ -86,6 +124,7 @@ function readOptions(): { seed: number; seeds: number; photos: number; json: boo
         seeds: number('seeds', 1, 1),
         photos: number('photos', 200, 1),
         json: values.json === true,
+        scenario,
       };
 }
 

@@ -355,6 +355,7 @@ class Campaign {
       // What happened in this very second is settled too.
       now: () => Date.now() + 1_000,
       confirm: async () => true,
+      show() {},
     });
   }
 

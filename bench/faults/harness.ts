@@ -38,6 +38,8 @@ export interface Harness {
   storm(ms: number): void;
   /** Ends all idle execution environments. */
   coldStarts(): void;
+  /** Whether the events of uploads get lost. */
+  dropUploads(drop: boolean): void;
   /** Whether events are still held back. */
   holdsEvents(): boolean;
   onExecutionEnd(listener: (end: ExecutionEnd) => void): () => void;
@@ -70,6 +72,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
   let run: Run | undefined;
   let stormUntil = 0;
   let held = 0;
+  let drops = false;
   let postgres: PostgresProxy | undefined;
   const closers: (() => Promise<void>)[] = [];
   const functions = new Map<string, [LambdaFunction, LambdaRuntime]>();
@@ -222,6 +225,9 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
       }
       return;
     }
+    if (drops && event.source === 'aws.s3') {
+      return;
+    }
     const photoId = photoOf(detail.object?.key ?? '');
     if (!run || photoId === undefined || event['detail-type'] !== 'Object Created') {
       publish(event);
@@ -357,6 +363,9 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
       for (const [fn, lambdas] of functions.values()) {
         lambdas.recycle(fn);
       }
+    },
+    dropUploads(drop) {
+      drops = drop;
     },
     holdsEvents: () => held > 0,
     onExecutionEnd: started.onExecutionEnd,
