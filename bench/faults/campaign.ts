@@ -22,8 +22,8 @@ import { type FaultPlan, faultPlan, type Outage, type Refusal } from './plan.ts'
 /** Photos on their way up at once. */
 const UPLOADS_AT_ONCE = 8;
 
-/** Longer than every retry, scaled as the campaign scales them. */
-const SETTLE_LIMIT_MS = 240_000;
+/** Longer than every retry, scaled as the campaign scales them, on a machine that has other things to do. */
+const SETTLE_LIMIT_MS = 900_000;
 
 /** What the campaign knows to be true of a photo. */
 interface Photo {
