@@ -35,13 +35,17 @@ const LEDGER_KEY = { id: { S: 'index-faces' } };
  */
 const MAX_RACES = 20;
 
-/** Calls follow a slot at once; a sleep shorter than this is not worth a second look at the ledger. */
+/** A sleep longer than this is followed by a second look at the ledger, so long before the slot. */
 const RECHECK_AFTER_MS = 250;
+const RECHECK_BEFORE_MS = 50;
 
-/** A slot older than this is not called in: calls held up together would come in a bunch, and the bucket holds a second. */
+/**
+ * A slot older than this is given up once: calls held up together would come in a bunch, and the bucket holds a second.
+ * Only once, because where DynamoDB itself takes so long every slot is as old, and all would try for ever.
+ */
 const SLOT_GOOD_FOR_MS = 500;
 
-/** How often a photo takes another slot because the pace was cut while it slept, or because it came too late. */
+/** How often a photo takes another slot because the pace was cut while it slept. */
 const MAX_SLOTS = 5;
 
 /** A place in line further away than this is not waited for inside a function. */
@@ -190,14 +194,22 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
     await write(giveBack(slot));
   }
 
-  /** The slot as it is when its time has come, or undefined when it is none any more. */
-  async function afterSleep(slot: GateSlot, sleptMs: number): Promise<GateSlot | undefined> {
-    const kept =
-      sleptMs > RECHECK_AFTER_MS
-        ? keepSlot(await load(), config, slot, { nowMs: deps.now(), random: deps.random() })
-        : slot;
-    if (kept && 'slotMs' in kept && deps.now() - slot.slotMs <= SLOT_GOOD_FOR_MS) {
-      return kept;
+  /** Sleeps until the slot comes; undefined when it is none any more by then. */
+  async function sleepUntil(slot: GateSlot, goodForMs: number): Promise<GateSlot | undefined> {
+    let kept: ReturnType<typeof keepSlot> = slot;
+    const ahead = slot.slotMs - deps.now();
+    if (ahead > RECHECK_AFTER_MS) {
+      await deps.sleep(ahead - RECHECK_BEFORE_MS);
+      kept = keepSlot(await load(), config, slot, { nowMs: deps.now(), random: deps.random() });
+    }
+    if (kept && 'slotMs' in kept) {
+      const rest = slot.slotMs - deps.now();
+      if (rest > 0) {
+        await deps.sleep(rest);
+      }
+      if (deps.now() - slot.slotMs <= goodForMs) {
+        return kept;
+      }
     }
     await returnImage(slot);
     if (kept && 'refused' in kept) {
@@ -231,11 +243,7 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
           takeSlot(state, config, { nowMs, lane }),
         );
         const slot: GateSlot = { slotMs: atMs, intervalMs, cuts: state.cuts ?? 0, day: state.day ?? 0 };
-        const ahead = slot.slotMs - deps.now();
-        if (ahead > 0) {
-          await deps.sleep(ahead);
-        }
-        const kept = await afterSleep(slot, ahead);
+        const kept = await sleepUntil(slot, slots === 0 ? SLOT_GOOD_FOR_MS : Number.POSITIVE_INFINITY);
         if (kept) {
           return kept;
         }

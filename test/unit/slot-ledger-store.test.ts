@@ -231,6 +231,31 @@ describe('takeSlot', () => {
     // The one that it slept through is no image.
     expect((await ledger.read()).images).toBe(1);
   });
+
+  test('a DynamoDB that takes seconds for everything does not keep a photo from its call', async () => {
+    const clock = { now: Date.now() };
+    let requests = 0;
+    const slow = slotLedger(
+      {
+        dynamodb: {
+          send: async (command: never) => {
+            requests++;
+            clock.now += 2_000;
+            return tables.client.send(command);
+          },
+        } as unknown as DynamoDBClient,
+        table: TABLE,
+        now: () => clock.now,
+        random: Math.random,
+        sleep: async (ms) => {
+          clock.now += ms;
+        },
+      },
+      config,
+    );
+    await expect(slow.takeSlot({ lane: 'live', placeMs: 0 })).resolves.toBeDefined();
+    expect(requests).toBeLessThanOrEqual(5);
+  });
 });
 
 describe('reserve', () => {
