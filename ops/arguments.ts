@@ -3,12 +3,14 @@ import { DEFAULT_POSTGRES_PORT, defaultPostgresPort } from '../local/cli/argumen
 import { UserError } from '../local/cli/user-error.ts';
 
 /** An option that takes a value, by its placeholder, or a flag. */
-type OptionKind = 'UUID' | 'PREFIX' | 'NAME' | 'N' | 'COUNT' | 'DATE' | 'KEY' | 'flag';
+type OptionKind = 'UUID' | 'PREFIX' | 'NAME' | 'FILE' | 'N' | 'PERCENT' | 'COUNT' | 'DATE' | 'KEY' | 'flag';
 
 interface CommandSpec {
   /** One line. */
   does: string;
   options: Readonly<Record<string, OptionKind>>;
+  /** Has to be given. */
+  needs?: string;
   /** Exactly one of these has to be given. */
   oneOf?: readonly string[];
 }
@@ -39,6 +41,18 @@ export const commands = {
     does: 'how many images may be indexed a day (UTC): shows it, sets it, or goes back to the configured number',
     options: { images: 'COUNT', default: 'flag', ...changes, yes: 'flag' },
   },
+  'erase-person': {
+    does: "erases a person's faces in an event, after showing which they are",
+    options: { event: 'UUID', photo: 'FILE', face: 'UUID', similarity: 'PERCENT', ...costs },
+    needs: 'event',
+    oneOf: ['photo', 'face'],
+  },
+  'erase-event': {
+    does: 'erases all faces of an event; the photos stay',
+    options: { event: 'UUID', ...costs },
+    needs: 'event',
+  },
+  erasures: { does: 'the receipts of what was erased', options: { event: 'UUID', limit: 'N' } },
   'replay-dead-letters': {
     does: 'sends what rests in the dead-letter queues on its way again',
     options: costs,
@@ -61,6 +75,11 @@ export interface Arguments {
   postgresPort: number;
   event: string | undefined;
   photo: string | undefined;
+  /** Of a picture. */
+  selfie: string | undefined;
+  face: string | undefined;
+  /** Percent, from which on a face is taken for the same person's. */
+  similarity: number;
   prefix: string | undefined;
   by: (typeof usageKeys)[number];
   /** A UTC day, YYYY-MM-DD. */
@@ -77,6 +96,9 @@ export interface Arguments {
   yes: boolean;
   wait: boolean;
 }
+
+/** Rekognition's own default. Lower finds more of a person, and more of others. */
+const DEFAULT_SIMILARITY = 80;
 
 const usageKeys = ['event', 'photographer', 'day'] as const;
 
@@ -104,8 +126,9 @@ ${lines.join('\n')}
   --stack NAME        the stack's name (Rollcall)
   --json              the result as one line of JSON
   --dry-run           for whatever changes something: only says what it would do
-  --yes               does not ask before it costs money
-  --no-wait           does not wait for the photos to be done
+  --yes               does not ask before it costs money or erases
+  --no-wait           does not wait for the photos, or the erasure, to be done
+  --similarity N      erase-person: percent, from which on a face is taken for the same person's (${DEFAULT_SIMILARITY})
   --settle MINUTES    reconcile: what happened since may still be under way (15)
   --postgres-port N   with --local, where its PostgreSQL listens (${DEFAULT_POSTGRES_PORT}, or ROLLCALL_POSTGRES_PORT)
 `;
@@ -164,6 +187,9 @@ export function parseOpsArguments(argv: readonly string[], env: Environment): Ar
     postgresPort: port === undefined ? defaultPostgresPort(env) : Number(port),
     event: given.get('event')?.toLowerCase(),
     photo: given.get('photo')?.toLowerCase(),
+    selfie: given.get('photo'),
+    face: given.get('face')?.toLowerCase(),
+    similarity: Number(given.get('similarity') ?? DEFAULT_SIMILARITY),
     prefix: given.get('prefix'),
     by: usageKeys.find((key) => key === given.get('by')) ?? 'event',
     since: given.get('since'),
@@ -242,6 +268,9 @@ function checkValue(option: string, kind: OptionKind, value: string): void {
   if (kind === 'N' && !/^\d{1,6}$/.test(value)) {
     throw wrong('a whole number');
   }
+  if (kind === 'PERCENT' && !/^(100|\d{1,2}(\.\d)?)$/.test(value)) {
+    throw wrong('a percentage from 0 to 100');
+  }
   if (kind === 'COUNT' && !/^[1-9]\d{0,8}$/.test(value)) {
     throw wrong('a whole number from 1 to 999999999');
   }
@@ -264,7 +293,14 @@ function isDate(text: string): boolean {
   return Number.isFinite(ms) && new Date(ms).toISOString().startsWith(text);
 }
 
-function checkChoice(given: ReadonlyMap<string, string>, { oneOf }: CommandSpec, command: string): void {
+function checkChoice(
+  given: ReadonlyMap<string, string>,
+  { needs, oneOf }: CommandSpec,
+  command: string,
+): void {
+  if (needs && !given.has(needs)) {
+    throw new UserError(`${command} needs --${needs}. ${HELP_HINT}`);
+  }
   if (!oneOf) {
     return;
   }

@@ -8,6 +8,8 @@ export interface Context {
   deployment: Deployment;
   progress: Progress;
   now(): number;
+  /** What a person has to see before they are asked; nothing where nobody reads. */
+  show(lines: readonly string[]): void;
   /**
    * Asks before something that costs money; `--yes` answers.
    *

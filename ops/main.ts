@@ -9,6 +9,9 @@ import { withReadableErrors } from './aws-errors.ts';
 import { backfill } from './commands/backfill.ts';
 import { cap } from './commands/cap.ts';
 import { cost } from './commands/cost.ts';
+import { eraseEvent } from './commands/erase-event.ts';
+import { erasePerson } from './commands/erase-person.ts';
+import { erasures } from './commands/erasures.ts';
 import { failed } from './commands/failed.ts';
 import { pause, resume } from './commands/pause.ts';
 import { reconcile } from './commands/reconcile.ts';
@@ -28,6 +31,9 @@ const run: Record<CommandName, (context: Context) => Promise<Result>> = {
   resume,
   cost,
   cap,
+  'erase-person': erasePerson,
+  'erase-event': eraseEvent,
+  erasures,
   'replay-dead-letters': replayDeadLetters,
   reconcile,
 };
@@ -48,6 +54,12 @@ await runCommand(async () => {
           deployment,
           progress,
           confirm,
+          show(lines) {
+            if (!args.json) {
+              progress.stop();
+              process.stderr.write(`${lines.join('\n')}\n`);
+            }
+          },
           now: Date.now,
         });
         progress.stop();

@@ -276,9 +276,7 @@ class Campaign {
   }
 
   async #findings(): Promise<Finding[]> {
-    const findings = compare(await readWorld(this.#deployment, this.#eventId), new Date(Date.now() + 1_000));
-    // Nothing erases the faces of a photo whose object was deleted before it was indexed.
-    return findings.filter(({ kind }) => kind !== 'object_gone');
+    return compare(await readWorld(this.#deployment, this.#eventId), new Date(Date.now() + 1_000));
   }
 
   #checkEndStates(rows: readonly PhotoRow[]): void {

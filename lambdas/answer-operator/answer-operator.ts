@@ -50,6 +50,8 @@ function answer(sql: Sql, question: Question): Promise<Answers[Question['ask']]>
       return faces(sql, question);
     case 'leaving':
       return leaving(sql, question);
+    case 'erasures':
+      return erasures(sql, question);
     case 'usage':
       return usage(sql, question);
     case 'lose_faces':
@@ -138,6 +140,14 @@ async function usage(sql: Sql, { by, since }: Of<'usage'>): Promise<Answers['usa
     GROUP BY ${key} ORDER BY ${by === 'day' ? sql`1` : sql`5 DESC, 1`} LIMIT ${MAX_USAGE_ROWS}`;
   const [total] = await sql<Usage[]>`SELECT ${sums} FROM usage WHERE ${wanted}`;
   return { rows, total: total! };
+}
+
+async function erasures(sql: Sql, { event_id, limit }: Of<'erasures'>): Promise<Answers['erasures']> {
+  return sql<Answers['erasures']>`
+    SELECT id AS erasure_id, event_id, photo_id, reason, ${isoTime(sql, sql`requested_at`)} AS requested_at,
+           ${isoTime(sql, sql`finished_at`)} AS finished_at, photos, faces, results
+    FROM erasures WHERE ${event_id ? sql`event_id = ${event_id}` : sql`true`}
+    ORDER BY erasures.requested_at DESC, id LIMIT ${limit}`;
 }
 
 /** PostgreSQL's text for a moment has no place in JSON. */

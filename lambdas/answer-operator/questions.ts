@@ -1,5 +1,6 @@
 /** What the operator's commands ask of the database, and what they get. Pages hold as much as fits a Lambda's 6 MB. */
 import * as v from 'valibot';
+import type { Receipt } from '../shared/erasure-contract.ts';
 
 const uuid = v.pipe(v.string(), v.uuid());
 
@@ -26,6 +27,12 @@ export const questionSchema = v.variant('ask', [
   v.object({ ask: v.literal('faces'), event_id: uuid, after: v.optional(uuid) }),
   /** Faces in the outbox, on their way out of the collection. */
   v.object({ ask: v.literal('leaving'), event_id: uuid, after: v.optional(v.string()) }),
+  /** The receipts of erasures, the latest first. */
+  v.object({
+    ask: v.literal('erasures'),
+    event_id: v.optional(uuid),
+    limit: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(PAGE_SIZE)),
+  }),
   /** What was paid, since a UTC day: rows with the costliest first, or by day. */
   v.object({
     ask: v.literal('usage'),
@@ -116,6 +123,7 @@ export interface Answers {
   photos: PhotoRow[];
   faces: FaceRow[];
   leaving: { rekognition_face_id: string }[];
+  erasures: Receipt[];
   lose_faces: { changed: number };
   remove_faces: { requested: number };
 }

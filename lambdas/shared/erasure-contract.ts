@@ -15,14 +15,17 @@ export function isFaceId(id: string): boolean {
 
 const uuid = v.pipe(v.string(), v.uuid(), v.toLowerCase());
 
+/** `object` of an "Object Deleted" event of S3. */
+export const deletedObjectSchema = v.object({
+  key: s3ObjectSchema.entries.key,
+  'version-id': s3ObjectSchema.entries['version-id'],
+  sequencer: s3ObjectSchema.entries.sequencer,
+});
+
 /** An S3 "Object Deleted" event, as the rule's input transformer leaves it. */
 const photoDeletedSchema = v.object({
   request: v.literal('photo_deleted'),
-  object: v.object({
-    key: s3ObjectSchema.entries.key,
-    'version-id': s3ObjectSchema.entries['version-id'],
-    sequencer: s3ObjectSchema.entries.sequencer,
-  }),
+  object: deletedObjectSchema,
   /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html */
   deletion_type: v.optional(v.string()),
 });

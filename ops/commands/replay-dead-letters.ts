@@ -6,10 +6,12 @@ import {
 } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
 import { type ExecutionInput, executionInputSchema, s3ObjectSchema } from '../../lambdas/shared/contract.ts';
+import { deletedObjectSchema, type EraseInput } from '../../lambdas/shared/erasure-contract.ts';
 import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
 import { count } from '../../local/cli/text.ts';
 import type { Context, Result } from '../context.ts';
 import type { Deployment } from '../deployment.ts';
+import { startErasure } from '../erasures.ts';
 import { startPhoto } from '../executions.ts';
 import { priceOf } from '../price.ts';
 import { readQueues } from './status.ts';
@@ -18,27 +20,34 @@ import { readQueues } from './status.ts';
 const HIDDEN_SECONDS = 60;
 
 /**
- * Sends what rests in the dead-letter queues on its way again: uploads start their executions, ends of executions go back to
- * the last resort. A message is deleted when that has worked; one that cannot be understood stays.
+ * Sends what rests in the dead-letter queues on its way again: uploads and erasures start their executions, ends of executions
+ * go back to the last resort. A message is deleted when that has worked; one that cannot be understood stays.
  */
 export async function replayDeadLetters(context: Context): Promise<Result> {
   const { args, deployment, progress } = context;
-  const { dead_letters: uploads, last_resort_dead_letters: ends } = await readQueues(deployment);
-  const data = { uploads, ended_executions: ends, dry_run: args.dryRun };
-  if (uploads + ends === 0) {
+  const {
+    dead_letters: uploads,
+    erasure_dead_letters: erasures,
+    last_resort_dead_letters: ends,
+  } = await readQueues(deployment);
+  const data = { uploads, erasures, ended_executions: ends, dry_run: args.dryRun };
+  if (uploads + erasures + ends === 0) {
     return { data, lines: ['No dead letters.'], exitCode: 0 };
   }
-  const plan = `${count(uploads, 'upload')} (${priceOf(uploads)} for those not paid yet) and ${count(ends, 'end of an execution', 'ends of executions')}`;
+  const plan = `${count(uploads, 'upload')} (${priceOf(uploads)} for those not paid yet), ${count(erasures, 'erasure')} and ${count(ends, 'end of an execution', 'ends of executions')}`;
   if (args.dryRun) {
     return { data, lines: [`Would replay ${plan}.`], exitCode: 0 };
   }
   if (uploads > 0 && !(await context.confirm(`Replay ${plan}?`))) {
     return { data: { ...data, replayed: 0 }, lines: ['Nothing was replayed.'], exitCode: 1 };
   }
-  progress.start('Replaying', uploads + ends);
+  progress.start('Replaying', uploads + erasures + ends);
   const { outputs } = deployment;
   const replayed = await drain(deployment, outputs.DeadLetterQueueUrl, (message) =>
     startUpload(deployment, message).finally(() => progress.done()),
+  );
+  const erased = await drain(deployment, outputs.ErasureDeadLetterQueueUrl, (message) =>
+    startErasureAgain(deployment, message).finally(() => progress.done()),
   );
   const returned = await drain(deployment, outputs.LastResortDeadLetterQueueUrl, async ({ Body: body }) => {
     progress.done();
@@ -48,11 +57,17 @@ export async function replayDeadLetters(context: Context): Promise<Result> {
     return true;
   });
   progress.stop();
-  const stayed = replayed.stayed + returned.stayed;
+  const stayed = replayed.stayed + erased.stayed + returned.stayed;
   return {
-    data: { ...data, replayed: replayed.gone, returned: returned.gone, not_understood: stayed },
+    data: {
+      ...data,
+      replayed: replayed.gone,
+      erased: erased.gone,
+      returned: returned.gone,
+      not_understood: stayed,
+    },
     lines: [
-      `${count(replayed.gone, 'upload')} started, ${count(returned.gone, 'end of an execution', 'ends of executions')} returned to the last resort.`,
+      `${count(replayed.gone, 'upload')} and ${count(erased.gone, 'erasure')} started, ${count(returned.gone, 'end of an execution', 'ends of executions')} returned to the last resort.`,
       ...(stayed > 0
         ? [`${count(stayed, 'message')} stayed: not understood; look at them in the SQS console.`]
         : []),
@@ -128,6 +143,50 @@ async function startUpload(deployment: Deployment, { Body: body = '' }: Message)
     return false;
   }
   await startPhoto(deployment, input, `replay-${nameOf(input)}-${input.object.sequencer}`);
+  return true;
+}
+
+/** What the erasure's rules make an input of: a deletion, the end of a photo's execution, the daily tick. */
+const erasureEventSchema = v.variant('detail-type', [
+  v.object({
+    'detail-type': v.literal('Object Deleted'),
+    detail: v.object({ object: deletedObjectSchema, 'deletion-type': v.optional(v.string()) }),
+  }),
+  v.object({ 'detail-type': v.literal('Step Functions Execution Status Change') }),
+  v.object({ 'detail-type': v.literal('Scheduled Event'), time: v.pipe(v.string(), v.isoTimestamp()) }),
+]);
+
+/** The input that the rule would have made. */
+export function erasureOfDeadLetter(body: string): EraseInput | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+  const read = v.safeParse(erasureEventSchema, parsed);
+  if (!read.success) {
+    return undefined;
+  }
+  const event = read.output;
+  switch (event['detail-type']) {
+    case 'Object Deleted': {
+      const { object, 'deletion-type': deletion_type } = event.detail;
+      return { request: 'photo_deleted', object, ...(deletion_type && { deletion_type }) };
+    }
+    case 'Scheduled Event':
+      return { request: 'retention', as_of: event.time };
+    default:
+      return { request: 'outbox' };
+  }
+}
+
+async function startErasureAgain(deployment: Deployment, { Body: body = '' }: Message): Promise<boolean> {
+  const input = erasureOfDeadLetter(body);
+  if (!input) {
+    return false;
+  }
+  await startErasure(deployment, input);
   return true;
 }
 

@@ -44,6 +44,7 @@ export async function status({ args, deployment, now }: Context): Promise<Result
       ['executions', running, running >= PAGE ? 'or more are running' : 'are running'],
       ['backfills', backfills, 'are running'],
       ['dead letters', queues.dead_letters, 'uploads that started no execution'],
+      ['', queues.erasure_dead_letters, 'deletions that started no erasure'],
       ['last resort', queues.last_resort, 'ended executions on their way to be written'],
       ['', queues.last_resort_dead_letters, 'that could not be written'],
       ['leaving', summary.leaving, 'faces on their way out of the collections'],
@@ -72,6 +73,7 @@ async function countRunning({ states }: Deployment, stateMachineArn: string): Pr
 
 export interface QueueCounts {
   dead_letters: number;
+  erasure_dead_letters: number;
   last_resort: number;
   last_resort_dead_letters: number;
 }
@@ -85,10 +87,11 @@ export async function readQueues({ sqs, outputs }: Deployment): Promise<QueueCou
     );
     return names.reduce((sum, name) => sum + Number(attributes[name] ?? 0), 0);
   };
-  const [dead_letters, last_resort, last_resort_dead_letters] = await Promise.all([
+  const [dead_letters, erasure_dead_letters, last_resort, last_resort_dead_letters] = await Promise.all([
     count(outputs.DeadLetterQueueUrl),
+    count(outputs.ErasureDeadLetterQueueUrl),
     count(outputs.LastResortQueueUrl),
     count(outputs.LastResortDeadLetterQueueUrl),
   ]);
-  return { dead_letters, last_resort, last_resort_dead_letters };
+  return { dead_letters, erasure_dead_letters, last_resort, last_resort_dead_letters };
 }

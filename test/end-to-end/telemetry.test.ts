@@ -139,6 +139,7 @@ async function operate(command: (context: Context) => Promise<Result>, ...argv: 
       progress: silent,
       now: Date.now,
       confirm: async () => args.yes,
+      show() {},
     });
     return data;
   } finally {

@@ -1,5 +1,5 @@
 import { commands, parseOpsArguments, usage } from '../../ops/arguments.ts';
-import { inputOfDeadLetter } from '../../ops/commands/replay-dead-letters.ts';
+import { erasureOfDeadLetter, inputOfDeadLetter } from '../../ops/commands/replay-dead-letters.ts';
 import { priceOf } from '../../ops/price.ts';
 
 const ID = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
@@ -19,6 +19,11 @@ test.each([
   [['backfill'], 'backfill needs --prefix'],
   [['backfill', '--prefix', 'photos/'], '--prefix takes a prefix of keys that begins with events/'],
   [['status', '--local', '--stack', 'Mine'], 'only one of them'],
+  [['erase-event'], 'erase-event needs --event'],
+  [['erase-person', '--photo', 'me.jpg'], 'erase-person needs --event'],
+  [['erase-person', '--event', ID], 'erase-person needs one of --photo, --face'],
+  [['erase-person', '--event', ID, '--face', 'mine'], '--face takes a UUID'],
+  [['erase-person', '--event', ID, '--face', ID, '--similarity', '101'], '--similarity takes a percentage'],
 ])('%j: one clear line', (argv, message) => {
   let thrown: unknown;
   try {
@@ -47,6 +52,43 @@ test('reads what is given', () => {
     includePermanent: false,
   });
   expect(parseOpsArguments(['status', '--help'], {})).toBeUndefined();
+});
+
+test('a picture keeps the case of its name', () => {
+  expect(parseOpsArguments(['erase-person', '--event', ID, '--photo', 'Me.JPG'], {})).toMatchObject({
+    selfie: 'Me.JPG',
+    similarity: 80,
+  });
+});
+
+test('what started no erasure is started as its rule would have', () => {
+  const events: [object, object | undefined][] = [
+    [
+      {
+        'detail-type': 'Object Deleted',
+        detail: {
+          object: { key: 'events/e/a.jpg', sequencer: '0A' },
+          'deletion-type': 'Permanently Deleted',
+        },
+      },
+      {
+        request: 'photo_deleted',
+        object: { key: 'events/e/a.jpg', sequencer: '0A' },
+        deletion_type: 'Permanently Deleted',
+      },
+    ],
+    [
+      { 'detail-type': 'Scheduled Event', time: '2026-05-01T03:30:00Z' },
+      { request: 'retention', as_of: '2026-05-01T03:30:00Z' },
+    ],
+    [{ 'detail-type': 'Step Functions Execution Status Change', detail: {} }, { request: 'outbox' }],
+    [{ 'detail-type': 'Object Deleted', detail: {} }, undefined],
+    [{}, undefined],
+  ];
+  for (const [event, input] of events) {
+    expect(erasureOfDeadLetter(JSON.stringify(event))).toEqual(input);
+  }
+  expect(erasureOfDeadLetter('no JSON')).toBeUndefined();
 });
 
 test('the help names every command and every option', () => {

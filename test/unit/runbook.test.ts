@@ -35,8 +35,14 @@ describe('the runbook', () => {
 
   test('has a section for every queue, with what it means and how to mend', () => {
     const queues = sections('Queues');
-    expect(queues.size).toBe(3);
-    for (const output of ['DeadLetterQueueUrl', 'LastResortQueueUrl', 'LastResortDeadLetterQueueUrl']) {
+    const outputs = [
+      'DeadLetterQueueUrl',
+      'ErasureDeadLetterQueueUrl',
+      'LastResortQueueUrl',
+      'LastResortDeadLetterQueueUrl',
+    ];
+    expect(queues.size).toBe(outputs.length);
+    for (const output of outputs) {
       const about = [...queues.values()].find((text) => text.includes(`Output \`${output}\``));
       expect([output, about]).toEqual([output, expect.stringMatching(/\*\*Means\.\*\*.*\*\*Mend\.\*\*/s)]);
     }

@@ -1,0 +1,197 @@
+import { readFile, stat } from 'node:fs/promises';
+import {
+  type FaceMatch,
+  ListFacesCommand,
+  SearchFacesByImageCommand,
+  SearchFacesCommand,
+} from '@aws-sdk/client-rekognition';
+import { MAX_PERSON_FACES } from '../../lambdas/shared/erasure-contract.ts';
+import { awsErrorDetails } from '../../lambdas/shared/errors.ts';
+import { fromWorkingDirectory } from '../../local/cli/paths.ts';
+import { count } from '../../local/cli/text.ts';
+import { UserError } from '../../local/cli/user-error.ts';
+import type { Context, Result } from '../context.ts';
+import { ask, chunksOf } from '../database.ts';
+import type { Deployment } from '../deployment.ts';
+import { receiptLines, startErasure, waitForReceipts } from '../erasures.ts';
+import { checkEvent } from '../events.ts';
+import { collectionId } from '../reading.ts';
+import { table } from '../table.ts';
+
+/** https://docs.aws.amazon.com/rekognition/latest/dg/limits.html: an image in the request itself */
+const MAX_IMAGE_BYTES = 5 * 1024 * 1024;
+/** https://docs.aws.amazon.com/rekognition/latest/APIReference/API_SearchFacesByImage.html */
+const MAX_MATCHES = 4_096;
+const MATCHES_SHOWN = 50;
+
+interface Match {
+  face_id: string;
+  photo_id: string;
+  /** 0 to 100; null for the face that was named. */
+  similarity: number | null;
+}
+
+/**
+ * Shows the faces of an event that are like a person's, and erases them when the operator says so. The picture that they are
+ * compared with is sent to Rekognition and stored nowhere.
+ */
+export async function erasePerson(context: Context): Promise<Result> {
+  const { args, deployment, progress } = context;
+  const eventId = args.event!;
+  await checkEvent(deployment, eventId);
+  progress.step('Searching');
+  const search = args.face ? () => searchByFace(context) : await searchByPicture(context);
+  const matches = await search();
+  progress.stop();
+  const photos = new Set(matches.map(({ photo_id }) => photo_id)).size;
+  const data = { event_id: eventId, similarity: args.similarity, matches, dry_run: args.dryRun };
+  if (matches.length === 0) {
+    const lines = [`No face of the event is at least ${args.similarity} % similar.`];
+    return { data: { ...data, receipts: [] }, lines, exitCode: 0 };
+  }
+  const shown = await matchLines(deployment, matches);
+  const plan = `${count(matches.length, 'face')} in ${count(photos, 'photo')}`;
+  if (args.dryRun) {
+    return { data, lines: [...shown, `Would erase ${plan}.`], exitCode: 0 };
+  }
+  context.show(shown);
+  if (!(await context.confirm(`Erase ${plan}, for good?`))) {
+    return { data: { ...data, receipts: [] }, lines: ['Nothing was erased.'], exitCode: 1 };
+  }
+  progress.step('Erasing');
+  const executionArns: string[] = [];
+  for (const some of chunksOf(matches, MAX_PERSON_FACES)) {
+    const faces = some.map(({ face_id, photo_id }): [string, string] => [face_id, photo_id]);
+    executionArns.push(await startErasure(deployment, { request: 'person', event_id: eventId, faces }));
+  }
+  if (!args.wait) {
+    return {
+      data: { ...data, receipts: [] },
+      lines: executionArns.map((arn) => `Started ${arn}.`),
+      exitCode: 0,
+    };
+  }
+  const receipts = (await Promise.all(executionArns.map((arn) => waitForReceipts(deployment, arn)))).flat();
+  // A named face is gone now, and finds nothing any more.
+  const left = args.face ? 0 : (await search()).length;
+  progress.stop();
+  const { lines, exitCode } = receiptLines(receipts);
+  return {
+    data: { ...data, receipts, left },
+    lines: [
+      ...lines,
+      ...(left > 0
+        ? [`${count(left, 'face')} more were found, of photos indexed meanwhile: run the command again.`]
+        : []),
+    ],
+    exitCode: left > 0 ? 1 : exitCode,
+  };
+}
+
+async function searchByPicture({ args, deployment }: Context): Promise<() => Promise<Match[]>> {
+  const file = fromWorkingDirectory(args.selfie!, process.env);
+  const Bytes = await readPicture(file);
+  return async () => {
+    const { FaceMatches: found = [] } = await searched(
+      deployment.rekognition.send(
+        new SearchFacesByImageCommand({
+          CollectionId: collectionId(deployment.outputs, args.event!),
+          Image: { Bytes },
+          FaceMatchThreshold: args.similarity,
+          MaxFaces: MAX_MATCHES,
+        }),
+      ),
+      file,
+    );
+    return found.flatMap(matchOf);
+  };
+}
+
+async function readPicture(file: string): Promise<Buffer> {
+  const found = await stat(file).catch(() => undefined);
+  if (!found?.isFile()) {
+    throw new UserError(`There is no picture ${file}.`);
+  }
+  if (found.size > MAX_IMAGE_BYTES) {
+    throw new UserError(
+      `${file} has ${found.size} bytes; Rekognition takes ${MAX_IMAGE_BYTES}: scale it down.`,
+    );
+  }
+  return readFile(file);
+}
+
+async function searchByFace({ args, deployment }: Context): Promise<Match[]> {
+  const CollectionId = collectionId(deployment.outputs, args.event!);
+  const FaceId = args.face!;
+  const { rekognition } = deployment;
+  const { Faces: faces = [] } = await searched(
+    rekognition.send(new ListFacesCommand({ CollectionId, FaceIds: [FaceId], MaxResults: 1 })),
+    `The face ${FaceId}`,
+  );
+  const photoId = faces[0]?.ExternalImageId;
+  if (!isUuid(photoId)) {
+    throw new UserError(`No photo of the event ${args.event} has the face ${FaceId}.`, 1);
+  }
+  const { FaceMatches: found = [] } = await searched(
+    rekognition.send(
+      new SearchFacesCommand({
+        CollectionId,
+        FaceId,
+        FaceMatchThreshold: args.similarity,
+        MaxFaces: MAX_MATCHES,
+      }),
+    ),
+    `The face ${FaceId}`,
+  );
+  const itself = { face_id: FaceId, photo_id: photoId, similarity: null };
+  return [itself, ...found.flatMap(matchOf)];
+}
+
+/** A face that names no photo was not indexed by the pipeline: it is whoever's put it there. */
+function matchOf({ Face: face, Similarity: similarity = 0 }: FaceMatch): Match[] {
+  return face?.FaceId && isUuid(face.ExternalImageId)
+    ? [{ face_id: face.FaceId, photo_id: face.ExternalImageId, similarity }]
+    : [];
+}
+
+function isUuid(id: string | undefined): id is string {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id ?? '');
+}
+
+/** The answer, or what is wrong with the question in one line. */
+async function searched<Answer>(answer: Promise<Answer>, what: string): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    const { name, message } = awsErrorDetails(error);
+    switch (name) {
+      case 'ResourceNotFoundException':
+        throw new UserError('The event has no collection: there are no faces to erase.', 1);
+      case 'InvalidImageFormatException':
+        throw new UserError(`${what} is no JPEG or PNG.`, 1);
+      case 'InvalidParameterException':
+        throw new UserError(`${what} cannot be searched for: ${message}`, 1);
+      default:
+        throw error;
+    }
+  }
+}
+
+async function matchLines(deployment: Deployment, matches: readonly Match[]): Promise<string[]> {
+  const shown = matches.slice(0, MATCHES_SHOWN);
+  const rows = await ask(deployment, {
+    ask: 'photos',
+    photo_ids: [...new Set(shown.map(({ photo_id }) => photo_id))],
+  });
+  const keys = new Map(rows.map(({ id, object_key }) => [id, object_key]));
+  return [
+    ...table(
+      shown.map(({ face_id, photo_id, similarity }) => [
+        similarity === null ? 'itself' : `${similarity.toFixed(1)} %`,
+        face_id,
+        keys.get(photo_id) ?? photo_id,
+      ]),
+    ),
+    ...(matches.length > shown.length ? [`  and ${matches.length - shown.length} more`] : []),
+  ];
+}
