@@ -47,7 +47,7 @@ export type Finding =
   /** A face in the collection that Rollcall did not put there. */
   | { kind: 'foreign_face'; faceId: string; externalImageId: string | undefined }
   /** An indexed photo whose object is no longer in the bucket. */
-  | { kind: 'object_gone'; photoId: string; key: string }
+  | { kind: 'object_gone'; photoId: string; key: string; row: PhotoRow }
   /** Must never be: the number of an indexed photo's faces is not that of its rows. */
   | { kind: 'wrong_count'; photoId: string; key: string; faceCount: number | null; rows: number }
   /** Must never be: one face of the collection belongs to two photos. */
@@ -68,7 +68,7 @@ export function compare(world: World, settled: Date): Finding[] {
     ...neverSeen(world, rows, settled),
     ...lostFaces(world, rows, objects),
     ...strayFaces(world, rows, objects),
-    ...goneObjects(world, objects),
+    ...goneObjects(world, objects, settled),
     ...impossible(world),
   ];
 }
@@ -204,10 +204,20 @@ function isUnfinished(row: PhotoRow | undefined, objects: readonly StoredObject[
   }
 }
 
-function goneObjects({ photos }: World, objects: ReadonlyMap<string, StoredObject[]>): Finding[] {
+/** One that was indexed since may have been uploaded after the bucket was read. */
+function goneObjects(
+  { photos }: World,
+  objects: ReadonlyMap<string, StoredObject[]>,
+  settled: Date,
+): Finding[] {
   return photos
-    .filter((row) => row.status === 'indexed' && !objectOf(objects, row))
-    .map((row) => ({ kind: 'object_gone', photoId: row.id, key: row.object_key }));
+    .filter(
+      (row) =>
+        row.status === 'indexed' &&
+        !objectOf(objects, row) &&
+        new Date(row.ended_at ?? row.created_at) < settled,
+    )
+    .map((row) => ({ kind: 'object_gone', photoId: row.id, key: row.object_key, row }));
 }
 
 function impossible({ photos, faces }: World): Finding[] {

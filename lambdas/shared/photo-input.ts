@@ -50,7 +50,8 @@ export function inputFor(
   };
 }
 
-function next(sequencer: string): string {
+/** The smallest sequencer of whatever happened to the object later. */
+export function next(sequencer: string): string {
   return (BigInt(`0x${sequencer || '0'}`) + 1n).toString(16).toUpperCase().padStart(sequencer.length, '0');
 }
 

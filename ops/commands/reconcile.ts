@@ -1,8 +1,10 @@
-import { inputFor } from '../../lambdas/shared/photo-input.ts';
+import { inputFor, next } from '../../lambdas/shared/photo-input.ts';
 import { count } from '../../local/cli/text.ts';
+import { headObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, chunksOf } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
+import { startErasure } from '../erasures.ts';
 import { startPhoto, waitForAll } from '../executions.ts';
 import { parallel } from '../parallel.ts';
 import { priceOf } from '../price.ts';
@@ -16,7 +18,7 @@ const MEANING: Record<FindingKind, string> = {
   faces_lost: 'photos whose faces the collection lost',
   stray_faces: 'photos with faces in the collection that no row knows',
   foreign_face: 'faces in a collection that Rollcall did not put there (left alone)',
-  object_gone: 'indexed photos whose object is gone from the bucket (left alone)',
+  object_gone: 'indexed photos whose object is gone from the bucket',
   wrong_count: 'photos whose face count is not that of their faces: a bug (left alone)',
   face_of_two_photos: 'faces that belong to two photos: a bug (left alone)',
 };
@@ -75,16 +77,21 @@ async function mend(context: Context, found: Found[], data: object, lines: strin
     (sum, finding) => sum + (finding.kind === 'stray_faces' ? finding.faceIds.length : 0),
     0,
   );
-  const plan = `index ${count(toIndex.length, 'photo')} (at most ${priceOf(toIndex.length)}) and remove ${count(strays, 'face')}`;
+  const gone = findings.filter((finding) => finding.kind === 'object_gone');
+  const plan = `index ${count(toIndex.length, 'photo')} (at most ${priceOf(toIndex.length)}), remove ${count(strays, 'face')} and the faces of ${count(gone.length, 'deleted photo')}`;
   if (args.dryRun) {
     return { data: { ...data, dry_run: true }, lines: [...lines, '', `Would ${plan}.`], exitCode: 1 };
   }
-  if (toIndex.length > 0 && !(await context.confirm(`Mend: ${plan}?`))) {
+  if (toIndex.length + strays + gone.length > 0 && !(await context.confirm(`Mend: ${plan}?`))) {
     return { data: { ...data, mended: false }, lines: [...lines, '', 'Nothing was mended.'], exitCode: 1 };
   }
   progress.step('Writing what is lost');
   await markLost(deployment, found);
   const requested = await removeStrays(deployment, found);
+  const deleted = await requestDeletions(deployment, gone);
+  if (requested > 0) {
+    await startErasure(deployment, { request: 'outbox' });
+  }
   progress.start('Indexing', toIndex.length);
   const executions = await parallel(toIndex, (finding) => start(deployment, finding));
   if (args.wait) {
@@ -92,11 +99,11 @@ async function mend(context: Context, found: Found[], data: object, lines: strin
   }
   progress.stop();
   return {
-    data: { ...data, mended: true, started: executions.length, faces_leaving: requested },
+    data: { ...data, mended: true, started: executions.length, faces_leaving: requested, deletions: deleted },
     lines: [
       ...lines,
       '',
-      `${count(executions.length, 'photo')} ${args.wait ? 'indexed again' : 'on the way'}, ${count(requested, 'face')} on the way out. Run it again to see.`,
+      `${count(executions.length, 'photo')} ${args.wait ? 'indexed again' : 'on the way'}, ${count(requested, 'face')} and ${count(deleted, 'deleted photo')} on the way out. Run it again to see.`,
     ],
     exitCode: 0,
   };
@@ -133,6 +140,24 @@ async function markLost(deployment: Deployment, found: readonly Found[]): Promis
   for (const photos of chunksOf(lost)) {
     await ask(deployment, { ask: 'lose_faces', photos });
   }
+}
+
+/** What S3's event of the deletion would have started, for objects that are gone indeed. */
+async function requestDeletions(
+  deployment: Deployment,
+  gone: readonly Extract<Finding, { kind: 'object_gone' }>[],
+): Promise<number> {
+  const started = await parallel(gone, async ({ key, row }) => {
+    if (await headObject(deployment, key)) {
+      return false;
+    }
+    await startErasure(deployment, {
+      request: 'photo_deleted',
+      object: { key, sequencer: next(row.object_sequencer ?? '0') },
+    });
+    return true;
+  });
+  return started.filter(Boolean).length;
 }
 
 async function removeStrays(deployment: Deployment, found: readonly Found[]): Promise<number> {

@@ -146,4 +146,6 @@ test('finds what must never be', () => {
 
 test('tells of an indexed photo whose object is gone', () => {
   expect(kinds(world({ objects: [] }))).toEqual(['object_gone']);
+  // Uploaded and indexed after the bucket was read.
+  expect(kinds(world({ objects: [], photos: [row(1, { ended_at: JUST_NOW })] }))).toEqual([]);
 });
