@@ -16,6 +16,8 @@ BEGIN
   END IF;
   GRANT rds_iam TO rollcall_migrator, rollcall_pipeline;
 
+  -- Whoever else can log in to the server has nothing to do here.
+  EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
   EXECUTE format('GRANT CONNECT, CREATE, TEMPORARY ON DATABASE %I TO rollcall_migrator', current_database());
   GRANT USAGE, CREATE ON SCHEMA public TO rollcall_migrator;
 
