@@ -107,7 +107,7 @@ describe('many callers at once', () => {
   test('250 functions at once at the gate: those in reach get their own slots, the others go back', async () => {
     const clock = { now: Date.now() };
     const settled = await Promise.allSettled(
-      Array.from({ length: 200 }, () =>
+      Array.from({ length: 250 }, () =>
         fleetMember({ ...clock }).takeSlot({ lane: 'live', placeMs: clock.now }),
       ),
     );
