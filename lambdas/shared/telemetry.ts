@@ -38,8 +38,8 @@ export function lambdaHandler<Result>(
 ): (request: unknown, context: Context) => Promise<Result> {
   return async (request, context) => {
     logger.resetKeys();
-    logger.addContext(context);
-    logger.appendKeys(correlation(request));
+    // Not addContext: the log group says which function it is, and every byte of every line is paid.
+    logger.appendKeys({ request_id: context.awsRequestId, ...correlation(request) });
     try {
       return await core(request, context);
     } catch (thrown) {

@@ -247,7 +247,7 @@ describe('the functions', () => {
         Architectures: ['arm64'],
         Handler: 'index.handler',
         Timeout: seconds,
-        MemorySize: 512,
+        MemorySize: name === 'PhotoIndexing/IndexFaces' ? 256 : 512,
         LoggingConfig: { LogGroup: { Ref: expect.any(String) } },
       });
       expect(fn.Properties.FunctionName).toBeUndefined();

@@ -1,0 +1,121 @@
+/**
+ * Two designs that are well known, with the same work and the same prices. Their own runs are those of `bench:pacing`:
+ * a burst of photos against a Rekognition that enforces its quota.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import type { Measurement } from '../pacing/measure.ts';
+import type { PerPhoto } from './items.ts';
+
+export interface Design {
+  name: string;
+  /** What it does, and where it comes from. */
+  description: string;
+  source: string;
+  photos: number;
+  indexed: number;
+  throttled_ratio: number;
+  perPhoto: PerPhoto;
+}
+
+/** What a call of one of our functions does beside its own time, as it was counted. */
+export interface Ours {
+  perPhoto: PerPhoto;
+}
+
+const BURST_PER_SECOND = 150;
+const LIMIT_SECONDS = 240;
+
+/** Runs both; takes a few minutes, because one of them waits for two of them. */
+export async function measureDesigns(
+  { photos, latencyMs, seed }: { photos: number; latencyMs: number; seed: number },
+  ours: Ours,
+): Promise<Design[]> {
+  const measurements = await runPacing(
+    ['--photos', String(photos), '--latency-ms', String(latencyMs), '--seed', String(seed)],
+    ['retry-only@defaults', 'retry-only'],
+  );
+  return measurements.map((measured) =>
+    measured.strategy === 'retry-only'
+      ? design(
+          'Step Functions, retries instead of pacing',
+          'the same states without a ledger; who is throttled backs off exponentially with jitter',
+          measured,
+          retried(measured, ours),
+        )
+      : design(
+          'S3 event to one Lambda, no orchestration',
+          "one function does it all; the SDK tries three times, Lambda's queue twice more, then the photo is dropped",
+          measured,
+          unorchestrated(measured, ours),
+        ),
+  );
+}
+
+function design(name: string, description: string, measured: Measurement, perPhoto: PerPhoto): Design {
+  const { source, photos, indexed, throttled_ratio } = measured;
+  return { name, description, source, photos, indexed, throttled_ratio, perPhoto };
+}
+
+/** Each attempt at IndexFaces looks at two objects, and writes its idempotency record and takes it back or completes it. */
+function retried(measured: Measurement, ours: Ours): PerPhoto {
+  const { transitions_per_photo: transitions, lambda_gb_s_per_photo: lambdaGigabyteSeconds } = measured;
+  const attempts = measured.calls / measured.indexed;
+  return {
+    ...common(measured, ours, transitions),
+    transitions,
+    lambdaGigabyteSeconds,
+    s3Writes: 1,
+    s3Reads: 2 * attempts + 2,
+    dynamodbWriteUnits: 2 * attempts,
+    dynamodbReadUnits: 0,
+    s3Events: 1,
+  };
+}
+
+/** No state between two functions: no transition, no stored response, no records; S3 calls Lambda free of charge. */
+function unorchestrated(measured: Measurement, ours: Ours): PerPhoto {
+  return {
+    ...common(measured, ours, 1),
+    transitions: 0,
+    lambdaGigabyteSeconds: measured.lambda_gb_s_per_photo,
+    s3Writes: 0,
+    s3Reads: 1,
+    dynamodbWriteUnits: 0,
+    dynamodbReadUnits: 0,
+    s3Events: 0,
+  };
+}
+
+function common(measured: Measurement, { perPhoto }: Ours, lambdaRequests: number) {
+  return {
+    images: measured.accepted / measured.indexed,
+    lambdaRequests,
+    // As much as one of our functions logs, on average.
+    logGigabytes: lambdaRequests * (perPhoto.logGigabytes / perPhoto.lambdaRequests),
+  };
+}
+
+async function runPacing(args: string[], strategies: string[]): Promise<Measurement[]> {
+  const out = mkdtempSync(path.join(tmpdir(), 'rollcall-cost-'));
+  try {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [
+        '--disable-warning=TimeoutNegativeWarning',
+        path.join(import.meta.dirname, '../pacing.ts'),
+        ...args,
+        ...['--starts', String(BURST_PER_SECOND), '--limit', String(LIMIT_SECONDS), '--out', out, '--json'],
+        ...strategies.flatMap((name) => ['--strategy', name]),
+      ],
+      { maxBuffer: 64 * 1024 * 1024 },
+    );
+    const report = JSON.parse(stdout.trim().split('\n').at(-1)!) as { strategies: Measurement[] };
+    return report.strategies;
+  } finally {
+    rmSync(out, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,261 @@
+/** Runs photos through the local pipeline and counts what AWS would bill. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
+import { findMadeFaces, madePhoto } from '../../test/support/made-photos.ts';
+import { type ServiceProxy, startServiceProxy } from '../faults/service-proxy.ts';
+import { lognormal, seededRandom } from '../support/random.ts';
+
+export interface RunOptions {
+  photos: number;
+  /** Median of IndexFaces; lognormal. */
+  latencyMs: number;
+  /** IndexFaces calls per second: as many as this machine keeps up with, because nothing that is counted depends on it. */
+  quota: number;
+  /** Faces of a photo, on average. */
+  faces: number;
+  seed: number;
+}
+
+/** Everything that AWS bills by use, added up over all photos. */
+export interface Quantities {
+  photos: number;
+  indexed: number;
+  /** IndexFaces calls that were answered. */
+  images: number;
+  transitions: number;
+  lambdaRequests: number;
+  /** Seconds billed times memory, the start of environments included. */
+  lambdaGigabyteSeconds: number;
+  /** The part of it that is the start of environments. */
+  coldGigabyteSeconds: number;
+  coldStarts: number;
+  dynamodbWriteUnits: number;
+  dynamodbReadUnits: number;
+  s3Writes: number;
+  /** Rekognition's own reading of each photo included. */
+  s3Reads: number;
+  s3Events: number;
+  logBytes: number;
+  faces: number;
+  /** The functions' parts of it, by state. */
+  functions: Record<string, FunctionQuantities>;
+}
+
+export interface FunctionQuantities {
+  requests: number;
+  gigabyteSeconds: number;
+  coldStarts: number;
+  megabytes: number;
+  logBytes: number;
+}
+
+const ARRIVALS_TO_CALLS = 1.5;
+
+/** CloudWatch Logs bills each event's text and this. https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html */
+const LOG_EVENT_OVERHEAD_BYTES = 26;
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAPI.html; what is neither is free (DELETE). */
+const S3_WRITES = new Set(['PUT', 'POST']);
+const S3_READS = new Set(['GET', 'HEAD']);
+
+export async function countRun(options: RunOptions, onStep: (text: string) => void): Promise<Quantities> {
+  const stateDir = mkdtempSync(path.join(tmpdir(), 'rollcall-cost-'));
+  const random = seededRandom(options.seed);
+  const meter = new Meter();
+  const proxies: ServiceProxy[] = [];
+  let cloud: Cloud | undefined;
+  try {
+    cloud = await startCloud({
+      stateDir,
+      postgresPort: await freePort(),
+      onStep,
+      // Enough environments for the pace: each photo holds one for its slot and its call.
+      lambdaConcurrency: Math.ceil(options.quota * (1.5 + options.latencyMs / 1_000)) + 4,
+      context: { 'rollcall.indexFacesPerSecond': options.quota },
+      onLambdaOutput: (name, line) => meter.log(name, line),
+      rekognition: {
+        findFaces: findMadeFaces,
+        quotas: { IndexFaces: options.quota },
+        intercept: (operation) =>
+          operation === 'IndexFaces' ? { delayMs: lognormal(random, options.latencyMs) } : undefined,
+      },
+      between: {
+        service: async (name, endpoint) => {
+          const proxy = await startServiceProxy(
+            endpoint,
+            (request) => {
+              if (name === 'dynamodb') {
+                askForCapacity(request);
+              }
+              return undefined;
+            },
+            ({ method, headers }, answer) =>
+              name === 's3'
+                ? meter.s3(method)
+                : meter.dynamodb(String(headers['x-amz-target']), answer.status, answer.body),
+          );
+          proxies.push(proxy);
+          return proxy.endpoint;
+        },
+        event: (event, publish) => {
+          meter.event(event);
+          publish(event);
+        },
+      },
+    });
+    // The deployment's own work is not a photo's.
+    meter.reset();
+    cloud.onExecutionEnd((end) => meter.execution(end));
+    onStep(`Indexing ${options.photos} photos`);
+    await upload(cloud, options, random);
+    await cloud.idle();
+    const images = cloud.rekognitionCalls('IndexFaces');
+    const { indexed, faces } = await stored(cloud);
+    return { ...meter.quantities(options.photos, images), indexed, faces };
+  } finally {
+    await cloud?.stop({ abort: true });
+    await Promise.all(proxies.map((proxy) => proxy.stop()));
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+}
+
+class Meter {
+  #counts = this.#none();
+
+  #none() {
+    return {
+      transitions: 0,
+      lambdaRequests: 0,
+      lambdaGigabyteSeconds: 0,
+      coldGigabyteSeconds: 0,
+      coldStarts: 0,
+      dynamodbWriteUnits: 0,
+      dynamodbReadUnits: 0,
+      s3Writes: 0,
+      s3Reads: 0,
+      s3Events: 0,
+      logBytes: 0,
+      functions: {} as Record<string, FunctionQuantities>,
+    };
+  }
+
+  reset(): void {
+    this.#counts = this.#none();
+  }
+
+  log(functionName: string, line: string): void {
+    const counts = this.#counts;
+    // The stack's name and the construct's before it, a hash after it.
+    const state = functionName.replace(/^.*PhotoIndexing/, '').replace(/[0-9A-F]{8}$/, '');
+    counts.functions[state] ??= { requests: 0, gigabyteSeconds: 0, coldStarts: 0, megabytes: 0, logBytes: 0 };
+    const fn = counts.functions[state];
+    const bytes = Buffer.byteLength(line) + LOG_EVENT_OVERHEAD_BYTES;
+    counts.logBytes += bytes;
+    fn.logBytes += bytes;
+    const report =
+      /^REPORT .*\tBilled Duration: (\d+) ms\tMemory Size: (\d+) MB\t.*?(?:Init Duration: ([\d.]+) ms\t)?$/.exec(
+        line,
+      );
+    if (report) {
+      const [billed, megabytes, init = 0] = report.slice(1).map((text) => Number(text ?? 0));
+      const gigabyteSeconds = (billed! / 1_000) * (megabytes! / 1_024);
+      counts.lambdaRequests++;
+      counts.lambdaGigabyteSeconds += gigabyteSeconds;
+      counts.coldGigabyteSeconds += (init / 1_000) * (megabytes! / 1_024);
+      counts.coldStarts += init > 0 ? 1 : 0;
+      fn.requests++;
+      fn.gigabyteSeconds += gigabyteSeconds;
+      fn.coldStarts += init > 0 ? 1 : 0;
+      fn.megabytes = megabytes!;
+    }
+  }
+
+  s3(method: string): void {
+    this.#counts.s3Writes += S3_WRITES.has(method) ? 1 : 0;
+    this.#counts.s3Reads += S3_READS.has(method) ? 1 : 0;
+  }
+
+  dynamodb(target: string, status: number, body: Buffer): void {
+    const { ConsumedCapacity: consumed } = (status === 200 ? JSON.parse(body.toString('utf8')) : {}) as {
+      ConsumedCapacity?: { CapacityUnits: number };
+    };
+    // A write whose condition does not hold is billed all the same, and its answer does not say so.
+    const units = consumed?.CapacityUnits ?? 1;
+    if (/\.(Get|Query|Scan|BatchGet)/.test(target)) {
+      this.#counts.dynamodbReadUnits += units;
+    } else {
+      this.#counts.dynamodbWriteUnits += units;
+    }
+  }
+
+  event({ source, detail }: { source: string; detail: unknown }): void {
+    // Up to 64 KB is one.
+    this.#counts.s3Events += source === 'aws.s3' ? Math.ceil(JSON.stringify(detail).length / 65_536) : 0;
+  }
+
+  execution({ status, transitions, error, cause }: ExecutionEnd): void {
+    if (status !== 'SUCCEEDED') {
+      throw new Error(`A photo failed, so the others' price is no price: ${status} ${error}: ${cause}`);
+    }
+    this.#counts.transitions += transitions;
+  }
+
+  quantities(photos: number, images: number): Omit<Quantities, 'indexed' | 'faces'> {
+    return { photos, images, ...this.#counts, s3Reads: this.#counts.s3Reads + images };
+  }
+}
+
+/** DynamoDB says what a request consumed when it is asked to. */
+function askForCapacity(request: { headers: Record<string, unknown>; body: Buffer }): void {
+  const asked = JSON.parse(request.body.toString('utf8')) as object;
+  request.body = Buffer.from(JSON.stringify({ ...asked, ReturnConsumedCapacity: 'TOTAL' }));
+  request.headers['content-length'] = String(request.body.length);
+}
+
+/**
+ * Photos come somewhat faster than they are indexed, so that they stand in line as in a burst; but not all at once,
+ * because the functions of this machine share its cores, and on Lambda each has its own.
+ */
+async function upload(
+  cloud: Cloud,
+  { photos, faces, quota }: RunOptions,
+  random: () => number,
+): Promise<void> {
+  const eventId = crypto.randomUUID();
+  // From none to twice the average, and different pictures, as far as their bytes.
+  const pictures = await Promise.all(
+    Array.from({ length: 2 * faces + 1 }, (_, count) => madePhoto(count, 40 + count)),
+  );
+  const startMs = performance.now();
+  for (let photo = 0; photo < photos; photo++) {
+    await sleep(startMs + (1_000 * photo) / (ARRIVALS_TO_CALLS * quota) - performance.now());
+    const Key = `events/${eventId}/IMG_${String(photo).padStart(5, '0')}.jpg`;
+    const Body = pictures[Math.floor(random() * pictures.length)]!;
+    await cloud.s3.send(new PutObjectCommand({ Bucket: cloud.photoBucket, Key, Body }));
+  }
+}
+
+async function stored(cloud: Cloud): Promise<{ indexed: number; faces: number }> {
+  const { default: postgres } = await import('postgres');
+  const sql = postgres(cloud.databaseUrl, { max: 1, onnotice: () => {} });
+  try {
+    const [row] = await sql<{ indexed: number; faces: number }[]>`
+      SELECT count(*)::int AS indexed, coalesce(sum(face_count), 0)::int AS faces FROM photos WHERE status = 'indexed'`;
+    return row!;
+  } finally {
+    await sql.end();
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
+  const { port } = probe.address() as { port: number };
+  await new Promise((done) => probe.close(done));
+  return port;
+}
