@@ -84,6 +84,10 @@ class Campaign {
   /** How often an execution found its stored response gone, by photo. */
   readonly #lost = new Map<string, number>();
   readonly #violations: string[] = [];
+  /** Photos at least one of whose executions has ended. */
+  readonly #ended = new Set<string>();
+  readonly #outages: Outage[];
+  readonly #striking: Promise<unknown>[] = [];
   readonly #deployment: Deployment;
   readonly #stopListening: () => void;
 
@@ -92,6 +96,7 @@ class Campaign {
     this.#seed = seed;
     this.#count = count;
     this.#plan = faultPlan(seed, count);
+    this.#outages = [...this.#plan.outages];
     this.#deployment = localDeployment(harness.cloud.services);
     this.#stopListening = harness.onExecutionEnd((end) => this.#onEnd(end));
   }
@@ -107,6 +112,7 @@ class Campaign {
     await this.#upload();
     await this.#settle('the faults');
     this.#harness.setRun({ ...this.#asRun(), plan: atRest(this.#plan) });
+    this.#outages.length = 0;
 
     const afterFaults = await this.#rows();
     this.#checkEndStates(afterFaults);
@@ -192,8 +198,6 @@ class Campaign {
   }
 
   async #upload(): Promise<void> {
-    const outages = [...this.#plan.outages];
-    const striking: Promise<unknown>[] = [];
     let sent = 0;
     const queue = this.#photos.values();
     await Promise.all(
@@ -205,15 +209,18 @@ class Campaign {
             await sleep(photo.versions.length > 1 ? 600 * this.#plan.chance(`pause/${photo.id}`) : 5);
           }
           sent++;
-          for (const outage of outages.filter(({ afterPhotos }) => afterPhotos <= sent)) {
-            outages.splice(outages.indexOf(outage), 1);
-            striking.push(this.#strike(outage));
-          }
           this.#sendNonsense(sent);
         }
       }),
     );
-    await Promise.all(striking);
+  }
+
+  /** Strikes when so many photos are at their end: uploads are through long before. */
+  #strikeInTime(): void {
+    for (const outage of this.#outages.filter(({ afterPhotos }) => afterPhotos <= this.#ended.size)) {
+      this.#outages.splice(this.#outages.indexOf(outage), 1);
+      this.#striking.push(this.#strike(outage));
+    }
   }
 
   async #put({ key }: Photo, content: Buffer): Promise<void> {
@@ -261,6 +268,7 @@ class Campaign {
     const deadline = Date.now() + SETTLE_LIMIT_MS;
     for (let quiet = 0; quiet < 2; ) {
       await this.#harness.cloud.idle();
+      await Promise.all(this.#striking);
       const { last_resort: ends } = await readQueues(this.#deployment);
       quiet = ends === 0 && !this.#harness.holdsEvents() ? quiet + 1 : 0;
       if (Date.now() > deadline) {
@@ -404,6 +412,8 @@ class Campaign {
       return;
     }
     this.#ends.push(end);
+    this.#ended.add(photo.id);
+    this.#strikeInTime();
     const history = this.#harness.cloud.describeExecution(end.executionArn)?.history ?? [];
     const path = history
       .filter(({ type }) => ['StateEntered', 'StateFailed', 'StateRetried'].includes(type))

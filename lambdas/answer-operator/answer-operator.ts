@@ -156,40 +156,40 @@ function isoTime(sql: Sql, moment: ReturnType<Sql>) {
 }
 
 /**
- * Each photo by itself, if it still has the face that was missed. What remains of its faces in the collection keeps its
- * ids when the photo is indexed again; the stored response is of no use any more, because it names what is gone.
+ * Those photos that still have the face that was missed. What remains of their faces in the collection keeps its ids when
+ * the photo is indexed again; the stored response is of no use any more, because it names what is gone.
  */
 async function loseFaces(sql: Sql, { photos }: Of<'lose_faces'>): Promise<Answers['lose_faces']> {
   const retryable = failureKind('FacesLost').retryable;
-  let changed = 0;
-  for (const { event_id, photo_id, face_id } of photos) {
-    await sql.begin(async (transaction) => {
-      await lockEvent(transaction, event_id, 'shared');
-      const [photo] = await transaction`
-        SELECT FROM photos
-        WHERE id = ${photo_id} AND status = 'indexed'
-          AND EXISTS (SELECT FROM faces WHERE photo_id = photos.id AND rekognition_face_id = ${face_id})
-        FOR UPDATE`;
-      if (!photo) {
-        return;
-      }
-      await transaction`DELETE FROM faces WHERE photo_id = ${photo_id}`;
-      await transaction`
+  return sql.begin(async (transaction) => {
+    for (const eventId of [...new Set(photos.map(({ event_id }) => event_id))].sort()) {
+      await lockEvent(transaction, eventId, 'shared');
+    }
+    const changed = await transaction`
+      WITH lost AS (
+        SELECT photo_id, face_id
+        FROM jsonb_to_recordset(${transaction.json(photos)}) AS missed (photo_id uuid, face_id text)
+      ), changed AS (
         UPDATE photos SET
           status = 'failed',
           face_count = NULL,
           unindexed_faces = NULL,
           failure_code = 'FacesLost',
-          failure_message = ${`The collection holds the face ${face_id} no longer`},
+          failure_message = 'The collection no longer holds the face ' || face_id,
           failure_retryable = ${retryable},
           faces_erased_at = now(),
           indexed_at = NULL,
           failed_at = now()
-        WHERE id = ${photo_id}`;
-      changed++;
-    });
-  }
-  return { changed };
+        FROM lost
+        WHERE photos.id = photo_id AND status = 'indexed'
+          AND EXISTS (SELECT FROM faces WHERE faces.photo_id = photos.id AND rekognition_face_id = face_id)
+        RETURNING photos.id
+      ), forgotten AS (
+        DELETE FROM faces USING changed WHERE faces.photo_id = changed.id
+      )
+      SELECT id FROM changed`;
+    return { changed: changed.length };
+  });
 }
 
 async function removeFaces(sql: Sql, question: Of<'remove_faces'>): Promise<Answers['remove_faces']> {
