@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +18,7 @@ import { erasures } from '../../ops/commands/erasures.ts';
 import type { Context, Result } from '../../ops/context.ts';
 import { localDeployment } from '../../ops/deployment.ts';
 import { silent } from '../../ops/progress.ts';
+import { freePort } from '../support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 
 /** Retries and timeouts as on AWS would make minutes of a refused call. */
@@ -31,14 +31,6 @@ let cloud: Cloud;
 let sql: postgres.Sql;
 /** What the local Rekognition has trouble with. */
 let brokenOperation: string | undefined;
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
-  const { port } = probe.address() as { port: number };
-  await new Promise((done) => probe.close(done));
-  return port;
-}
 
 beforeAll(async () => {
   cloud = await startCloud({

@@ -13,7 +13,7 @@ import {
   startHarness,
 } from '../../bench/faults/harness.ts';
 import { backfillInTwoGoes, databaseAway, databaseGone } from '../../bench/faults/scenarios.ts';
-import { freePort } from '../support/postgres.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** `npm run faults` does the same with more photos, more seeds, and PostgreSQL away for a whole minute. */
 const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-faults-'));

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { paginateListFaces } from '@aws-sdk/client-rekognition';
@@ -8,6 +7,7 @@ import { PutObjectCommand } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
 import { survivors, tree } from '../support/command.ts';
+import { freePort } from '../support/free-port.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const EVENT = '7f1d2a60-3b52-4b0e-9a53-2c3d4e5f6a7b';
@@ -23,14 +23,6 @@ const postgresPort = await freePort();
 const output: string[] = [];
 let cloud: Cloud;
 let ends: ExecutionEnd[];
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
-  const { port } = probe.address() as { port: number };
-  await new Promise((done) => probe.close(done));
-  return port;
-}
 
 async function start(): Promise<void> {
   ends = [];

@@ -1,7 +1,6 @@
 /** What the bundled Lambdas really print, held against what the alarms and the dashboard watch. */
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +17,7 @@ import { cost } from '../../ops/commands/cost.ts';
 import type { Context, Result } from '../../ops/context.ts';
 import { localDeployment } from '../../ops/deployment.ts';
 import { silent } from '../../ops/progress.ts';
+import { freePort } from '../support/free-port.ts';
 import { facePattern, findMadeFaces, madePhoto } from '../support/made-photos.ts';
 import { printedMetrics, wasPrinted, watchedMetrics } from '../support/observability.ts';
 import { ReadableTemplate } from '../support/template.ts';
@@ -43,14 +43,6 @@ const faults = new Map<
 const ends: ExecutionEnd[] = [];
 let cloud: Cloud;
 let admin: postgres.Sql;
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
-  const { port } = probe.address() as { port: number };
-  await new Promise((done) => probe.close(done));
-  return port;
-}
 
 beforeAll(async () => {
   cloud = await startCloud({
