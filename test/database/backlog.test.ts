@@ -63,7 +63,12 @@ function anEvent() {
         input: {
           event_time,
           ...input,
-          photo: { ...photo, collection_id: `rollcall-${eventId}`, face_model_version: '7.0', recreations: 0 },
+          photo: {
+            ...photo,
+            collection_id: `rollcall-${eventId}`,
+            face_model_version: '7.0',
+            recreations: 0,
+          },
           result: { results_key: resultsKey(photo, input.object.etag), face_count: 1, unindexed_count: 0 },
         },
         ...run,
