@@ -189,6 +189,11 @@ async function tell({ telemetry }: IndexFacesDeps, report: Promise<void>): Promi
   });
 }
 
+/** The SDK takes whatever JSON it is sent for a response. */
+function objects<Item>(list: Item[] | undefined): Item[] {
+  return Array.isArray(list) ? list.filter((item) => typeof item === 'object' && item !== null) : [];
+}
+
 async function storeResponse(
   deps: IndexFacesDeps,
   request: IndexFacesRequest,
@@ -197,8 +202,8 @@ async function storeResponse(
 ): Promise<IndexResult> {
   const { object, photo } = request.input;
   const whole = deps.rekognitionResponse === 'full';
-  const faceRecords = (response.FaceRecords ?? []).map((face) => (whole ? face : minimalFace(face)));
-  const unindexedFaces = (response.UnindexedFaces ?? []).map((face) =>
+  const faceRecords = objects(response.FaceRecords).map((face) => (whole ? face : minimalFace(face)));
+  const unindexedFaces = objects(response.UnindexedFaces).map((face) =>
     whole ? face : minimalUnindexedFace(face),
   );
   const result: StoredResult = {
@@ -208,7 +213,8 @@ async function storeResponse(
     object_version: photoVersion(object),
     called_at: new Date(calledMs).toISOString(),
     indexed_at: new Date(deps.now()).toISOString(),
-    face_model_version: response.FaceModelVersion ?? photo.face_model_version,
+    face_model_version:
+      typeof response.FaceModelVersion === 'string' ? response.FaceModelVersion : photo.face_model_version,
     face_records: faceRecords,
     unindexed_faces: unindexedFaces,
   };

@@ -5,6 +5,7 @@ import { type FailureName, failureKind, isFailureName } from '../shared/errors.t
 import { logEvents, metricNames } from '../shared/names.ts';
 import { parsePhotoKey } from '../shared/photo-key.ts';
 import { isDeleted, isIndexed, isSuperseded, lockPhoto } from '../shared/photo-rows.ts';
+import { storableText } from '../shared/storable.ts';
 import { countBy, type Telemetry } from '../shared/telemetry.ts';
 
 const MAX_MESSAGE_LENGTH = 2_000;
@@ -159,7 +160,7 @@ export function classifyFailure(caught: { Error: string; Cause: string }): Failu
   }
   return {
     code: 'InternalError',
-    message: `${caught.Error}: ${message}`.slice(0, MAX_MESSAGE_LENGTH),
+    message: cut(`${caught.Error}: ${message}`),
     retryable: true,
   };
 }
@@ -174,5 +175,9 @@ function messageOf({ Cause: cause }: { Cause: string }): string {
   } catch {
     // Step Functions' own causes are plain sentences.
   }
-  return message.replaceAll('\0', '').toWellFormed().slice(0, MAX_MESSAGE_LENGTH).toWellFormed();
+  return cut(message);
+}
+
+function cut(message: string): string {
+  return storableText(message.slice(0, MAX_MESSAGE_LENGTH));
 }

@@ -14,9 +14,13 @@ import {
 import { PipelineError } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
 import { isDeleted, isIndexed, isSuperseded, lockPhoto, type Transaction } from '../shared/photo-rows.ts';
+import { storableJson, storableReal } from '../shared/storable.ts';
 import type { StoredResult } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 import { type PaidImage, recordPaidImage } from '../shared/usage.ts';
+
+/** A Rekognition face id has 36; an index of PostgreSQL takes some 2,700 bytes. */
+const MAX_FACE_ID_LENGTH = 255;
 
 export interface PersistResultsDeps {
   s3: S3Client;
@@ -34,7 +38,7 @@ export interface PersistResultsDeps {
 const storedResultSchema = v.looseObject({
   collection_id: v.string(),
   face_model_version: v.nullish(v.string(), null),
-  face_records: v.array(v.looseObject({ Face: v.optional(v.looseObject({})) })),
+  face_records: v.array(v.looseObject({ Face: v.fallback(v.looseObject({}), {}) })),
   unindexed_faces: v.array(v.looseObject({})),
 });
 
@@ -98,7 +102,7 @@ async function readResult(deps: PersistResultsDeps, key: string): Promise<Stored
     throw renamed;
   }
   try {
-    return v.parse(storedResultSchema, JSON.parse(body)) as unknown as StoredResult;
+    return v.parse(storedResultSchema, storableJson(JSON.parse(body))) as unknown as StoredResult;
   } catch (error) {
     // As good as gone: the photo is indexed again, which writes a new one.
     return new PipelineError(
@@ -122,7 +126,8 @@ function faceRows(telemetry: Telemetry, result: StoredResult): FaceRow[] {
   const seen = new Set<string>();
   const rows: FaceRow[] = [];
   for (const record of result.face_records) {
-    const { FaceId: faceId, BoundingBox: boundingBox, Confidence: confidence } = record.Face ?? {};
+    const { FaceId, BoundingBox: boundingBox, Confidence: confidence } = record.Face ?? {};
+    const faceId = typeof FaceId === 'string' && FaceId.length <= MAX_FACE_ID_LENGTH ? FaceId : undefined;
     if (faceId && seen.has(faceId)) {
       continue;
     }
@@ -134,7 +139,7 @@ function faceRows(telemetry: Telemetry, result: StoredResult): FaceRow[] {
     rows.push({
       rekognition_face_id: faceId || null,
       bounding_box: boundingBox ?? null,
-      confidence: typeof confidence === 'number' ? confidence : null,
+      confidence: storableReal(confidence),
       rekognition_response: record,
     });
   }
@@ -241,7 +246,7 @@ async function writePhoto(
   return outcome('stored', faces.length, stored.unindexed_faces.length, replaced);
 }
 
-/** Milliseconds since the epoch. */
+/** Milliseconds since the epoch; 0 where the response does not say. */
 function calledAt({ called_at, indexed_at }: StoredResult): number {
   return Date.parse(called_at ?? indexed_at) || 0;
 }
@@ -306,9 +311,11 @@ function report(
 
 /** How often each reason for not indexing a face was given, e.g. `{ SMALL_BOUNDING_BOX: 2 }`. */
 function reasons(result: StoredResult): Record<string, number> {
-  const counts: Record<string, number> = {};
+  const counts = new Map<string, number>();
   for (const reason of result.unindexed_faces.flatMap((face) => face.Reasons ?? [])) {
-    counts[reason] = (counts[reason] ?? 0) + 1;
+    if (typeof reason === 'string') {
+      counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    }
   }
-  return counts;
+  return Object.fromEntries(counts);
 }

@@ -17,18 +17,20 @@ const ACCESS_ERRORS = new Set([
 ]);
 
 /** Rekognition's errors: https://docs.aws.amazon.com/rekognition/latest/dg/error-handling.html */
-const REKOGNITION_ERRORS: Record<string, FailureName> = {
-  ProvisionedThroughputExceededException: 'RekognitionThrottled',
-  ThrottlingException: 'RekognitionThrottled',
-  ResourceNotFoundException: 'CollectionNotFound',
-  InvalidImageFormatException: 'InvalidImageFormat',
-  ImageTooLargeException: 'ImageTooLarge',
-  InvalidS3ObjectException: 'InvalidS3Object',
-  InvalidParameterException: 'InvalidParameter',
-  ValidationException: 'InvalidParameter',
-  ServiceQuotaExceededException: 'QuotaExceeded',
-  LimitExceededException: 'QuotaExceeded',
-};
+const REKOGNITION_ERRORS = new Map<string, FailureName>(
+  Object.entries({
+    ProvisionedThroughputExceededException: 'RekognitionThrottled',
+    ThrottlingException: 'RekognitionThrottled',
+    ResourceNotFoundException: 'CollectionNotFound',
+    InvalidImageFormatException: 'InvalidImageFormat',
+    ImageTooLargeException: 'ImageTooLarge',
+    InvalidS3ObjectException: 'InvalidS3Object',
+    InvalidParameterException: 'InvalidParameter',
+    ValidationException: 'InvalidParameter',
+    ServiceQuotaExceededException: 'QuotaExceeded',
+    LimitExceededException: 'QuotaExceeded',
+  } as const),
+);
 
 function isAccessError(name: string, httpStatus: number | undefined): boolean {
   return ACCESS_ERRORS.has(name) || httpStatus === 401 || httpStatus === 403;
@@ -37,7 +39,8 @@ function isAccessError(name: string, httpStatus: number | undefined): boolean {
 export function rekognitionError(error: unknown): PipelineError {
   const { name, httpStatus } = awsErrorDetails(error);
   const known =
-    REKOGNITION_ERRORS[name] ?? (isAccessError(name, httpStatus) ? 'AccessDenied' : 'RekognitionUnavailable');
+    REKOGNITION_ERRORS.get(name) ??
+    (isAccessError(name, httpStatus) ? 'AccessDenied' : 'RekognitionUnavailable');
   return new PipelineError(known, describeAwsError('Rekognition', error), { cause: error });
 }
 

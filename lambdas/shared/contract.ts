@@ -4,16 +4,18 @@
  */
 import * as v from 'valibot';
 import { PipelineError } from './errors.ts';
+import { storable } from './storable.ts';
 
 /** `object` of an EventBridge "Object Created" event of S3, as AWS sends it (the key is not URL-encoded). */
 export const s3ObjectSchema = v.object({
+  // What cannot be stored of it is no photo's key: `InvalidPhotoKey`.
   key: v.pipe(v.string(), v.minLength(1)),
   /** Bytes. Absent in events written by hand or by backfill. */
   size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   /** Hex, without quotes. */
-  etag: v.pipe(v.string(), v.minLength(1), v.maxLength(255)),
+  etag: v.pipe(storable, v.minLength(1), v.maxLength(255)),
   /** Only on buckets with versioning. */
-  'version-id': v.optional(v.pipe(v.string(), v.maxLength(1024))),
+  'version-id': v.optional(v.pipe(storable, v.maxLength(1024))),
   /** Hex; orders the events of one key. */
   sequencer: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-fA-F]{1,64}$/)), '0'),
 });
@@ -42,7 +44,7 @@ export const caughtErrorSchema = v.object({
 export const photoSchema = v.object({
   event_id: v.pipe(v.string(), v.uuid()),
   photo_id: v.pipe(v.string(), v.uuid()),
-  collection_id: v.string(),
+  collection_id: storable,
   /** Rekognition's face model version of the collection, when it is known. */
   face_model_version: v.nullable(v.string()),
   /** How often the collection was found gone during this execution. */
@@ -65,7 +67,7 @@ export type Slot = v.InferOutput<typeof slotSchema>;
 
 /** Result of IndexFaces, at `$.result`: a pointer and counts, never the faces. */
 export const indexResultSchema = v.object({
-  results_key: v.string(),
+  results_key: storable,
   face_count: v.pipe(v.number(), v.integer()),
   unindexed_count: v.pipe(v.number(), v.integer()),
 });
@@ -98,14 +100,14 @@ const stateSchema = v.object({
 
 export const ensureCollectionRequestSchema = v.object({
   input: stateSchema,
-  execution_arn: v.string(),
+  execution_arn: storable,
   max_recreations: v.number(),
 });
 export type EnsureCollectionRequest = v.InferOutput<typeof ensureCollectionRequestSchema>;
 
 export const reserveSlotRequestSchema = v.object({
   input: stateSchema,
-  execution_arn: v.string(),
+  execution_arn: storable,
   max_throttles: v.number(),
   max_reindexes: v.number(),
 });
@@ -113,21 +115,21 @@ export type ReserveSlotRequest = v.InferOutput<typeof reserveSlotRequestSchema>;
 
 export const indexFacesRequestSchema = v.object({
   input: v.object({ ...stateSchema.entries, photo: photoSchema, slot: slotSchema }),
-  execution_arn: v.string(),
+  execution_arn: storable,
 });
 export type IndexFacesRequest = v.InferOutput<typeof indexFacesRequestSchema>;
 
 export const persistResultsRequestSchema = v.object({
   input: v.object({ ...stateSchema.entries, photo: photoSchema, result: indexResultSchema }),
-  execution_arn: v.string(),
-  started_at: v.string(),
+  execution_arn: storable,
+  started_at: v.pipe(v.string(), v.isoTimestamp()),
 });
 export type PersistResultsRequest = v.InferOutput<typeof persistResultsRequestSchema>;
 
 export const markFailedRequestSchema = v.object({
   input: v.object({ ...stateSchema.entries, failure: caughtErrorSchema }),
-  execution_arn: v.string(),
-  started_at: v.string(),
+  execution_arn: storable,
+  started_at: v.pipe(v.string(), v.isoTimestamp()),
 });
 export type MarkFailedRequest = v.InferOutput<typeof markFailedRequestSchema>;
 
@@ -147,7 +149,7 @@ export type ErasureReason =
  */
 export const executionEndedSchema = v.object({
   detail: v.object({
-    executionArn: v.string(),
+    executionArn: storable,
     status: v.picklist(['FAILED', 'TIMED_OUT', 'ABORTED']),
     /** Milliseconds since the epoch. */
     startDate: v.number(),

@@ -3,7 +3,7 @@ import { Signer } from '@aws-sdk/rds-signer';
 import postgres from 'postgres';
 import { clientOptions } from './clients.ts';
 import { requireEnv, requireNumberEnv } from './environment.ts';
-import { awsErrorDetails, describeAwsError, type FailureName, PipelineError } from './errors.ts';
+import { awsErrorDetails, describeAwsError, type FailureName, PipelineError, property } from './errors.ts';
 import { environmentNames } from './names.ts';
 
 export type Sql = postgres.Sql;
@@ -157,7 +157,8 @@ export function databaseError(error: unknown): PipelineError {
     return error;
   }
   const { message } = awsErrorDetails(error);
-  const code = String((error as { code?: unknown } | null)?.code ?? '');
+  const found = property(error, 'code');
+  const code = typeof found === 'string' ? found : '';
   const renamed = (name: FailureName) =>
     new PipelineError(name, `PostgreSQL ${code || 'error'}: ${message}`, { cause: error });
   if (PASSING_CONNECTION_ERRORS.has(code) || PASSING_SQLSTATE.test(code)) {

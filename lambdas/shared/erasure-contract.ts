@@ -1,6 +1,7 @@
 /** What travels through `state-machines/erase-faces.asl.json`. */
 import * as v from 'valibot';
 import { caughtErrorSchema, s3ObjectSchema } from './contract.ts';
+import { storable } from './storable.ts';
 
 /** A request of a person names at most so many faces: with their photos they fill 160 of the 256 KB of an input. */
 export const MAX_PERSON_FACES = 2_000;
@@ -66,7 +67,7 @@ export type EraseInput = v.InferOutput<typeof eraseInputSchema>;
 
 export const requestErasureRequestSchema = v.object({
   input: eraseInputSchema,
-  execution_arn: v.string(),
+  execution_arn: storable,
 });
 export type RequestErasureRequest = v.InferOutput<typeof requestErasureRequestSchema>;
 
@@ -110,7 +111,7 @@ export type ErasureBatch = v.InferOutput<typeof erasureBatchSchema>;
 
 export const listErasuresRequestSchema = v.object({
   input: erasureProgressSchema,
-  execution_arn: v.string(),
+  execution_arn: storable,
   max_batches: count,
 });
 export type ListErasuresRequest = v.InferOutput<typeof listErasuresRequestSchema>;

@@ -101,17 +101,34 @@ interface AwsErrorDetails {
 
 /** Reads name, message, request id and HTTP status off whatever was thrown, without ever throwing itself. */
 export function awsErrorDetails(error: unknown): AwsErrorDetails {
-  const e = (typeof error === 'object' && error !== null ? error : {}) as {
-    name?: unknown;
-    message?: unknown;
-    $metadata?: { requestId?: unknown; httpStatusCode?: unknown };
-  };
+  const name = property(error, 'name');
+  const message = property(error, 'message');
+  const metadata = property(error, '$metadata');
+  const requestId = property(metadata, 'requestId');
+  const httpStatus = property(metadata, 'httpStatusCode');
   return {
-    name: typeof e.name === 'string' ? e.name : 'UnknownError',
-    message: typeof e.message === 'string' ? e.message : String(error),
-    requestId: typeof e.$metadata?.requestId === 'string' ? e.$metadata.requestId : undefined,
-    httpStatus: typeof e.$metadata?.httpStatusCode === 'number' ? e.$metadata.httpStatusCode : undefined,
+    name: typeof name === 'string' ? name : 'UnknownError',
+    message: typeof message === 'string' ? message : textOf(error),
+    requestId: typeof requestId === 'string' ? requestId : undefined,
+    httpStatus: typeof httpStatus === 'number' ? httpStatus : undefined,
   };
+}
+
+/** A property of whatever was thrown; undefined where even looking at it throws. */
+export function property(of: unknown, name: string): unknown {
+  try {
+    return (of as Record<string, unknown> | null | undefined)?.[name];
+  } catch {
+    return undefined;
+  }
+}
+
+function textOf(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return 'Something without a text was thrown';
+  }
 }
 
 /** One line that keeps the original error's name and request id, for the renamed error's message. */
