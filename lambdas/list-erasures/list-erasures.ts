@@ -126,26 +126,40 @@ async function nextBatch(sql: Transaction, collectionPrefix: string): Promise<Er
       results: await resultsOf(sql, [oldest.id]),
     };
   }
-  const due = await sql<{ id: string; deleted_photo: string | null }[]>`
-    SELECT id, CASE WHEN reason = 'photo_deleted' THEN photo_id END AS deleted_photo
+  const due = await sql<{ id: string; deleted_photo: string | null; faces: number }[]>`
+    SELECT id, CASE WHEN reason = 'photo_deleted' THEN photo_id END AS deleted_photo,
+           (SELECT count(*)::int FROM face_removals WHERE erasure_id = id) AS faces
     FROM erasures
     WHERE event_id = ${event_id} AND finished_at IS NULL AND not_before <= now()
       AND reason NOT IN ('event_requested', 'event_expired')
     ORDER BY requested_at, id LIMIT ${MAX_ERASURES}`;
   const erasureIds = due.map(({ id }) => id);
-  const faces = await sql<{ face_id: string; collection_id: string }[]>`
-    SELECT DISTINCT rekognition_face_id AS face_id, collection_id FROM face_removals
-    WHERE erasure_id IN (${uuidList(sql, erasureIds)})
-    ORDER BY collection_id LIMIT ${MAX_FACES}`;
+  const faces = await sql<{ face_id: string; collection_id: string; erasure_id: string }[]>`
+    SELECT rekognition_face_id AS face_id, collection_id, erasure_id
+    FROM face_removals
+      JOIN jsonb_array_elements_text(${sql.json(erasureIds)}) WITH ORDINALITY AS due (id, position)
+        ON erasure_id = due.id::uuid
+    ORDER BY position, rekognition_face_id LIMIT ${MAX_FACES}`;
   // An event has one collection, unless the prefix was changed in between: then the others come next.
   const collectionId = faces[0]?.collection_id ?? oldest.collection_id;
+  const inBatch = Map.groupBy(
+    faces.filter((face) => face.collection_id === collectionId),
+    ({ erasure_id }) => erasure_id,
+  );
   return {
     kind: 'faces',
     event_id,
     collection_id: collectionId,
     erasure_ids: erasureIds,
-    face_ids: faces.filter((face) => face.collection_id === collectionId).map(({ face_id }) => face_id),
-    deleted_photos: [...new Set(due.flatMap(({ deleted_photo }) => deleted_photo ?? []))],
+    face_ids: [...new Set([...inBatch.values()].flat().map(({ face_id }) => face_id))],
+    // Not those of whose faces some are left to a later batch: found by their photo, they would be counted twice.
+    deleted_photos: [
+      ...new Set(
+        due
+          .filter(({ id, faces: all }) => (inBatch.get(id)?.length ?? 0) === all)
+          .flatMap(({ deleted_photo }) => deleted_photo ?? []),
+      ),
+    ],
     results: await resultsOf(sql, erasureIds),
   };
 }

@@ -28,6 +28,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'rollcall-erasure-'));
 }, 60_000);
 afterEach(async () => {
+  payloads = [];
   rekognition?.destroy();
   await server?.close();
 });
@@ -89,12 +90,15 @@ async function largeEvent() {
   return { eventId, collectionId, photos };
 }
 
+/** What travels through Step Functions, in bytes. */
+let payloads: number[] = [];
+
 /** The erasure as it is deployed, against that endpoint. */
 function eraser() {
   const world = erasureWorld(database);
   const pace = evenPace(5, { now: Date.now, sleep: (ms) => sleep(ms) });
-  world.tasks.RemoveFaces = (request) =>
-    removeFaces(
+  world.tasks.RemoveFaces = async (request) => {
+    const removed = await removeFaces(
       {
         rekognition: rekognition!,
         s3: world.s3.client,
@@ -104,6 +108,9 @@ function eraser() {
       },
       parseRequest(removeFacesRequestSchema, request).batch,
     );
+    payloads.push(Buffer.byteLength(JSON.stringify(request)), Buffer.byteLength(JSON.stringify(removed)));
+    return removed;
+  };
   return world;
 }
 
@@ -145,6 +152,9 @@ test('10,000 faces of 400 deleted photos are erased within a minute, and nothing
   const run = await world.erase({ request: 'outbox' });
   expect(performance.now() - startedAt).toBeLessThan(60_000);
   expect(run.status).toBe('SUCCEEDED');
+  // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html, with room for the rest of the state
+  expect(Math.max(...payloads)).toBeGreaterThan(150_000);
+  expect(Math.max(...payloads)).toBeLessThan(250_000);
   const { DeleteFaces, ListFaces } = server!.calls();
   expect([DeleteFaces.throttled, ListFaces.throttled]).toEqual([0, 0]);
   expect(DeleteFaces.accepted).toBeLessThanOrEqual(5);
