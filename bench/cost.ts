@@ -17,6 +17,7 @@ Sends photos through the local pipeline, counts what AWS would bill, and multipl
   --photos N           how many (300)
   --latency-ms MEDIAN  of Rekognition's IndexFaces (600)
   --faces N            of a photo, on average (4)
+  --burst N            photos of the burst in which the two other designs are measured (1000)
   --no-designs         not beside the two other designs, whose runs take some minutes
   --seed N             1
   --write              writes docs/cost.md
@@ -28,7 +29,7 @@ const QUOTA = 5;
 
 function parse(
   argv: string[],
-): (RunOptions & { designs: boolean; write: boolean; json: boolean }) | undefined {
+): (RunOptions & { burst: number; designs: boolean; write: boolean; json: boolean }) | undefined {
   const string = { type: 'string' } as const;
   const boolean = { type: 'boolean' } as const;
   let values: Record<string, string | boolean | undefined>;
@@ -40,6 +41,7 @@ function parse(
         'latency-ms': string,
         faces: string,
         seed: string,
+        burst: string,
         'no-designs': boolean,
         write: boolean,
         json: boolean,
@@ -66,6 +68,7 @@ function parse(
     faces: number('faces', 4, 50),
     seed: number('seed', 1, 1e9),
     quota: QUOTA,
+    burst: number('burst', 1_000, 100_000),
     designs: !values['no-designs'],
     write: Boolean(values.write),
     json: Boolean(values.json),
@@ -78,14 +81,14 @@ await runCommand(async () => {
     process.stdout.write(usage);
     return exitCodes.done;
   }
-  const { designs: withDesigns, write, json, ...options } = args;
+  const { burst, designs: withDesigns, write, json, ...options } = args;
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   const quantities = await countRun(options, say);
   const ours = perPhoto(quantities);
   if (withDesigns) {
     say('Running the two other designs');
   }
-  const designs = withDesigns ? await measureDesigns(options, { perPhoto: ours }) : [];
+  const designs = withDesigns ? await measureDesigns({ ...options, photos: burst }, ours) : [];
   const report: CostReport = { options, quantities, cost: costOf(ours), designs };
   process.stdout.write(`${tableOf(report)}\n`);
   if (write) {
