@@ -9,10 +9,9 @@ import type { Construct } from 'constructs';
 import { buildSync } from 'esbuild';
 import { METRICS_NAMESPACE, SERVICE_NAME } from '../lambdas/shared/names.ts';
 import { acknowledge } from './acknowledge.ts';
+import { bundleOptions, PROJECT_ROOT } from './bundle.ts';
 import type { RollcallConfig } from './config.ts';
 import { removalPolicy } from './removal.ts';
-
-export const PROJECT_ROOT = path.resolve(import.meta.dirname, '..');
 
 /**
  * A third of a vCPU loads the half megabyte of code in about 0.2 s; the functions use some 100 MB. They are done in tens
@@ -110,7 +109,7 @@ function bundledCode(name: string, asset: string | undefined): Code {
       image: DockerImage.fromRegistry('scratch'),
       local: {
         tryBundle(outputDir) {
-          bundle(path.join(folder, 'handler.ts'), path.join(outputDir, 'index.mjs'));
+          buildSync({ ...bundleOptions(name), outfile: path.join(outputDir, 'index.mjs') });
           if (asset) {
             const target = path.join(outputDir, path.basename(asset));
             cpSync(path.join(PROJECT_ROOT, asset), target, { recursive: true });
@@ -119,27 +118,6 @@ function bundledCode(name: string, asset: string | undefined): Code {
         },
       },
     },
-  });
-}
-
-function bundle(entryPoint: string, outfile: string): void {
-  buildSync({
-    entryPoints: [entryPoint],
-    outfile,
-    absWorkingDir: PROJECT_ROOT,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    mainFields: ['module', 'main'],
-    banner: {
-      // umzug is CommonJS, whose calls of require an ES module does not know.
-      js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
-    },
-    minify: true,
-    sourcemap: true,
-    sourcesContent: false,
-    logLevel: 'warning',
   });
 }
 

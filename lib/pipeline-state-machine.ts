@@ -3,8 +3,8 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
+import { PROJECT_ROOT } from './bundle.ts';
 import type { RollcallConfig } from './config.ts';
-import { PROJECT_ROOT } from './pipeline-function.ts';
 import { removalPolicy } from './removal.ts';
 
 interface PipelineStateMachineProps {
