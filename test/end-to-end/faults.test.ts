@@ -5,6 +5,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { runSeed } from '../../bench/faults/campaign.ts';
 import {
   CAMPAIGN_TIME,
@@ -12,7 +14,11 @@ import {
   type HarnessOptions,
   startHarness,
 } from '../../bench/faults/harness.ts';
+import { photoWith } from '../../bench/faults/photos.ts';
 import { backfillInTwoGoes, databaseAway, databaseGone } from '../../bench/faults/scenarios.ts';
+import { readQueues } from '../../ops/commands/status.ts';
+import { ask } from '../../ops/database.ts';
+import { localDeployment } from '../../ops/deployment.ts';
 import { freePort } from '../support/free-port.ts';
 
 /** `npm run faults` does the same with more photos, more seeds, and PostgreSQL away for a whole minute. */
@@ -115,7 +121,7 @@ describe('on an operator’s day', () => {
     const status = await ops(['status', '--local', '--json']);
     expect(status).toMatchObject({ exitCode: 0, stderr: '' });
     expect(JSON.parse(status.stdout)).toMatchObject({
-      photos: { indexed: expect.any(Number) },
+      faces: expect.any(Number),
       paused_since: null,
     });
     await expect(ops(['pause', '--local'])).resolves.toMatchObject({
@@ -137,6 +143,33 @@ describe('on an operator’s day', () => {
       exitCode: 0,
       stdout: oneLine('agree'),
     });
+  }, 120_000);
+
+  test('a dead letter starts what its event should have started', async () => {
+    const { cloud } = harness;
+    const deployment = localDeployment(cloud.services);
+    const photo = randomUUID();
+    const key = `events/${randomUUID()}/${photo}.jpg`;
+    harness.dropUploads(true);
+    await cloud.s3.send(
+      new PutObjectCommand({ Bucket: cloud.photoBucket, Key: key, Body: await photoWith(2) }),
+    );
+    harness.dropUploads(false);
+    for (const body of [JSON.stringify(cloud.currentEvent(key)), 'no event']) {
+      await deployment.sqs.send(
+        new SendMessageCommand({ QueueUrl: deployment.outputs.DeadLetterQueueUrl, MessageBody: body }),
+      );
+    }
+    const replay = await ops(['replay-dead-letters', '--local', '--yes', '--json']);
+    expect(JSON.parse(replay.stdout)).toMatchObject({ replayed: 1, not_understood: 1 });
+    expect(replay.exitCode).toBe(1);
+    await cloud.idle();
+    await expect(ask(deployment, { ask: 'photos', photo_ids: [photo] })).resolves.toMatchObject([
+      { status: 'indexed', face_count: 2 },
+    ]);
+    // What cannot be understood stays for a person to look at.
+    await expect(readQueues(deployment)).resolves.toMatchObject({ dead_letters: 1 });
+    deployment.close();
   }, 120_000);
 
   test('what is wrong is said in one line', async () => {
