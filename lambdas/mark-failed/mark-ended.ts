@@ -7,7 +7,8 @@ import {
   parseRequest,
 } from '../shared/contract.ts';
 import { awsErrorDetails, failureKind, PipelineError } from '../shared/errors.ts';
-import { logEvents } from '../shared/names.ts';
+import { logEvents, metricNames } from '../shared/names.ts';
+import { countBy } from '../shared/telemetry.ts';
 import { classifyFailure, type Failure, type MarkFailedDeps, report, writeFailure } from './mark-failed.ts';
 
 /**
@@ -38,6 +39,7 @@ export async function markEnded(
         error_type: awsErrorDetails(error).name,
         message_id: messageId,
       });
+      countBy(deps.telemetry, metricNames.failedAttempts, awsErrorDetails(error).name);
       again.push(messageId);
       databaseIsAway = error instanceof PipelineError && isDatabaseTrouble(error);
     }
