@@ -21,9 +21,10 @@ import type { PipelineFunction } from './pipeline-function.ts';
 
 export interface AlarmedParts {
   readonly stateMachine: IStateMachine;
+  readonly eraseFaces: IStateMachine;
   /** The functions that the state machine calls, by state. */
   readonly functions: Readonly<Record<string, PipelineFunction>>;
-  /** Those of them that talk to Postgres. */
+  /** All that talk to Postgres. */
   readonly databaseClients: readonly PipelineFunction[];
   /** Every queue in which a message means that something was given up. */
   readonly deadLetterQueues: readonly IQueue[];
@@ -134,6 +135,21 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       threshold: limits.databaseErrorPercent,
       // Waking from zero or a failover is over within one period.
       periods: 2,
+    },
+    'erasures-stuck': {
+      severity: 'critical',
+      meaning:
+        'Faces that have to be erased are still there: an erasure was put off because Rekognition or the results bucket refused it, or its execution failed.',
+      metric: new MathExpression({
+        expression: 'postponed + failed',
+        usingMetrics: {
+          postponed: pipelineMetric(metricNames.erasuresPostponed, { period: HOUR }),
+          failed: parts.eraseFaces.metricFailed({ period: HOUR, statistic: Stats.SUM }),
+        },
+        label: 'erasures put off or failed',
+        period: HOUR,
+      }),
+      threshold: 0,
     },
     'photos-without-faces': {
       severity: 'warning',

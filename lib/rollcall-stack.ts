@@ -78,7 +78,13 @@ export class RollcallStack extends Stack {
       config,
       stateMachine: indexing.stateMachine,
       functions: indexing.functions,
-      databaseClients: indexing.databaseClients,
+      eraseFaces: erasure.stateMachine,
+      databaseClients: [
+        ...indexing.databaseClients,
+        ...erasure.databaseClients,
+        backfill.skipIndexed,
+        operations.answerOperator,
+      ],
       deadLetterQueues: [uploads.deadLetters, erasureRules.deadLetters, lastResort.deadLetters],
       rate: indexing.rate,
     });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeleteTableCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
-import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import { failureKinds } from '../../lambdas/shared/errors.ts';
 import { logEvents, metricDimensions, metricNames } from '../../lambdas/shared/names.ts';
@@ -200,6 +200,11 @@ test('throttled, broken, faceless, forbidden, without a database: all of it is t
   await put(shaky);
   const broken = await put({ body: 'these are words' });
   const faceless = await put({ faces: 0 });
+  await cloud.idle();
+
+  // Its faces cannot be erased: as often as the state machine tries for what an engineer has to mend.
+  faults.set(`rollcall-${throttled.eventId}`, { name: 'AccessDeniedException', times: 3 });
+  await cloud.s3.send(new DeleteObjectCommand({ Bucket: cloud.photoBucket, Key: throttled.key }));
   await cloud.idle();
 
   await ledger('SET paused_ms = :value', Date.now());

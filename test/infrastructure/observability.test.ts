@@ -20,6 +20,7 @@ const CRITICAL = [
   'setup-failures',
   'stalled',
   'database-unreachable',
+  'erasures-stuck',
 ];
 const WARNING = [
   'photos-without-faces',
@@ -138,6 +139,10 @@ const scenarios: Record<string, { bad: Sample[]; close: Sample[] }> = {
     bad: [...failedAttempts('DatabaseUnavailable', 60), ...called('PersistResults', 60)],
     // A failover in the middle: half of the calls failed.
     close: [...failedAttempts('DatabaseUnavailable', 60), ...called('PersistResults', 120)],
+  },
+  'erasures-stuck': {
+    bad: printed('ErasuresPostponed', 1),
+    close: printed('ErasuresPostponed', [0, 0]),
   },
   'photos-without-faces': {
     bad: [...printed('PhotosIndexed', 100), ...printed('PhotosWithoutFaces', 51)],
@@ -267,7 +272,7 @@ describe('the alarms', () => {
     );
     const other = alarmsOf(synthesised({ alarmThresholds: doubled }));
     // These stand for a fact, not for a number.
-    const fixed = ['dead-letters', 'daily-cap-reached', 'setup-failures', 'stalled'];
+    const fixed = ['dead-letters', 'daily-cap-reached', 'setup-failures', 'stalled', 'erasures-stuck'];
     for (const name of names) {
       expect([name, other[name]!.Threshold]).toEqual([
         name,
