@@ -132,11 +132,11 @@ describe('many callers at once', () => {
     );
     const fleet = slots.map(() => fleetMember());
     await Promise.all(slots.map((slot, i) => fleet[i]!.reportThrottle(slot)));
-    const { cuts, interval_ms, throttled_interval_ms } = await fleet[0]!.read();
+    const { cuts, cut_ms, interval_ms, throttled_interval_ms } = await fleet[0]!.read();
     expect(cuts).toBe(1);
     expect(interval_ms! / throttled_interval_ms!).toBeCloseTo(1.25, 5);
-    // The next slot is further away for a function that knows of nothing.
-    const stranger = fleetMember();
+    // The next slot is further away for a function that knows of nothing, right after the cut.
+    const stranger = fleetMember({ now: cut_ms! });
     const [first, second] = [
       await stranger.takeSlot({ lane: 'live', placeMs: 0 }),
       await stranger.takeSlot({ lane: 'live', placeMs: 0 }),
