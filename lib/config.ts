@@ -71,7 +71,7 @@ export interface RollcallConfig {
    * What is kept of Rekognition's response, in the results bucket and in `faces.rekognition_response`: `full`, or `minimal`
    * (ids, boxes, confidence and quality; no landmarks, pose or other attributes).
    *
-   * Default: full. Searching needs none of it; `minimal` keeps less about people and a tenth of the bytes.
+   * Default: full. Searching needs none of it; `minimal` keeps less about people, in fewer bytes.
    */
   readonly rekognitionResponse: 'full' | 'minimal';
   /**
