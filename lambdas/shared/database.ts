@@ -37,6 +37,17 @@ const connectionOptions = {
   onnotice: () => {},
 };
 
+/**
+ * postgres.js writes in a later tick, without a look whether the connection still is: one that broke between the two
+ * throws where nobody can catch it. Step Functions would be told of a TypeError, which is never retried; an environment
+ * that just ends is (`Runtime.ExitError`).
+ */
+process.prependListener('uncaughtException', (error: Error) => {
+  if (error instanceof TypeError && error.message.includes("of null (reading 'write')")) {
+    process.exit(1);
+  }
+});
+
 let current: { sql: Sql; lastUsedMs: number } | undefined;
 
 /**
