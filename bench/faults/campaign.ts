@@ -128,6 +128,9 @@ class Campaign {
         `after the operator's commands there is still: ${JSON.stringify(finding)}`,
       );
     }
+    for (const { role, action, resource } of this.#harness.cloud.privileges().denied) {
+      this.#violate(undefined, `${role} was refused ${action} on ${resource}`);
+    }
     const payments = this.#checkPayments();
 
     const failed = afterFaults.filter(({ status }) => status === 'failed');

@@ -174,3 +174,8 @@ test('killed in the middle, the next start finishes what was begun, once', async
   const [sum] = await query<{ faces: number }>('SELECT sum(face_count)::int AS faces FROM photos');
   expect(sum!.faces).toBe(stored.length);
 }, 180_000);
+
+test('no call was refused', () => {
+  expect(cloud.privileges().calls.length).toBeGreaterThan(10);
+  expect(cloud.privileges().denied).toEqual([]);
+});
