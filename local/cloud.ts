@@ -220,6 +220,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       closers.push(gateway.stop);
       return gateway.endpoint;
     };
+    closers.push(() => writePrivileges(inState('logs', 'privileges.json'), authority.report()));
     await checkWiring(authority, stack);
     createBucketsAndQueues(stack, objects, time.queues ?? 1);
 
@@ -390,6 +391,12 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     await stop({ abort: true });
     throw error;
   }
+}
+
+/** For whoever wants to see what the roles need, and what they are allowed and do not. */
+function writePrivileges(file: string, { calls, denied, unused }: PrivilegeReport): void {
+  const needless = unused.map(({ id, reason = 'not needed in this run' }) => ({ grant: id, reason }));
+  writeFileSync(file, `${JSON.stringify({ denied, unused: needless, calls }, undefined, 2)}\n`);
 }
 
 async function readObject(s3: S3Client, bucket: string, key: string): Promise<Buffer> {
