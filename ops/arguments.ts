@@ -150,7 +150,8 @@ export function parseOpsArguments(argv: readonly string[], env: Environment): Ar
   if (tokens.some((token) => token.kind === 'option' && token.name === 'help')) {
     return undefined;
   }
-  const swallowed = ['local', 'json', 'yes', 'dry-run', 'fix', 'event', 'prefix', 'photo'].find(
+  // Not prefix, which npm has a value for of its own, always.
+  const swallowed = ['local', 'json', 'yes', 'dry-run', 'fix', 'event', 'photo', 'face', 'stack'].find(
     (name) => env.npm_lifecycle_event && env[`npm_config_${name.replace('-', '_')}`],
   );
   if (swallowed) {

@@ -6,7 +6,7 @@ export interface StoredPhoto {
   event_id: string;
   /** ETag without quotes (the local bucket has no versioning). */
   object_version: string | null;
-  status: 'processing' | 'indexed' | 'failed';
+  status: 'processing' | 'indexed' | 'failed' | 'deleted' | 'erased';
   face_count: number | null;
   unindexed_count: number;
   failure_code: string | null;

@@ -5,7 +5,7 @@ import type { Sent } from './send.ts';
 import { count, displayWidth, formatDuration, pad, printable, truncateMiddle, wrap } from './text.ts';
 
 /** `processing`: in the pipeline, but without an end. `not_sent`: the pipeline never saw it. */
-export type ReportStatus = StoredPhoto['status'] | 'not_sent';
+export type ReportStatus = 'processing' | 'indexed' | 'failed' | 'not_sent';
 
 export interface ReportRow {
   /** Path relative to the folder. */

@@ -58,7 +58,8 @@ export function nextStep(
   etagInS3: string | undefined,
   stored: StoredPhoto | undefined,
 ): 'nothing' | 'redeliver' | 'upload' {
-  if (etagInS3 !== etag) {
+  // Only a new upload brings a photo back whose faces were erased.
+  if (etagInS3 !== etag || stored?.status === 'erased') {
     return 'upload';
   }
   if (stored?.object_version !== etag) {

@@ -113,6 +113,7 @@ describe('nextStep', () => {
     ['failed for a cause that passes', 'v1', row({ status: 'failed', failure_retryable: true }), 'redeliver'],
     ['failed for good', 'v1', row({ status: 'failed', failure_retryable: false }), 'nothing'],
     ['indexed', 'v1', row({}), 'nothing'],
+    ['erased with its event', 'v1', row({ status: 'erased', face_count: null }), 'upload'],
   ])('%s', (_, inS3, stored, step) => {
     expect(nextStep('v1', inS3, stored)).toBe(step);
   });

@@ -36,7 +36,10 @@ test.each([
 });
 
 test('an option that npm kept for itself is told', () => {
-  const env = { npm_lifecycle_event: 'ops', npm_config_json: 'true' };
+  // This one npm always sets.
+  const always = { npm_lifecycle_event: 'ops', npm_config_prefix: '/usr' };
+  expect(parseOpsArguments(['status'], always)).toMatchObject({ command: 'status' });
+  const env = { ...always, npm_config_json: 'true' };
   expect(() => parseOpsArguments(['status'], env)).toThrow(/put -- before the command/);
 });
 
