@@ -1,0 +1,30 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+const LAMBDAS = path.join(import.meta.dirname, '../../lambdas');
+
+const sources = readdirSync(LAMBDAS, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => [file, readFileSync(path.join(LAMBDAS, file), 'utf8')] as const);
+
+test('no value becomes part of a statement: only migrations are text', () => {
+  const unsafe = sources.filter(([, source]) => /\.unsafe\(/.test(source)).map(([file]) => file);
+  expect(unsafe).toEqual([path.join('migrate-database', 'migrate-database.ts')]);
+});
+
+test('every connection verifies whom it talks to', () => {
+  const connecting = sources.filter(([, source]) => /\bpostgres\(/.test(source));
+  expect(connecting.map(([file]) => file)).toEqual([path.join('shared', 'database.ts')]);
+  const [, source] = connecting[0]!;
+  const calls = source.match(/return postgres\(/g) ?? [];
+  expect(source.match(/ssl: 'verify-full'/g)).toHaveLength(calls.length);
+});
+
+test('every function that is given anything checks it at its edge', () => {
+  const handlers = sources.filter(([file]) => path.basename(file) === 'handler.ts');
+  const unchecked = handlers
+    .filter(([, source]) => !/parseRequest\(/.test(source))
+    .map(([file]) => path.dirname(file));
+  // The deployment calls these two, with nothing that they look at.
+  expect(unchecked.sort()).toEqual(['bootstrap-database', 'migrate-database']);
+});
