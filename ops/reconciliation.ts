@@ -75,13 +75,16 @@ export function compare(world: World, settled: Date): Finding[] {
 
 interface Located {
   photoId: string;
+  /** Under which the photo has its row if another event has its photo id. */
+  keyId: string;
   object: StoredObject;
 }
 
 function located(world: World): Located[] {
   return world.objects.flatMap((object) => {
     try {
-      return [{ photoId: parsePhotoKey(object.key).photoId, object }];
+      const { photoId, keyId } = parsePhotoKey(object.key);
+      return [{ photoId, keyId, object }];
     } catch {
       // Its execution fails as InvalidPhotoKey, and there is no row to find.
       return [];
@@ -91,8 +94,10 @@ function located(world: World): Located[] {
 
 function objectsByPhoto(world: World): Map<string, StoredObject[]> {
   const byPhoto = new Map<string, StoredObject[]>();
-  for (const { photoId, object } of located(world)) {
-    byPhoto.set(photoId, [...(byPhoto.get(photoId) ?? []), object]);
+  for (const { photoId, keyId, object } of located(world)) {
+    for (const id of new Set([photoId, keyId])) {
+      byPhoto.set(id, [...(byPhoto.get(id) ?? []), object]);
+    }
   }
   return byPhoto;
 }
@@ -122,8 +127,8 @@ function withoutEnd(
 }
 
 function neverSeen(world: World, rows: ReadonlyMap<string, PhotoRow>, settled: Date): Finding[] {
-  return located(world).flatMap(({ photoId, object }): Finding[] => {
-    const row = rows.get(photoId);
+  return located(world).flatMap(({ photoId, keyId, object }): Finding[] => {
+    const row = rows.get(photoId) ?? rows.get(keyId);
     const uploaded = new Date(object.uploadedAt);
     const isErased = world.erasedBefore !== null && uploaded < world.erasedBefore;
     const isSeen =

@@ -1,10 +1,10 @@
 import { type ExecutionInput, type MarkFailedRequest, photoVersion } from '../shared/contract.ts';
 import type { Sql } from '../shared/database.ts';
 import { lockEvent, openErasure, replaceVersion } from '../shared/erasures.ts';
-import { type FailureName, failureKind, isFailureName } from '../shared/errors.ts';
+import { type FailureName, failureKind, isFailureName, PipelineError } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
 import { parsePhotoKey } from '../shared/photo-key.ts';
-import { isDeleted, isIndexed, isSuperseded, lockPhoto } from '../shared/photo-rows.ts';
+import { isDeleted, isIndexed, isSuperseded, lockPhoto, type Transaction } from '../shared/photo-rows.ts';
 import { storableText } from '../shared/storable.ts';
 import { countBy, type Telemetry } from '../shared/telemetry.ts';
 
@@ -66,66 +66,92 @@ export function markFailed(deps: MarkFailedDeps, request: MarkFailedRequest): Pr
 }
 
 /**
+ * A photo whose id is that of another event's photo gets a row under the id of its key.
+ *
  * @param options.keepFirstReason whether a photo that failed at this version before is left as it is
  * @throws PipelineError `InvalidPhotoKey` and the errors of `withDatabase`
  */
 export async function writeFailure(
   deps: MarkFailedDeps,
-  { object, failure, execution_arn, startedMs, throttles }: FailedPhoto,
-  { keepFirstReason }: { keepFirstReason: boolean },
+  failed: FailedPhoto,
+  options: { keepFirstReason: boolean },
 ): Promise<MarkFailedOutcome> {
-  const { eventId, photoId } = parsePhotoKey(object.key);
-  const photo = { event_id: eventId, photo_id: photoId };
+  const { object, failure, execution_arn, startedMs, throttles } = failed;
+  const { eventId, photoId, keyId } = parsePhotoKey(object.key);
+  const writeAs = (sql: Sql, photo_id: string) =>
+    sql.begin(async (transaction) => {
+      const photo = { event_id: eventId, photo_id };
+      return { ...photo, effect: await write(transaction, photo, photoId, failed, options) };
+    });
 
-  const effect = await deps.withDatabase((sql) =>
-    sql.begin(async (transaction): Promise<MarkFailedOutcome['effect']> => {
-      await lockEvent(transaction, eventId, 'shared');
-      const row = await lockPhoto(transaction, photo, object.key);
-      if (isDeleted(row, object)) {
-        // Its faces may have been indexed without anyone being told: they are looked for by the photo's id.
-        await openErasure(transaction, { ...photo, reason: 'photo_deleted', execution_arn, photos: 1 });
-        return 'superseded';
+  const written = await deps.withDatabase(async (sql) => {
+    try {
+      return await writeAs(sql, photoId);
+    } catch (error) {
+      if (error instanceof PipelineError && error.name === 'PhotoIdTaken') {
+        return writeAs(sql, keyId);
       }
-      if (isSuperseded(row, object)) {
-        return 'superseded';
-      }
-      if (isIndexed(row, object)) {
-        return 'indexed';
-      }
-      if (keepFirstReason && row.status === 'failed' && row.object_version === photoVersion(object)) {
-        return 'known';
-      }
-      // The faces of an earlier upload are not in this picture.
-      await replaceVersion(transaction, photo, row, {
-        version: photoVersion(object),
-        keep: [],
-        execution_arn,
-      });
-      await transaction`
-        UPDATE photos SET
-          status = 'failed',
-          object_key = ${object.key},
-          object_version = ${photoVersion(object)},
-          object_sequencer = ${object.sequencer},
-          face_count = NULL,
-          unindexed_faces = NULL,
-          failure_code = ${failure.code},
-          failure_message = ${failure.message},
-          failure_retryable = ${failure.retryable},
-          execution_arn = ${execution_arn},
-          indexed_at = NULL,
-          failed_at = now()
-        WHERE id = ${photoId}`;
-      return 'written';
-    }),
-  );
+      throw error;
+    }
+  });
 
-  report(deps, { ...photo, effect }, failure, {
+  report(deps, written, failure, {
     execution_arn,
     duration_ms: Math.max(0, deps.now() - startedMs),
     attempt: throttles + 1,
   });
-  return { photo_id: photoId, effect, failure_code: failure.code };
+  return { photo_id: written.photo_id, effect: written.effect, failure_code: failure.code };
+}
+
+/** @param imageId under which the collection would have the photo's faces */
+async function write(
+  sql: Transaction,
+  photo: { event_id: string; photo_id: string },
+  imageId: string,
+  { object, failure, execution_arn }: FailedPhoto,
+  { keepFirstReason }: { keepFirstReason: boolean },
+): Promise<MarkFailedOutcome['effect']> {
+  await lockEvent(sql, photo.event_id, 'shared');
+  const row = await lockPhoto(sql, photo, object.key);
+  if (isDeleted(row, object)) {
+    // Its faces may have been indexed without anyone being told: they are looked for by the photo's id.
+    const { event_id } = photo;
+    await openErasure(sql, {
+      event_id,
+      photo_id: imageId,
+      reason: 'photo_deleted',
+      execution_arn,
+      photos: 1,
+    });
+    return 'superseded';
+  }
+  if (isSuperseded(row, object)) {
+    return 'superseded';
+  }
+  if (isIndexed(row, object)) {
+    return 'indexed';
+  }
+  if (keepFirstReason && row.status === 'failed' && row.object_version === photoVersion(object)) {
+    return 'known';
+  }
+  // The faces of an earlier upload are not in this picture.
+  await replaceVersion(sql, photo, row, { version: photoVersion(object), keep: [], execution_arn });
+  await sql`
+    UPDATE photos SET
+      status = 'failed',
+      object_key = ${object.key},
+      object_version = ${photoVersion(object)},
+      object_sequencer = ${object.sequencer},
+      face_count = NULL,
+      unindexed_faces = NULL,
+      failure_code = ${failure.code},
+      failure_message = ${failure.message},
+      failure_retryable = ${failure.retryable},
+      execution_arn = ${execution_arn},
+      indexed_at = NULL,
+      failed_at = now()
+    WHERE id = ${photo.photo_id}`;
+  return 'written';
 }
 
 /** One log line, and the metric for what is written nowhere else. */

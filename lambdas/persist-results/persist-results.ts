@@ -6,6 +6,7 @@ import { type PersistOutcome, type PersistResultsRequest, photoVersion } from '.
 import type { Sql } from '../shared/database.ts';
 import {
   isBeingErased,
+  type LateResult,
   lockEvent,
   readEventState,
   replaceVersion,
@@ -46,8 +47,8 @@ const storedResultSchema = v.looseObject({
  * Writes a photo and its faces in one transaction, unless this upload, a newer one or the photo's deletion is already
  * written, or the faces of its event were erased since it was uploaded.
  *
- * @throws PipelineError `ResultNotFound`, `FacesBeingErased`, `StorageUnavailable`, `AccessDenied` and the errors of
- *   `withDatabase`
+ * @throws PipelineError `ResultNotFound`, `FacesBeingErased`, `PhotoIdTaken`, `StorageUnavailable`, `AccessDenied` and
+ *   the errors of `withDatabase`
  */
 export async function persistResults(
   deps: PersistResultsDeps,
@@ -80,9 +81,19 @@ async function persist(
       return outcome;
     });
   } catch (error) {
+    const name = error instanceof PipelineError ? error.name : undefined;
     // The photo is indexed again, and the next response takes this one's place: nobody would count it later.
-    if (error instanceof PipelineError && error.name === 'ResultNotFound') {
+    if (name === 'ResultNotFound') {
       await sql.begin((transaction) => recordPaidImage(transaction, paid));
+    }
+    if (name === 'PhotoIdTaken') {
+      await sql.begin(async (transaction) => {
+        await lockEvent(transaction, event_id, 'shared');
+        await retireResult(transaction, request.input.photo, lateResult(request, stored, faces), {
+          always: true,
+        });
+        await recordPaidImage(transaction, paid);
+      });
     }
     throw error;
   }
@@ -148,12 +159,12 @@ function faceRows(telemetry: Telemetry, result: StoredResult): FaceRow[] {
 
 async function writePhoto(
   sql: Transaction,
-  { input, execution_arn, started_at }: PersistResultsRequest,
+  request: PersistResultsRequest,
   stored: StoredResult | PipelineError,
   faces: FaceRow[],
 ): Promise<PersistOutcome> {
+  const { input, execution_arn, started_at } = request;
   const { photo, object } = input;
-  const faceIds = faces.flatMap((face) => face.rekognition_face_id ?? []);
   const outcome = (
     effect: PersistOutcome['effect'],
     face_count: number,
@@ -167,15 +178,9 @@ async function writePhoto(
     unindexed_count,
     erasure_requested,
   });
-  // This run's faces are in the collection, but no row will ever know them.
-  const late = (result: StoredResult) => ({
-    collection_id: result.collection_id,
-    face_ids: faceIds,
-    results_key: input.result.results_key,
-    execution_arn,
-  });
   const retire = async (always: boolean) =>
-    !(stored instanceof PipelineError) && (await retireResult(sql, photo, late(stored), { always }));
+    !(stored instanceof PipelineError) &&
+    (await retireResult(sql, photo, lateResult(request, stored, faces), { always }));
 
   await lockEvent(sql, photo.event_id, 'shared');
   const row = await lockPhoto(sql, photo, object.key);
@@ -209,7 +214,7 @@ async function writePhoto(
   if (stored instanceof PipelineError) {
     throw stored;
   }
-  if (event.erasing || (await isBeingErased(sql, photo.photo_id, late(stored)))) {
+  if (event.erasing || (await isBeingErased(sql, photo.photo_id, lateResult(request, stored, faces)))) {
     throw new PipelineError(
       'FacesBeingErased',
       'Faces of this photo, or of its whole event, are just being erased',
@@ -223,7 +228,7 @@ async function writePhoto(
   await registerCollection(sql, photo.event_id, stored);
   const replaced = await replaceVersion(sql, photo, row, {
     version: photoVersion(object),
-    keep: faceIds,
+    keep: faceIdsOf(faces),
     execution_arn,
   });
   await insertFaces(sql, photo.photo_id, faces);
@@ -244,6 +249,20 @@ async function writePhoto(
       indexed_at = now()
     WHERE id = ${photo.photo_id}`;
   return outcome('stored', faces.length, stored.unindexed_faces.length, replaced);
+}
+
+function faceIdsOf(faces: FaceRow[]): string[] {
+  return faces.flatMap((face) => face.rekognition_face_id ?? []);
+}
+
+/** This run's faces, which are in the collection, if no row will ever know them. */
+function lateResult(
+  { input, execution_arn }: PersistResultsRequest,
+  { collection_id }: StoredResult,
+  faces: FaceRow[],
+): LateResult {
+  const { results_key } = input.result;
+  return { collection_id, face_ids: faceIdsOf(faces), results_key, execution_arn };
 }
 
 /** Milliseconds since the epoch; 0 where the response does not say. */

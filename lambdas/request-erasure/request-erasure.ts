@@ -126,48 +126,71 @@ async function deletePhoto(sql: Sql, input: PhotoDeleted, executionArn: string):
     // Under such a key nothing was ever indexed.
     return none('ignored');
   }
-  const photo = { event_id: key.eventId, photo_id: key.photoId };
-  return sql.begin(async (transaction) => {
-    await lockEvent(transaction, photo.event_id, 'shared');
-    const before = await askedBy(transaction, executionArn);
-    if (before) {
-      return known(transaction, before);
+  const deleteAs = (photo_id: string) =>
+    sql.begin((transaction) =>
+      deleteRow(transaction, { event_id: key.eventId, photo_id }, key.photoId, input, executionArn),
+    );
+  try {
+    return await deleteAs(key.photoId);
+  } catch (error) {
+    // It could never be indexed, and failed under the id of its key.
+    if (error instanceof PipelineError && error.name === 'PhotoIdTaken') {
+      return deleteAs(key.keyId);
     }
-    const row = await lockPhoto(transaction, photo, input.object.key);
-    if (isOldVersion(row, input)) {
-      return none('ignored');
-    }
-    if (isDeleted(row, input.object)) {
-      const [erasure] = await transaction<{ id: string }[]>`
-        SELECT id FROM erasures WHERE photo_id = ${photo.photo_id} AND reason = 'photo_deleted'
-        ORDER BY requested_at DESC LIMIT 1`;
-      return erasure ? known(transaction, erasure.id) : none('ignored');
-    }
-    if (isSuperseded(row, input.object)) {
-      return none('superseded');
-    }
-    const erasureId = await openErasure(transaction, {
-      ...photo,
-      reason: 'photo_deleted',
-      execution_arn: executionArn,
-      photos: 1,
-    });
-    await retireFaces(transaction, erasureId, photo, []);
-    await removeResults(transaction, erasureId, [resultsFolder(photo)]);
-    await transaction`
-      UPDATE photos SET
-        status = 'deleted',
-        object_version = NULL,
-        object_sequencer = ${input.object.sequencer},
-        face_count = NULL,
-        unindexed_faces = NULL,
-        failure_code = NULL,
-        failure_message = NULL,
-        failure_retryable = NULL,
-        deleted_at = now()
-      WHERE id = ${photo.photo_id}`;
-    return opened(erasureId);
+    throw error;
+  }
+}
+
+/** @param imageId under which the collection has the photo's faces */
+async function deleteRow(
+  sql: Transaction,
+  photo: { event_id: string; photo_id: string },
+  imageId: string,
+  input: PhotoDeleted,
+  executionArn: string,
+): Promise<Requested> {
+  const { event_id } = photo;
+  await lockEvent(sql, event_id, 'shared');
+  const before = await askedBy(sql, executionArn);
+  if (before) {
+    return known(sql, before);
+  }
+  const row = await lockPhoto(sql, photo, input.object.key);
+  if (isOldVersion(row, input)) {
+    return none('ignored');
+  }
+  if (isDeleted(row, input.object)) {
+    const [erasure] = await sql<{ id: string }[]>`
+      SELECT id FROM erasures
+      WHERE event_id = ${event_id} AND photo_id = ${imageId} AND reason = 'photo_deleted'
+      ORDER BY requested_at DESC LIMIT 1`;
+    return erasure ? known(sql, erasure.id) : none('ignored');
+  }
+  if (isSuperseded(row, input.object)) {
+    return none('superseded');
+  }
+  const erasureId = await openErasure(sql, {
+    event_id,
+    photo_id: imageId,
+    reason: 'photo_deleted',
+    execution_arn: executionArn,
+    photos: 1,
   });
+  await retireFaces(sql, erasureId, photo, []);
+  await removeResults(sql, erasureId, [resultsFolder({ event_id, photo_id: imageId })]);
+  await sql`
+    UPDATE photos SET
+      status = 'deleted',
+      object_version = NULL,
+      object_sequencer = ${input.object.sequencer},
+      face_count = NULL,
+      unindexed_faces = NULL,
+      failure_code = NULL,
+      failure_message = NULL,
+      failure_retryable = NULL,
+      deleted_at = now()
+    WHERE id = ${photo.photo_id}`;
+  return opened(erasureId);
 }
 
 /**

@@ -25,6 +25,8 @@ export const failureKinds = {
   InvalidS3Object: { class: 'photo', retryable: false },
   InvalidParameter: { class: 'photo', retryable: false },
   InvalidInput: { class: 'photo', retryable: false },
+  // Its file's name is the id of a photo of another event, whose row it must not touch.
+  PhotoIdTaken: { class: 'photo', retryable: false },
   // Not a failure: a newer upload took this one's place before it was indexed, and has an execution of its own.
   PhotoSuperseded: { class: 'photo', retryable: false },
 

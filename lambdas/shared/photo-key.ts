@@ -16,6 +16,8 @@ export interface PhotoKey {
   eventId: string;
   /** Lower-case UUID: the file's stem if that is one, else the UUIDv5 of the whole key. */
   photoId: string;
+  /** UUIDv5 of the whole key: no other object has it, whatever its file is called. */
+  keyId: string;
 }
 
 /**
@@ -33,8 +35,10 @@ export function parsePhotoKey(key: string): PhotoKey {
     );
   }
   const [, eventId, stem] = match as unknown as [string, string, string];
+  const keyId = uuidv5(key, PHOTO_ID_NAMESPACE);
   return {
     eventId: eventId.toLowerCase(),
-    photoId: WHOLE_UUID.test(stem) ? stem.toLowerCase() : uuidv5(key, PHOTO_ID_NAMESPACE),
+    photoId: WHOLE_UUID.test(stem) ? stem.toLowerCase() : keyId,
+    keyId,
   };
 }

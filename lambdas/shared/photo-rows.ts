@@ -2,10 +2,12 @@
 import type postgres from 'postgres';
 import type { ExecutionInput } from './contract.ts';
 import { photoVersion } from './contract.ts';
+import { PipelineError } from './errors.ts';
 
 export type Transaction = postgres.TransactionSql;
 
 export interface PhotoRow {
+  event_id: string;
   status: 'processing' | 'indexed' | 'failed' | 'deleted' | 'erased';
   object_version: string | null;
   object_sequencer: string | null;
@@ -15,7 +17,11 @@ export interface PhotoRow {
   faces_erased_at: Date | null;
 }
 
-/** Registers event and photo where the platform has not, and locks the photo's row until the transaction ends. */
+/**
+ * Registers event and photo where the platform has not, and locks the photo's row until the transaction ends.
+ *
+ * @throws PipelineError `PhotoIdTaken` when the row is that of another event's photo
+ */
 export async function lockPhoto(
   sql: Transaction,
   photo: { event_id: string; photo_id: string },
@@ -23,19 +29,29 @@ export async function lockPhoto(
 ): Promise<PhotoRow> {
   const [known] = await selectForUpdate(sql, photo.photo_id);
   if (known) {
-    return known;
+    return ofEvent(known, photo);
   }
   await sql`INSERT INTO events (id) VALUES (${photo.event_id}) ON CONFLICT DO NOTHING`;
   await sql`
     INSERT INTO photos (id, event_id, object_key) VALUES (${photo.photo_id}, ${photo.event_id}, ${objectKey})
     ON CONFLICT DO NOTHING`;
   const [registered] = await selectForUpdate(sql, photo.photo_id);
-  return registered!;
+  return ofEvent(registered!, photo);
+}
+
+function ofEvent(row: PhotoRow, { event_id, photo_id }: { event_id: string; photo_id: string }): PhotoRow {
+  if (row.event_id !== event_id) {
+    throw new PipelineError(
+      'PhotoIdTaken',
+      `The photo id ${photo_id} is that of a photo of event ${row.event_id}: give this file a name of its own`,
+    );
+  }
+  return row;
 }
 
 function selectForUpdate(sql: Transaction, photoId: string) {
   return sql<PhotoRow[]>`
-    SELECT status, object_version, object_sequencer, face_count, unindexed_faces, faces_erased_at
+    SELECT event_id, status, object_version, object_sequencer, face_count, unindexed_faces, faces_erased_at
     FROM photos WHERE id = ${photoId} FOR UPDATE`;
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { metricNames } from '../../lambdas/shared/names.ts';
+import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
 import { erasureTasks } from '../support/erasure-machine.ts';
 import { erasureWorld, FACE_RETENTION_DAYS } from '../support/erasure-world.ts';
 import { awsError } from '../support/fake-client.ts';
@@ -318,6 +319,57 @@ describe('a deleted photo', () => {
       anExecution(),
     );
     expect(run).toMatchObject({ status: 'SUCCEEDED', output: { effect: 'ignored', receipts: [] } });
+  });
+});
+
+describe("a photo whose id is another event's", () => {
+  test('is refused and leaves no face behind, the other photo is untouched, and its deletion is written', async () => {
+    const { eventId, photos } = await world.event(2);
+    const [original] = photos;
+    const before = await world.photoRow(original!.photo_id);
+    const copy = { event_id: randomUUID(), photo_id: original!.photo_id };
+    const indexed = await world.index(copy, { version: 'v1', sequencer: '30' }, 3);
+
+    await expect(indexed.persist()).rejects.toMatchObject({ name: 'PhotoIdTaken' });
+    await world.fail(indexed.object, 'PhotoIdTaken');
+    await world.fail(indexed.object, 'PhotoIdTaken');
+    await world.erase({ request: 'outbox' }, anExecution());
+
+    await expect(world.traces(copy.event_id)).resolves.toEqual(GONE);
+    const [row, ...others] = await database.admin`SELECT * FROM photos WHERE event_id = ${copy.event_id}`;
+    expect(others).toEqual([]);
+    expect(row).toMatchObject({
+      id: parsePhotoKey(indexed.object.key).keyId,
+      object_key: indexed.object.key,
+      status: 'failed',
+      failure_code: 'PhotoIdTaken',
+      failure_retryable: false,
+    });
+    const [paid] = await database.admin`SELECT * FROM usage WHERE event_id = ${copy.event_id}`;
+    expect(paid).toMatchObject({ images: 1, faces: 3 });
+
+    // Nobody was told of these.
+    await world.index(copy, { version: 'v1', sequencer: '30' }, 1);
+    await world.erase(deletion(indexed, '31'), anExecution());
+    await expect(world.traces(copy.event_id)).resolves.toEqual(GONE);
+    await expect(world.photoRow(row!.id)).resolves.toMatchObject({ status: 'deleted' });
+    const again = await world.erase(deletion(indexed, '31'), anExecution());
+    expect(again.output).toMatchObject({ effect: 'known' });
+
+    const { faces_erased_at: _, ...after } = await world.photoRow(original!.photo_id);
+    const { faces_erased_at: __, ...expected } = before;
+    expect(after).toEqual(expected);
+    await expect(world.traces(eventId)).resolves.toEqual({ listed: 2, rows: 2, outbox: 0, results: 1 });
+  });
+
+  test('that was stopped half-way is marked by the last resort', async () => {
+    const { photos } = await world.event(1);
+    const copy = { event_id: randomUUID(), photo_id: photos[0]!.photo_id };
+    const { object } = await world.index(copy, { version: 'v1', sequencer: '30' }, 0);
+    await expect(world.end(object, 'ABORTED')).resolves.toEqual({ batchItemFailures: [] });
+    const [row] = await database.admin`SELECT * FROM photos WHERE event_id = ${copy.event_id}`;
+    expect(row).toMatchObject({ status: 'failed', failure_code: 'ExecutionAborted' });
+    await expect(world.photoRow(copy.photo_id)).resolves.toMatchObject({ status: 'indexed', face_count: 1 });
   });
 });
 

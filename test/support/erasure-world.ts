@@ -4,6 +4,8 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import type postgres from 'postgres';
 import { confirmErasure } from '../../lambdas/confirm-erasure/confirm-erasure.ts';
 import { listErasures } from '../../lambdas/list-erasures/list-erasures.ts';
+import { markEnded } from '../../lambdas/mark-failed/mark-ended.ts';
+import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
 import { type RemoveFacesDeps, removeFaces } from '../../lambdas/remove-faces/remove-faces.ts';
 import { requestErasure } from '../../lambdas/request-erasure/request-erasure.ts';
@@ -200,6 +202,30 @@ export function erasureWorld(database: TestDatabase) {
     );
   }
 
+  type Upload = Awaited<ReturnType<typeof index>>['object'];
+
+  /** What the state machine's Catch does with a photo that failed. */
+  function fail(object: Upload, name: string) {
+    const failure = { Error: name, Cause: JSON.stringify({ errorType: name, errorMessage: 'because' }) };
+    return markFailed(
+      { telemetry, withDatabase, now: Date.now },
+      {
+        input: { lane: 'live', bucket: 'photos', object, failure },
+        execution_arn: 'arn:failed',
+        started_at: new Date().toISOString(),
+      },
+    );
+  }
+
+  /** What the last resort does with an execution that ended without its photo having an end. */
+  function end(object: Upload, status: 'FAILED' | 'TIMED_OUT' | 'ABORTED') {
+    const input = JSON.stringify({ lane: 'live', bucket: 'photos', object });
+    const detail = { executionArn: 'arn:ended', status, startDate: Date.now(), input };
+    return markEnded({ telemetry, withDatabase, now: Date.now }, [
+      { messageId: 'message', body: JSON.stringify({ detail }) },
+    ]);
+  }
+
   /** An event with photos of so many faces each, all indexed. */
   async function event(...faceCounts: number[]) {
     const eventId = randomUUID();
@@ -254,6 +280,8 @@ export function erasureWorld(database: TestDatabase) {
     tasks,
     index,
     event,
+    fail,
+    end,
     traces,
     receipts,
     photoRow,

@@ -7,12 +7,12 @@ const PHOTO = '9d2c4f60-71d4-4f5e-8a39-0f6f5b8f4c11';
 
 describe('parsePhotoKey', () => {
   test('takes a UUID stem as the photo id', () => {
-    expect(parsePhotoKey(`events/${EVENT}/${PHOTO}.jpg`)).toEqual({ eventId: EVENT, photoId: PHOTO });
+    expect(parsePhotoKey(`events/${EVENT}/${PHOTO}.jpg`)).toMatchObject({ eventId: EVENT, photoId: PHOTO });
     expect(parsePhotoKey(`events/${EVENT}/day 2/${PHOTO}.JPG`).photoId).toBe(PHOTO);
   });
 
   test('spells UUIDs in lower case, so that one event has one collection', () => {
-    expect(parsePhotoKey(`events/${EVENT.toUpperCase()}/${PHOTO.toUpperCase()}.jpg`)).toEqual({
+    expect(parsePhotoKey(`events/${EVENT.toUpperCase()}/${PHOTO.toUpperCase()}.jpg`)).toMatchObject({
       eventId: EVENT,
       photoId: PHOTO,
     });
@@ -21,6 +21,7 @@ describe('parsePhotoKey', () => {
   test('derives the photo id of any other name from the whole key', () => {
     const one = parsePhotoKey(`events/${EVENT}/IMG 0001.JPG`);
     expect(version(one.photoId)).toBe(5);
+    expect(one.keyId).toBe(one.photoId);
     expect(parsePhotoKey(`events/${EVENT}/IMG 0001.JPG`)).toEqual(one);
     expect(parsePhotoKey(`events/${EVENT}/Süd/IMG 0001.JPG`).photoId).not.toBe(one.photoId);
     // This very id is in users' databases: it may never change.

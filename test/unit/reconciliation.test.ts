@@ -1,5 +1,6 @@
 import type { FaceRow, PhotoRow } from '../../lambdas/answer-operator/questions.ts';
 import type { StoredObject } from '../../lambdas/shared/photo-input.ts';
+import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
 import { compare, type World } from '../../ops/reconciliation.ts';
 
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
@@ -148,4 +149,16 @@ test('tells of an indexed photo whose object is gone', () => {
   expect(kinds(world({ objects: [] }))).toEqual(['object_gone']);
   // Uploaded and indexed after the bucket was read.
   expect(kinds(world({ objects: [], photos: [row(1, { ended_at: JUST_NOW })] }))).toEqual([]);
+});
+
+test('a photo that failed because another event has its id is no object that was never seen', () => {
+  const { keyId } = parsePhotoKey(keyOf(2));
+  const refused = row(2, {
+    id: keyId,
+    status: 'failed',
+    failure_code: 'PhotoIdTaken',
+    failure_retryable: false,
+  });
+  const of = world({ photos: [row(1), refused], objects: [object(1), object(2)] });
+  expect(kinds(of)).toEqual([]);
 });

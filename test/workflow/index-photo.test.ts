@@ -182,6 +182,7 @@ describe('the definition', () => {
       'InvalidImageFormat',
       'InvalidParameter',
       'InvalidS3Object',
+      'PhotoIdTaken',
       'ResultLostTooOften',
       'ThrottledTooOften',
     ]);
