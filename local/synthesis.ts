@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  cpSync,
   createWriteStream,
   existsSync,
+  mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { delimiter, join, relative, resolve } from 'node:path';
@@ -30,6 +34,12 @@ const INPUTS = [
 /** In the assembly: what it was made from. Written last. */
 const INPUTS_HASH_FILE = 'rollcall-inputs-hash';
 
+/** Where assemblies are kept by what they were made of: a new state folder need not wait for a synthesis. */
+const CACHE = join(PROJECT_ROOT, 'node_modules/.cache/rollcall/assemblies');
+
+/** Each has some 20 MB. */
+const MAX_CACHED = 4;
+
 export interface SynthesisOptions {
   /** Folder that becomes the cloud assembly, `cdk.out` for the local run alone. */
   assembly: string;
@@ -47,7 +57,7 @@ export interface Assembly {
 }
 
 /**
- * Runs the CDK app as the CDK CLI does, unless the assembly is there and made of the very same files.
+ * Runs the CDK app as the CDK CLI does, unless an assembly is there that was made of the very same files.
  *
  * @throws LocalError `SynthesisError`
  */
@@ -63,12 +73,48 @@ export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
   if (!existsSync(hashFile) || readFileSync(hashFile, 'utf8') !== hash) {
     const fresh = `${assembly}.new`;
     rmSync(fresh, { recursive: true, force: true });
-    await runApp(settings.app, fresh, context, options.log);
-    writeFileSync(join(fresh, INPUTS_HASH_FILE), hash);
+    if (!takeFromCache(hash, fresh)) {
+      await runApp(settings.app, fresh, context, options.log);
+      writeFileSync(join(fresh, INPUTS_HASH_FILE), hash);
+      putIntoCache(hash, fresh);
+    }
     rmSync(assembly, { recursive: true, force: true });
     renameSync(fresh, assembly);
   }
   return readAssembly(assembly);
+}
+
+/** The cache is only a help: whatever is wrong with it, the app is synthesised. */
+function takeFromCache(hash: string, to: string): boolean {
+  try {
+    cpSync(join(CACHE, hash), to, { recursive: true });
+    return true;
+  } catch {
+    rmSync(to, { recursive: true, force: true });
+    return false;
+  }
+}
+
+function putIntoCache(hash: string, assembly: string): void {
+  try {
+    mkdirSync(CACHE, { recursive: true });
+    // Renamed when it is whole, so that two runs can do this at once.
+    const fresh = mkdtempSync(`${CACHE}/new-`);
+    cpSync(assembly, fresh, { recursive: true });
+    try {
+      renameSync(fresh, join(CACHE, hash));
+    } catch {
+      rmSync(fresh, { recursive: true });
+    }
+    const newestFirst = readdirSync(CACHE)
+      .map((name) => ({ path: join(CACHE, name), at: statSync(join(CACHE, name)).mtimeMs }))
+      .sort((a, b) => b.at - a.at);
+    for (const { path } of newestFirst.slice(MAX_CACHED)) {
+      rmSync(path, { recursive: true, force: true });
+    }
+  } catch {
+    // A folder that cannot be written, say.
+  }
 }
 
 function hashInputs(context: string): string {

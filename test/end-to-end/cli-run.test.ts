@@ -154,10 +154,6 @@ async function passLambdaTimeouts({ state }: Machine): Promise<void> {
 }
 
 async function killAndGoOn(): Promise<{ rerun: Ended }> {
-  // The app is synthesised once for both machines.
-  mkdirSync(second.state);
-  cpSync(join(first.state, 'cdk.out'), join(second.state, 'cdk.out'), { recursive: true });
-  cpSync(join(first.state, 'layout-version'), join(second.state, 'layout-version'));
   const start = run('start', [folder, '--json'], second.env);
   await executionsEnded(second, 2);
   const pids = await start.killTree();

@@ -3,18 +3,24 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { synthesise } from '../support/synth.ts';
+import { type Assembly, synthesise } from '../../local/synthesis.ts';
 import { type CfnResource, ReadableTemplate } from '../support/template.ts';
 
 const run = promisify(execFile);
 const MIGRATIONS = path.join(import.meta.dirname, '../../migrations');
 
 let outdir: string;
+let assembly: Assembly;
 let functions: Record<string, CfnResource>;
 
 beforeAll(async () => {
   outdir = await mkdtemp(path.join(tmpdir(), 'rollcall-synth-'));
-  const template = new ReadableTemplate(synthesise({ outdir, bundle: true }).toJSON());
+  assembly = await synthesise({
+    assembly: path.join(outdir, 'cdk.out'),
+    log: path.join(outdir, 'synth.log'),
+    context: { 'aws:cdk:enable-path-metadata': true },
+  });
+  const template = new ReadableTemplate(assembly.template as unknown as Record<string, unknown>);
   functions = Object.fromEntries(
     Object.entries(template.resources('AWS::Lambda::Function')).filter(
       ([name]) => !/CustomResource/.test(name),
@@ -25,7 +31,7 @@ afterAll(() => rm(outdir, { recursive: true, force: true }));
 
 function bundle(name: string): string {
   const { S3Key: key } = functions[name]!.Properties.Code as { S3Key: string };
-  return path.join(outdir, `asset.${path.basename(key, '.zip')}`);
+  return assembly.assetPath(key);
 }
 
 test.each([

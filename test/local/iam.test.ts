@@ -22,7 +22,7 @@ import { type Grant, type Policies, readPolicies } from '../../local/iam/policie
 import { deletedKeys, type Service } from '../../local/iam/requests.ts';
 import { localResources } from '../../local/resources.ts';
 import { resolveTemplate } from '../../local/template.ts';
-import { synthesise } from '../support/synth.ts';
+import { synthesised } from '../support/synthesised.ts';
 
 const FUNCTION = 'arn:aws:lambda:us-east-1:000000000000:function:index-faces';
 const ROLE = 'IndexFacesRole';
@@ -322,7 +322,7 @@ test('the keys of a DeleteObjects request are read whatever they are', () => {
 });
 
 test('every function and state machine of the app has a role with grants', () => {
-  const template = synthesise().toJSON();
+  const template = synthesised().json;
   const stack = resolveTemplate(
     'Rollcall',
     template as never,

@@ -1,0 +1,189 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { SendMessageCommand } from '@aws-sdk/client-sqs';
+import { type Harness, startHarness } from '../../bench/faults/harness.ts';
+import { photoWith } from '../../bench/faults/photos.ts';
+import { backfillInTwoGoes, databaseAway, databaseGone } from '../../bench/faults/scenarios.ts';
+import { readQueues } from '../../ops/commands/status.ts';
+import { ask } from '../../ops/database.ts';
+import { localDeployment } from '../../ops/deployment.ts';
+import { freePort } from '../support/free-port.ts';
+
+/** `npm run faults` plays the same scenarios with more photos, and with PostgreSQL away for a whole minute. */
+const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-operator-'));
+let harness: Harness;
+
+interface Ended {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** `npm run ops`, as a process of its own: with `--local` it operates the run of this one. */
+function ops(argv: string[], env: Record<string, string> = {}): Promise<Ended> {
+  const root = join(import.meta.dirname, '../..');
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      ['--import', 'tsx', join(root, 'ops/main.ts'), ...argv],
+      {
+        cwd: root,
+        env: {
+          PATH: process.env.PATH!,
+          ROLLCALL_STATE_DIR: stateDir,
+          AWS_EC2_METADATA_DISABLED: 'true',
+          HOME: stateDir,
+          ...env,
+        },
+      },
+      (error, stdout, stderr) => resolve({ exitCode: error ? Number(error.code) : 0, stdout, stderr }),
+    );
+  });
+}
+
+/** One line, which says this and shows no stack. */
+const oneLine = (text: string) => expect.stringMatching(new RegExp(`^[^\\n]*${text}[^\\n]*\\n$`));
+
+describe('on an operator’s day', () => {
+  beforeAll(async () => {
+    // A queue's message comes back after six seconds, when ten of them are marked.
+    const time = { retries: 0.003, lambdas: 1, queues: 0.01 };
+    harness = await startHarness({ stateDir, postgresPort: await freePort(), time });
+  }, 180_000);
+  afterAll(async () => {
+    await harness?.stop();
+    rmSync(stateDir, { recursive: true, force: true });
+  });
+
+  test('a database that is away for a while is waited for', async () => {
+    // Two hours of retries take twenty seconds here, and the database is back long before.
+    await expect(databaseAway(harness, { photos: 8, awayMs: 2_000 })).resolves.toMatchObject({
+      states: { indexed: 8 },
+      failures: {},
+      calls: 8,
+      findings: 0,
+    });
+  }, 120_000);
+
+  test('a database that is away for too long: photos fail by themselves, and one command indexes them, unpaid', async () => {
+    const report = await databaseGone(harness, { photos: 4 });
+    expect(report).toMatchObject({
+      states_when_back: { failed: 4 },
+      failures_when_back: { DatabaseUnavailable: 4 },
+      states: { indexed: 4 },
+      reprocess: { photos: 4, to_pay: 0, indexed: 4 },
+      calls_of_reprocess: 0,
+      findings: 0,
+    });
+  }, 240_000);
+
+  test('a backfill that is stopped in its middle and started again pays for what was left, once', async () => {
+    const report = await backfillInTwoGoes(harness, { objects: 24, indexed: 8 });
+    expect(report).toMatchObject({
+      planned: { objects: 24, left: 16, skipped: { indexed: 8 } },
+      states: { indexed: 24 },
+      calls_of_backfill: 16,
+      calls: 24,
+      findings: 0,
+    });
+    // It was stopped in its middle.
+    expect((report.second_go as { left: number }).left).toBeGreaterThan(0);
+  }, 120_000);
+
+  test('the commands operate a run of another process', async () => {
+    const status = await ops(['status', '--local', '--json']);
+    expect(status).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(JSON.parse(status.stdout)).toMatchObject({
+      faces: expect.any(Number),
+      paused_since: null,
+    });
+    await expect(ops(['pause', '--local'])).resolves.toMatchObject({
+      exitCode: 0,
+      stdout: oneLine('Paused'),
+    });
+    await expect(ops(['pause', '--local'])).resolves.toMatchObject({
+      exitCode: 0,
+      stdout: oneLine('paused already'),
+    });
+    await expect(ops(['resume', '--local'])).resolves.toMatchObject({
+      exitCode: 0,
+      stdout: oneLine('Goes on'),
+    });
+    await expect(ops(['replay-dead-letters', '--local', '--dry-run'])).resolves.toMatchObject({
+      exitCode: 0,
+    });
+    await expect(ops(['reconcile', '--local', '--settle', '0'])).resolves.toMatchObject({
+      exitCode: 0,
+      stdout: oneLine('agree'),
+    });
+  }, 120_000);
+
+  test('a dead letter starts what its event should have started', async () => {
+    const { cloud } = harness;
+    const deployment = localDeployment(cloud.services);
+    const photo = randomUUID();
+    const key = `events/${randomUUID()}/${photo}.jpg`;
+    harness.dropUploads(true);
+    await cloud.s3.send(
+      new PutObjectCommand({ Bucket: cloud.photoBucket, Key: key, Body: await photoWith(2) }),
+    );
+    harness.dropUploads(false);
+    for (const body of [JSON.stringify(cloud.currentEvent(key)), 'no event']) {
+      await deployment.sqs.send(
+        new SendMessageCommand({ QueueUrl: deployment.outputs.DeadLetterQueueUrl, MessageBody: body }),
+      );
+    }
+    const replay = await ops(['replay-dead-letters', '--local', '--yes', '--json']);
+    expect(JSON.parse(replay.stdout)).toMatchObject({ replayed: 1, not_understood: 1 });
+    expect(replay.exitCode).toBe(1);
+    await cloud.idle();
+    await expect(ask(deployment, { ask: 'photos', photo_ids: [photo] })).resolves.toMatchObject([
+      { status: 'indexed', face_count: 2 },
+    ]);
+    // What cannot be understood stays for a person to look at.
+    await expect(readQueues(deployment)).resolves.toMatchObject({ dead_letters: 1 });
+    deployment.close();
+  }, 120_000);
+
+  test('what is wrong is said in one line', async () => {
+    const id = randomUUID();
+    const mistakes: [argv: string[], env: Record<string, string>, exitCode: number, line: string][] = [
+      [[], {}, 2, 'Which command'],
+      [['reprocess', '--local'], {}, 2, 'needs one of'],
+      [['reprocess', '--photo', id, '--local'], {}, 1, `knows no photo ${id}`],
+      [['failed', '--event', id, '--local'], {}, 1, `knows no event ${id}`],
+      [['reprocess', '--event', id, '--local'], {}, 1, `knows no event ${id}`],
+      [['backfill', '--prefix', `events/${id}/`, '--local'], {}, 1, 'no objects under'],
+      [['status'], {}, 2, 'No AWS Region'],
+      [['status'], { AWS_REGION: 'eu-west-1' }, 1, 'Nobody is signed in to AWS'],
+      [['status', '--stack', 'Mine'], await withoutStack(), 2, 'There is no stack Mine in eu-west-1'],
+    ];
+    for (const [argv, env, exitCode, line] of mistakes) {
+      expect([argv, await ops(argv, env)]).toEqual([argv, { exitCode, stdout: '', stderr: oneLine(line) }]);
+    }
+  }, 180_000);
+});
+
+/** A CloudFormation that knows no stack. */
+async function withoutStack(): Promise<Record<string, string>> {
+  const server = createServer((_, response) => {
+    response.writeHead(400, { 'Content-Type': 'text/xml' });
+    response.end(
+      '<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type><Code>ValidationError</Code><Message>Stack with id Mine does not exist</Message></Error></ErrorResponse>',
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  server.unref();
+  return {
+    AWS_REGION: 'eu-west-1',
+    AWS_ACCESS_KEY_ID: 'a',
+    AWS_SECRET_ACCESS_KEY: 'b',
+    AWS_ENDPOINT_URL_CLOUDFORMATION: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  };
+}
