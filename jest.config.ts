@@ -1,11 +1,12 @@
 /** @jest-config-loader esbuild-register */
+import { availableParallelism } from 'node:os';
 import type { Config } from 'jest';
 
 const config: Config = {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
-  // Both of two cores: the end-to-end tests wait more than they compute.
-  maxWorkers: '100%',
+  // One more than cores: the end-to-end tests wait more than they compute.
+  maxWorkers: availableParallelism() + 1,
   // Real databases and processes take their time on a busy machine.
   testTimeout: 60_000,
   transform: {
