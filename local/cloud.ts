@@ -132,7 +132,7 @@ export interface Cloud {
   /** Resolves when no execution is open. */
   idle(): Promise<void>;
   /**
-   * Ends all of it. Lambdas at work may finish first, unless told to abort. Executions that are open then begin anew with
+   * Ends all of it. Lambdas at work may finish first, within a moment if told to abort. Executions that are open then begin anew with
    * the next start, as after a crash.
    */
   stop(options?: { abort?: boolean }): Promise<void>;
@@ -262,6 +262,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       ...(options.lambdaConcurrency !== undefined && { concurrency: options.lambdaConcurrency }),
     });
     closers.push((abort) => lambdas.stop({ abort }));
+    // What waits for Rekognition fails and frees its idempotency record, which the next run would have to wait for.
+    closers.push((abort) => (abort ? rekognitionServer.close() : undefined));
     const machines = new Map<string, LocalStateMachine>();
     const invoke = async (resource: string, payload: unknown, signal?: AbortSignal) => {
       if (resource.endsWith(':states:startExecution.sync:2')) {

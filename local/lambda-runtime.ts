@@ -4,6 +4,7 @@ import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ACCOUNT, REGION } from './template.ts';
 
 const BOOTSTRAP = join(import.meta.dirname, 'lambda-bootstrap.mjs');
@@ -17,6 +18,9 @@ const RESPONSE_LIMIT_BYTES = 6_291_556;
 const INIT_LIMIT_MS = 10_000;
 
 const IDLE_LIMIT_MS = 60_000;
+
+/** A function that is cut off in its middle leaves an idempotency record behind, for which the next run would wait. */
+const ABORT_GRACE_MS = 3_000;
 
 export interface LambdaFunction {
   name: string;
@@ -63,7 +67,7 @@ export interface LambdaRuntime {
   ): Promise<unknown>;
   /** Ends the function's idle environments: the next invocations start cold. */
   recycle(fn: LambdaFunction): void;
-  /** Ends all environments; those at work may finish their invocation first, unless told to abort. */
+  /** Ends all environments; those at work may finish their invocation first, within a moment if told to abort. */
   stop(options?: { abort?: boolean }): Promise<void>;
 }
 
@@ -147,9 +151,8 @@ class Pool {
     for (const waiting of this.#waiting.splice(0)) {
       waiting.reject(stopping());
     }
-    if (!abort) {
-      await Promise.allSettled(this.#busy);
-    }
+    const atWork = Promise.allSettled(this.#busy);
+    await (abort ? Promise.race([atWork, sleep(ABORT_GRACE_MS, undefined, { ref: false })]) : atWork);
     await Promise.all([...this.#all].map((environment) => environment.kill()));
     await new Promise((resolve) => this.#log.end(resolve));
   }

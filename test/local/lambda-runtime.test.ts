@@ -282,23 +282,28 @@ test('an environment ends when its parent is killed, also in the middle of an in
   expect(await waitForExit(pid, 5000)).toBe(true);
 }, 20_000);
 
-test('stop waits for invocations at work, abort does not', async () => {
-  const fn = lambda(`export const handler = async () => {
+test('stop waits for invocations at work, abort not for long', async () => {
+  const lasting = (ms: number) =>
+    lambda(`export const handler = async () => {
     console.log('at work');
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await new Promise((resolve) => setTimeout(resolve, ${ms}));
     return 'done';
   };`);
-  for (const abort of [false, true]) {
+  for (const { abort, fn, outcome } of [
+    { abort: false, fn: lasting(400), outcome: 'done' },
+    { abort: true, fn: lasting(400), outcome: 'done' },
+    { abort: true, fn: lasting(9_000), outcome: 'Runtime.ExitError' },
+  ]) {
     const started = Promise.withResolvers<void>();
     const own = createLambdaRuntime({
-      logs: join(folder, `stop-${abort}`),
+      logs: join(folder, `stop-${fn.name}`),
       environment: {},
       onOutput: () => started.resolve(),
     });
     const result = own.invoke(fn, {}).catch((error: Error) => error.name);
     await started.promise;
     await own.stop({ abort });
-    expect(await result).toBe(abort ? 'Runtime.ExitError' : 'done');
+    expect(await result).toBe(outcome);
     await expect(own.invoke(fn, {})).rejects.toThrow(/stopping/);
   }
 });
