@@ -2,10 +2,11 @@
  * `npm run bench:pacing`: how much of Rekognition's quota a burst of photos uses, and how many of its calls are
  * throttled, with the slot ledger and with what others do.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deliver } from './pacing/deliver.ts';
+import { documentOf, readReports } from './pacing/document.ts';
 import { type Measurement, measure } from './pacing/measure.ts';
 import { type BenchOptions, parseOptions, UsageError, usage } from './pacing/options.ts';
 import { writePlot } from './pacing/plot.ts';
@@ -133,6 +134,12 @@ async function main(): Promise<void> {
     process.stdout.write(usage());
     return;
   }
+  if (options.document) {
+    const docs = path.join(import.meta.dirname, '../docs');
+    writeFileSync(path.join(docs, 'pacing.md'), documentOf(readReports(options.out)));
+    copyFileSync(path.join(options.out, 'pacing-neighbour.png'), path.join(docs, 'pacing.png'));
+    return;
+  }
   const say = (line: string) => void process.stderr.write(`${line}\n`);
   say(headline(options));
   const measurements: Measurement[] = [];
@@ -144,7 +151,7 @@ async function main(): Promise<void> {
   const file = path.join(options.out, options.name);
   const left = Math.min(...measurements.map(({ left_per_second }) => left_per_second));
   await writePlot(file, measurements, { title: headline(options), quota: options.trueQuota, left });
-  const { strategies: _, json: __, out: ___, name: ____, ...conditions } = options;
+  const { strategies: _, json: __, out: ___, name: ____, document: _____, ...conditions } = options;
   const report = { ...conditions, strategies: measurements };
   writeFileSync(`${file}.json`, `${JSON.stringify(report)}\n`);
   process.stdout.write(`${headline(options)}\n\n${table(measurements)}\n`);

@@ -20,6 +20,8 @@ export interface BenchOptions {
   limitS: number;
   seed: number;
   json: boolean;
+  /** Makes docs/pacing.md of the results in `out`, and measures nothing. */
+  document: boolean;
   /** Folder of the plot, the table and the JSON. */
   out: string;
   /** Names the files in it. */
@@ -45,6 +47,7 @@ const USAGE = `npm run bench:pacing -- [options]
   --seed N             1
   --out FOLDER         bench/results
   --json               the last line of stdout is one JSON object
+  --document           makes docs/pacing.md of the results of all cases in FOLDER
 `;
 
 /** The cases that the README shows. */
@@ -83,6 +86,7 @@ export function parseOptions(args: string[]): BenchOptions | 'help' {
         seed: string,
         out: string,
         json: { type: 'boolean' },
+        document: { type: 'boolean' },
         help: { type: 'boolean' },
       },
     }));
@@ -147,6 +151,7 @@ export function parseOptions(args: string[]): BenchOptions | 'help' {
     }),
     seed: number('seed', 1, { least: 0, whole: true }),
     json: values.json === true,
+    document: values.document === true,
     out: String(values.out ?? 'bench/results'),
     name: `pacing-${values.case ?? 'custom'}`,
   };
