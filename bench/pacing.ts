@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deliver } from './pacing/deliver.ts';
 import { documentOf, readReports } from './pacing/document.ts';
 import { type Measurement, measure } from './pacing/measure.ts';
-import { type BenchOptions, parseOptions, UsageError, usage } from './pacing/options.ts';
+import { type BenchOptions, fileName, parseOptions, UsageError, usage } from './pacing/options.ts';
 import { writePlot } from './pacing/plot.ts';
 import { strategies } from './pacing/strategies/index.ts';
 import type { Strategy } from './pacing/strategy.ts';
@@ -137,7 +137,10 @@ async function main(): Promise<void> {
   if (options.document) {
     const docs = path.join(import.meta.dirname, '../docs');
     writeFileSync(path.join(docs, 'pacing.md'), documentOf(readReports(options.out)));
-    copyFileSync(path.join(options.out, 'pacing-neighbour.png'), path.join(docs, 'pacing.png'));
+    copyFileSync(
+      path.join(options.out, `${fileName('latency-600', true)}.png`),
+      path.join(docs, 'pacing.png'),
+    );
     return;
   }
   const say = (line: string) => void process.stderr.write(`${line}\n`);

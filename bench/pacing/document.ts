@@ -1,8 +1,8 @@
 /** `docs/pacing.md`, made of what the benchmark left for each case. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Measurement } from './measure.ts';
-import { type BenchOptions, cases, UsageError } from './options.ts';
+import { type BenchOptions, cases, fileName, UsageError } from './options.ts';
 
 export interface PacingReport extends Pick<BenchOptions, 'photos' | 'quota' | 'trueQuota' | 'latencyMs'> {
   strategies: Measurement[];
@@ -25,24 +25,28 @@ const OURS = 'slot-ledger';
 /** Within this of ours, another strategy is as good. */
 const AS_GOOD = 0.99;
 
+type Reports = ReadonlyMap<string, PacingReport>;
+
 /** @throws UsageError naming a case that has not been run */
-export function readReports(folder: string): Map<string, PacingReport> {
-  return new Map(
-    Object.keys(cases).map((name) => {
-      try {
-        const report = readFileSync(path.join(folder, `pacing-${name}.json`), 'utf8');
-        return [name, JSON.parse(report) as PacingReport];
-      } catch {
-        throw new UsageError(
-          `${folder} has no results of ${name}: npm run bench:pacing -- --case ${name} first`,
-        );
-      }
-    }),
-  );
+export function readReports(folder: string): { ours: Reports; compared: Reports } {
+  const fileOf = (name: string, compared: boolean) => path.join(folder, `${fileName(name, compared)}.json`);
+  const read = (file: string) => JSON.parse(readFileSync(file, 'utf8')) as PacingReport;
+  const names = Object.keys(cases);
+  const missing = names.find((name) => !existsSync(fileOf(name, false)));
+  if (missing) {
+    throw new UsageError(
+      `${folder} has no results of ${missing}: npm run bench:pacing -- --case ${missing} --strategy ${OURS} first`,
+    );
+  }
+  return {
+    ours: new Map(names.map((name) => [name, read(fileOf(name, false))])),
+    compared: new Map(
+      names.filter((name) => existsSync(fileOf(name, true))).map((name) => [name, read(fileOf(name, true))]),
+    ),
+  };
 }
 
-export function documentOf(reports: ReadonlyMap<string, PacingReport>): string {
-  const compared = [...reports].filter(([, { strategies }]) => strategies.length > 1);
+export function documentOf({ ours, compared }: { ours: Reports; compared: Reports }): string {
   return `# Pace
 
 <!-- Made by \`npm run bench:pacing -- --document\`; change bench/pacing/document.ts instead. -->
@@ -53,13 +57,13 @@ after a lognormal time. Each case is \`npm run bench:pacing -- --case NAME\`; th
 
 ## Rollcall
 
-| case | indexed | quota used | throttled calls | median wait | transitions a photo |
-| --- | --- | --- | --- | --- | --- |
-${[...reports].map(([name, report]) => summary(name, oursIn(report))).join('\n')}
+| case | indexed | paid twice | quota used | throttled calls | median wait | transitions a photo |
+| --- | --- | --- | --- | --- | --- | --- |
+${[...ours].map(([name, report]) => summary(name, oursIn(report))).join('\n')}
 
 "Quota used" is indexed photos / seconds / what the quota leaves beside the neighbour, from the first event to the last
-accepted call: the way to the first call and the length of the last ones are in it. In no case was a photo lost or paid twice.
-${[...reports].map(([name, report]) => extras(name, oursIn(report))).join('')}
+accepted call: the way to the first call, a stop and a pause are in it.
+${[...ours].map(([name, report]) => extras(name, oursIn(report))).join('')}
 ## Beside what others do
 
 Fair ports of the published designs, on the same handlers, Rekognition and photos, at their best settings found here and,
@@ -67,7 +71,7 @@ marked so, at the settings they are published with. "Ratio" is quota used, over 
 
 ![Calls per second over time](pacing.png)
 
-${compared.map(([name, report]) => comparison(name, report)).join('\n')}
+${[...compared].map(([name, report]) => comparison(name, report)).join('\n')}
 ${settings(compared)}`;
 }
 
@@ -79,9 +83,10 @@ function summary(name: string, ours: Measurement): string {
   return row(
     TITLES[name]!,
     `${ours.indexed} of ${ours.photos}`,
+    String(ours.paid_twice),
     ours.quota_used.toFixed(3),
     percent(ours.throttled_ratio),
-    `${ours.p50_wait_s} s`,
+    seconds(ours.p50_wait_s),
     ours.transitions_per_photo.toFixed(1),
   );
 }
@@ -90,12 +95,13 @@ function extras(name: string, { live, pause }: Measurement): string {
   return [
     ...(live
       ? [
-          `With ${TITLES[name]!.replace(/, and.*/, '')} in the line, ${live.photos} live photos waited ${live.p50_wait_s} s (median) and ${live.p95_wait_s} s (95 %).\n`,
+          `With ${TITLES[name]!.replace(/, and.*/, '')} in the line, ${live.photos} live photos waited ${seconds(live.p50_wait_s)} (median) and at most
+${seconds(live.p95_wait_s)} (95 % of them).\n`,
         ]
       : []),
     ...(pause
       ? [
-          `After a pause the last call came within ${Math.max(0, pause.last_call_after_s)} s, after the resume the first within ${pause.first_call_after_resume_s} s.\n`,
+          `After a pause the last call came within ${seconds(Math.max(0, pause.last_call_after_s))}, after the resume the first within ${seconds(pause.first_call_after_resume_s)}.\n`,
         ]
       : []),
   ].join('');
@@ -111,7 +117,7 @@ function comparison(name: string, report: PacingReport): string {
       throttled_ratio <= Math.max(0.001, ours.throttled_ratio) &&
       paid_twice === 0,
   );
-  return `### ${TITLES[name]}
+  return `### ${TITLES[name]}, ${report.photos.toLocaleString('en-US')} photos
 
 | strategy | indexed | seconds | quota used | ratio | throttled calls | paid twice | transitions | GB-s |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -135,9 +141,11 @@ ${asGood.length > 0 ? `As good here: ${asGood.map(({ strategy }) => strategy).jo
 `;
 }
 
-function settings(compared: readonly [string, PacingReport][]): string {
+function settings(compared: Reports): string {
   const strategies = new Map(
-    compared.flatMap(([, report]) => report.strategies.map((each) => [each.strategy, each] as const)),
+    [...compared.values()].flatMap((report) =>
+      report.strategies.map((each) => [each.strategy, each] as const),
+    ),
   );
   return `### The strategies
 
@@ -149,6 +157,10 @@ ${[...strategies.values()]
 
 function row(...cells: string[]): string {
   return `| ${cells.join(' | ')} |`;
+}
+
+function seconds(value: number | null): string {
+  return value === null ? '–' : `${value.toFixed(value < 1 ? 2 : 1)} s`;
 }
 
 function percent(ratio: number): string {

@@ -47,7 +47,8 @@ const USAGE = `npm run bench:pacing -- [options]
   --seed N             1
   --out FOLDER         bench/results
   --json               the last line of stdout is one JSON object
-  --document           makes docs/pacing.md of the results of all cases in FOLDER
+  --document           makes docs/pacing.md of the results in FOLDER: of all cases with --strategy slot-ledger, and of
+                       those that were also run with other strategies
 `;
 
 /** The cases that the README shows. */
@@ -153,8 +154,13 @@ export function parseOptions(args: string[]): BenchOptions | 'help' {
     json: values.json === true,
     document: values.document === true,
     out: String(values.out ?? 'bench/results'),
-    name: `pacing-${values.case ?? 'custom'}`,
+    name: fileName(String(values.case ?? 'custom'), strategies.length > 1),
   };
+}
+
+/** Ours by itself and beside the others are two results: the others are rarely run at full length. */
+export function fileName(caseName: string, compared: boolean): string {
+  return `pacing-${caseName}${compared ? '-compared' : ''}`;
 }
 
 export function usage(): string {
