@@ -8,11 +8,11 @@ import {
   Schedule,
 } from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
-import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { acknowledge } from './acknowledge.ts';
 import type { PhotoBucket } from './buckets.ts';
+import { DeadLetterQueue } from './lasting-queue.ts';
 
 interface ErasureRulesProps {
   readonly photoBucket: PhotoBucket;
@@ -32,17 +32,7 @@ export class ErasureRules extends Construct {
   constructor(scope: Construct, id: string, { photoBucket, indexPhoto, eraseFaces }: ErasureRulesProps) {
     super(scope, id);
     this.eraseFaces = eraseFaces;
-    this.deadLetters = new Queue(this, 'DeadLetters', {
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      retentionPeriod: Duration.days(14),
-    });
-    acknowledge(
-      this.deadLetters,
-      'This is the dead-letter queue: of rules, which the pack does not look for, and nothing reads from it by itself',
-      'AwsSolutions-SQS3',
-      'Serverless-SQSRedrivePolicy',
-    );
+    this.deadLetters = new DeadLetterQueue(this, 'DeadLetters');
     this.onEvent(
       'Deletions',
       'A photo was deleted, or hidden by a delete marker: erase its faces',

@@ -3,10 +3,11 @@ import { Rule } from 'aws-cdk-lib/aws-events';
 import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { EventSourceMapping } from 'aws-cdk-lib/aws-lambda';
-import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
+import { DeadLetterQueue, LastingQueue } from './lasting-queue.ts';
 import type { PipelineFunction } from './pipeline-function.ts';
 
 /**
@@ -38,21 +39,8 @@ export class LastResort extends Construct {
 
   constructor(scope: Construct, id: string, { stateMachine, markFailed }: LastResortProps) {
     super(scope, id);
-    this.deadLetters = new Queue(this, 'DeadLetters', {
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      retentionPeriod: Duration.days(14),
-    });
-    acknowledge(
-      this.deadLetters,
-      'This is a dead-letter queue: nothing reads from it by itself',
-      'AwsSolutions-SQS3',
-      'Serverless-SQSRedrivePolicy',
-    );
-    this.queue = new Queue(this, 'Queue', {
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      retentionPeriod: Duration.days(14),
+    this.deadLetters = new DeadLetterQueue(this, 'DeadLetters');
+    this.queue = new LastingQueue(this, 'Queue', {
       visibilityTimeout: TRY_AGAIN_AFTER,
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: ATTEMPTS },
     });

@@ -1,11 +1,11 @@
 import { Duration } from 'aws-cdk-lib';
 import { EventField, Match, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
-import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { acknowledge } from './acknowledge.ts';
 import type { PhotoBucket } from './buckets.ts';
+import { DeadLetterQueue } from './lasting-queue.ts';
 
 interface UploadRuleProps {
   readonly photoBucket: PhotoBucket;
@@ -19,18 +19,7 @@ export class UploadRule extends Construct {
 
   constructor(scope: Construct, id: string, { photoBucket, stateMachine }: UploadRuleProps) {
     super(scope, id);
-    this.deadLetters = new Queue(this, 'DeadLetters', {
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      // The longest that SQS keeps anything: time to notice, mend and replay.
-      retentionPeriod: Duration.days(14),
-    });
-    acknowledge(
-      this.deadLetters,
-      'This is the dead-letter queue: of a rule, which the pack does not look for, and nothing reads from it by itself',
-      'AwsSolutions-SQS3',
-      'Serverless-SQSRedrivePolicy',
-    );
+    this.deadLetters = new DeadLetterQueue(this, 'DeadLetters');
     const rule = new Rule(this, 'Rule', {
       description: 'A photo was uploaded: index its faces',
       eventPattern: {

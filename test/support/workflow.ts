@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { StateMachine } from 'aws-local-stepfunctions';
+import { failureKinds, isFailureName } from '../../lambdas/shared/errors.ts';
 
 export interface Retrier {
   ErrorEquals: string[];
@@ -19,6 +20,41 @@ export interface State {
   Catch?: { ErrorEquals: string[]; ResultPath: string; Next: string }[];
   Next?: string;
   End?: boolean;
+}
+
+/** Errors that Lambda, its runtime and Step Functions report for a function; a name of none of ours. */
+export const SERVICE_ERRORS = [
+  'Lambda.ServiceException',
+  'Lambda.AWSLambdaException',
+  'Lambda.SdkClientException',
+  'Lambda.ClientExecutionTimeoutException',
+  'Lambda.TooManyRequestsException',
+  'Lambda.Unknown',
+  'Sandbox.Timedout',
+  'Runtime.ExitError',
+  'Runtime.OutOfMemory',
+];
+
+/**
+ * What passes by itself is tried at least so often, what an engineer has to mend a few times only, each apart from the
+ * other; and no error of Lambda or Step Functions is left out.
+ */
+export function expectSensibleRetries(state: Pick<State, 'Retry'> | undefined, leastAttempts: number): void {
+  const retriers = state?.Retry ?? [];
+  for (const { ErrorEquals, MaxAttempts, JitterStrategy } of retriers) {
+    const classes = new Set(
+      ErrorEquals.map((name) => (isFailureName(name) ? failureKinds[name].class : 'transient')),
+    );
+    expect(JitterStrategy).toBe('FULL');
+    if (classes.has('setup')) {
+      expect([...classes]).toEqual(['setup']);
+      expect(MaxAttempts).toBeLessThanOrEqual(3);
+    } else {
+      expect(MaxAttempts).toBeGreaterThanOrEqual(leastAttempts);
+    }
+  }
+  const named = retriers.flatMap(({ ErrorEquals }) => ErrorEquals);
+  expect(named).toEqual(expect.arrayContaining(SERVICE_ERRORS));
 }
 
 export const indexPhoto = JSON.parse(

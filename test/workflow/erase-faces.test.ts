@@ -1,5 +1,6 @@
 import { failureKinds, isFailureName } from '../../lambdas/shared/errors.ts';
 import { eraseFaces, erasureTasks, runEraseFaces } from '../support/erasure-machine.ts';
+import { expectSensibleRetries, SERVICE_ERRORS } from '../support/workflow.ts';
 
 type Attempt = object | { error: string };
 
@@ -63,18 +64,6 @@ test('a batch that cannot be removed is confirmed as failed, and the others go o
   });
 });
 
-const SERVICE_ERRORS = [
-  'Lambda.ServiceException',
-  'Lambda.AWSLambdaException',
-  'Lambda.SdkClientException',
-  'Lambda.ClientExecutionTimeoutException',
-  'Lambda.TooManyRequestsException',
-  'Lambda.Unknown',
-  'Sandbox.Timedout',
-  'Runtime.ExitError',
-  'Runtime.OutOfMemory',
-];
-
 describe.each(erasureTasks)('%s', (state) => {
   const names = [...Object.keys(failureKinds), ...SERVICE_ERRORS, 'TypeError', 'States.DataLimitExceeded'];
 
@@ -94,21 +83,7 @@ describe.each(erasureTasks)('%s', (state) => {
   });
 
   test('waits for what passes by itself for hours, and only briefly for what an engineer has to mend', () => {
-    for (const { ErrorEquals, MaxAttempts, JitterStrategy } of eraseFaces.States[state]?.Retry ?? []) {
-      const classes = new Set(
-        ErrorEquals.map((name) => (isFailureName(name) ? failureKinds[name].class : 'transient')),
-      );
-      expect(JitterStrategy).toBe('FULL');
-      if (classes.has('setup')) {
-        expect([...classes]).toEqual(['setup']);
-        expect(MaxAttempts).toBeLessThanOrEqual(3);
-      } else {
-        expect(MaxAttempts).toBeGreaterThanOrEqual(30);
-      }
-    }
-    for (const error of SERVICE_ERRORS) {
-      expect(retrier(state, error)).toBeDefined();
-    }
+    expectSensibleRetries(eraseFaces.States[state], 30);
   });
 });
 

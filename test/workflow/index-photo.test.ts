@@ -1,27 +1,17 @@
 import { failureKinds, isFailureName } from '../../lambdas/shared/errors.ts';
 import {
   type Attempt,
+  expectSensibleRetries,
   indexPhoto,
   photo,
   type Retrier,
   runIndexPhoto,
+  SERVICE_ERRORS,
   taskStates,
 } from '../support/workflow.ts';
 
 const HAPPY_PATH = ['EnsureCollection', 'ReserveSlot', 'WaitForSlot', 'IndexFaces', 'PersistResults'];
 
-/** Errors that Lambda, its runtime and Step Functions report for a function; a name of none of ours. */
-const SERVICE_ERRORS = [
-  'Lambda.ServiceException',
-  'Lambda.AWSLambdaException',
-  'Lambda.SdkClientException',
-  'Lambda.ClientExecutionTimeoutException',
-  'Lambda.TooManyRequestsException',
-  'Lambda.Unknown',
-  'Sandbox.Timedout',
-  'Runtime.ExitError',
-  'Runtime.OutOfMemory',
-];
 /** A bug in a function, an unknown name: never retried, never lost. */
 const UNKNOWN_ERRORS = ['TypeError', 'Error', 'Function.ResponseSizeTooLarge', 'States.DataLimitExceeded'];
 
@@ -139,21 +129,7 @@ describe.each(taskStates)('%s', (state) => {
   });
 
   test('tries again what passes by itself, and only a few times what an engineer has to mend', () => {
-    for (const { ErrorEquals, MaxAttempts, JitterStrategy } of indexPhoto.States[state]?.Retry ?? []) {
-      const classes = new Set(
-        ErrorEquals.map((name) => (isFailureName(name) ? failureKinds[name].class : 'transient')),
-      );
-      expect(JitterStrategy).toBe('FULL');
-      if (classes.has('setup')) {
-        expect([...classes]).toEqual(['setup']);
-        expect(MaxAttempts).toBeLessThanOrEqual(3);
-      } else {
-        expect(MaxAttempts).toBeGreaterThanOrEqual(12);
-      }
-    }
-    for (const error of SERVICE_ERRORS) {
-      expect(retrier(state, error)).toBeDefined();
-    }
+    expectSensibleRetries(indexPhoto.States[state], 12);
   });
 });
 
