@@ -212,7 +212,9 @@ class Campaign {
             await sleep(photo.versions.length > 1 ? 600 * this.#plan.chance(`pause/${photo.id}`) : 5);
           }
           sent++;
-          this.#sendNonsense(sent);
+          if (!photo.vanishes) {
+            this.#sendNonsense(sent, photo);
+          }
         }
       }),
     );
@@ -248,14 +250,13 @@ class Campaign {
     }
   }
 
-  /** Events that are none: they must end somewhere, and disturb nobody. */
-  #sendNonsense(sent: number): void {
+  /** Events that are none, made of one that is: they must end somewhere, and disturb nobody. */
+  #sendNonsense(sent: number, { key }: Photo): void {
     if (this.#plan.chance(`nonsense/${sent}`) > 0.04) {
       return;
     }
     const { cloud } = this.#harness;
-    const [photo] = this.#photos;
-    const real = cloud.currentEvent(photo!.key);
+    const real = cloud.currentEvent(key);
     const { bucket } = real.detail as { bucket: object };
     const objects = [
       { key: 'not/a/photo.jpg', etag: 'x', size: 1, sequencer: '1' },
