@@ -2,14 +2,14 @@
  * `npm run bench:pacing`: how much of Rekognition's quota a burst of photos uses, and how many of its calls are
  * throttled, with the slot ledger and with what others do.
  */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deliver } from './pacing/deliver.ts';
-import { documentOf, readReports } from './pacing/document.ts';
+import { type Conditions, documentOf, type PacingReport, readReports } from './pacing/document.ts';
 import { type Measurement, measure } from './pacing/measure.ts';
-import { type BenchOptions, fileName, parseOptions, UsageError, usage } from './pacing/options.ts';
-import { writePlot } from './pacing/plot.ts';
+import { type BenchOptions, parseOptions, UsageError, usage } from './pacing/options.ts';
+import { type PlotOptions, plot, writePlot } from './pacing/plot.ts';
 import { strategies } from './pacing/strategies/index.ts';
 import type { Strategy } from './pacing/strategy.ts';
 import { startWorld, type World } from './pacing/world.ts';
@@ -116,8 +116,13 @@ function table(measurements: readonly Measurement[]): string {
     .join('\n');
 }
 
-function headline(options: BenchOptions): string {
-  const { photos, backfill, quota, trueQuota, latencyMs, neighbour, stop, pause } = options;
+function plotOptions(report: PacingReport): PlotOptions {
+  const left = Math.min(...report.strategies.map(({ left_per_second }) => left_per_second));
+  return { title: headline(report), quota: report.trueQuota, left };
+}
+
+function headline(conditions: Conditions): string {
+  const { photos, backfill, quota, trueQuota, latencyMs, neighbour, stop, pause } = conditions;
   return [
     `${photos + backfill} photos${backfill > 0 ? ` (${backfill} backfill)` : ''}`,
     `quota ${quota}/s${trueQuota === quota ? '' : `, in truth ${trueQuota}/s`}`,
@@ -136,11 +141,12 @@ async function main(): Promise<void> {
   }
   if (options.document) {
     const docs = path.join(import.meta.dirname, '../docs');
-    writeFileSync(path.join(docs, 'pacing.md'), documentOf(readReports(options.out)));
-    copyFileSync(
-      path.join(options.out, `${fileName('latency-600', true)}.png`),
-      path.join(docs, 'pacing.png'),
-    );
+    const reports = readReports(options.out);
+    writeFileSync(path.join(docs, 'pacing.md'), documentOf(reports));
+    const pictured = reports.compared.get('latency-600');
+    if (pictured) {
+      writeFileSync(path.join(docs, 'pacing.svg'), plot(pictured.strategies, plotOptions(pictured)));
+    }
     return;
   }
   const say = (line: string) => void process.stderr.write(`${line}\n`);
@@ -152,8 +158,7 @@ async function main(): Promise<void> {
   }
   mkdirSync(options.out, { recursive: true });
   const file = path.join(options.out, options.name);
-  const left = Math.min(...measurements.map(({ left_per_second }) => left_per_second));
-  await writePlot(file, measurements, { title: headline(options), quota: options.trueQuota, left });
+  await writePlot(file, measurements, plotOptions({ ...options, strategies: measurements }));
   const { strategies: _, json: __, out: ___, name: ____, document: _____, ...conditions } = options;
   const report = { ...conditions, strategies: measurements };
   writeFileSync(`${file}.json`, `${JSON.stringify(report)}\n`);

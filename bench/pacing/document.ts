@@ -4,7 +4,10 @@ import path from 'node:path';
 import type { Measurement } from './measure.ts';
 import { type BenchOptions, cases, fileName, UsageError } from './options.ts';
 
-export interface PacingReport extends Pick<BenchOptions, 'photos' | 'quota' | 'trueQuota' | 'latencyMs'> {
+/** What was measured, without what only says what to do with it. */
+export type Conditions = Omit<BenchOptions, 'strategies' | 'json' | 'out' | 'name' | 'document'>;
+
+export interface PacingReport extends Conditions {
   strategies: Measurement[];
 }
 
@@ -67,9 +70,10 @@ ${[...ours].map(([name, report]) => extras(name, oursIn(report))).join('')}
 ## Beside what others do
 
 Fair ports of the published designs, on the same handlers, Rekognition and photos, at their best settings found here and,
-marked so, at the settings they are published with. "Ratio" is quota used, over Rollcall's.
+marked so, at the settings they are published with. "Ratio" is quota used, over Rollcall's. A strategy that has indexed
+fewer than all photos was stopped after two and a half minutes at most.
 
-![Calls per second over time](pacing.png)
+![Calls per second over time](pacing.svg)
 
 ${[...compared].map(([name, report]) => comparison(name, report)).join('\n')}
 ${settings(compared)}`;
@@ -150,6 +154,7 @@ function settings(compared: Reports): string {
   return `### The strategies
 
 ${[...strategies.values()]
+  .filter(({ strategy }) => strategy !== OURS)
   .map(({ strategy, settings: text, source }) => `- **${strategy}**: ${text} (<${source}>)`)
   .join('\n')}
 `;

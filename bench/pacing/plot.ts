@@ -91,7 +91,7 @@ ${line(quota, COLORS.quota, '')}
 ${left < 0.99 * quota ? line(left, COLORS.left, ' stroke-dasharray="5 3"') : ''}
 <path d="M${PANEL.left} ${PANEL.top}V${PANEL.top + inner.height}H${PANEL.left + inner.width}" fill="none" stroke="#222"/>
 ${[0, quota, top].map((tick) => `<text x="${PANEL.left - 6}" y="${y(tick) + 4}" text-anchor="end">${Math.round(tick)}</text>`).join('')}
-${[0, 0.25, 0.5, 0.75, 1].map((share) => `<text x="${x(share * seconds)}" y="${PANEL.top + inner.height + 16}" text-anchor="middle">${Math.round(share * seconds)}${share === 1 ? ' s' : ''}</text>`).join('')}`;
+${[0, 0.25, 0.5, 0.75, 1].map((share) => `<text x="${x(share * seconds)}" y="${PANEL.top + inner.height + 16}" text-anchor="${share === 1 ? 'end' : 'middle'}">${Math.round(share * seconds)}${share === 1 ? ' s' : ''}</text>`).join('')}`;
 }
 
 function legend(neighbour: boolean): string {

@@ -1,12 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IndexFacesCommand, RekognitionClient } from '@aws-sdk/client-rekognition';
 import sharp from 'sharp';
 import { answer, startChild, stopChild } from '../../bench/pacing/child.ts';
+import { documentOf, readReports } from '../../bench/pacing/document.ts';
 import { measure } from '../../bench/pacing/measure.ts';
-import { type BenchOptions, parseOptions, UsageError } from '../../bench/pacing/options.ts';
+import { type BenchOptions, cases, fileName, parseOptions, UsageError } from '../../bench/pacing/options.ts';
 import { plot, writePlot } from '../../bench/pacing/plot.ts';
 import { startQueue } from '../../bench/pacing/queue.ts';
 import type { RekognitionReport } from '../../bench/pacing/rekognition-server.ts';
@@ -169,6 +170,36 @@ describe('measure', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'rollcall-plot-'));
     await writePlot(path.join(folder, 'plot'), [measured], { title: 'T', quota: 2, left: 1.25 });
     await expect(sharp(path.join(folder, 'plot.png')).metadata()).resolves.toMatchObject({ format: 'png' });
+    rmSync(folder, { recursive: true });
+  });
+
+  test('the page says who is as good, and asks for the results that it needs', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'rollcall-page-'));
+    const of = (strategy: string, quota_used: number, throttled_ratio = 0) => ({
+      ...measure({ ...options, trueQuota: 2 }, { ...about, strategy }, run),
+      quota_used,
+      throttled_ratio,
+      paid_twice: 0,
+    });
+    const ours = of('slot-ledger', 0.98);
+    const write = (name: string, compared: boolean, strategies: object[]) =>
+      writeFileSync(
+        path.join(folder, `${fileName(name, compared)}.json`),
+        JSON.stringify({ ...options, strategies }),
+      );
+    expect(() => readReports(folder)).toThrow(/no results of latency-200: npm run/);
+    for (const name of Object.keys(cases)) {
+      write(name, false, [ours]);
+    }
+    write('neighbour', true, [ours, of('even', 0.975), of('hasty', 0.98, 0.2), of('slow', 0.5)]);
+    write('quota-5', true, [ours, of('slow', 0.5)]);
+    const page = documentOf(readReports(folder));
+    expect(page).toContain('| Latency 2 s | 3 of 4 | 0 | 0.980 | 0.00 % | 1.5 s | 5.0 |');
+    expect(page).toContain('| slow | 3 of 4 | 4.0 | 0.500 | 0.51 | 0.00 % | 0 | 5.0 | 0.50 |');
+    expect(page.match(/As good here.*|None of the others.*/g)).toEqual([
+      'None of the others is as good here.',
+      'As good here: even.',
+    ]);
     rmSync(folder, { recursive: true });
   });
 });
