@@ -181,6 +181,17 @@ async function main(): Promise<void> {
   }
 }
 
+/**
+ * A strategy that was stopped leaves functions at work, whose connections go with its world; postgres.js writes in a later
+ * tick, without a look whether the connection still is.
+ */
+process.on('uncaughtException', (error) => {
+  if (!(error instanceof TypeError && error.message.includes("of null (reading 'write')"))) {
+    console.error(error);
+    process.exit(1);
+  }
+});
+
 try {
   await main();
   process.exit(0);
