@@ -71,7 +71,8 @@ ${[...ours].map(([name, report]) => extras(name, oursIn(report))).join('')}
 
 Fair ports of the published designs, on the same handlers, Rekognition and photos, at their best settings found here and,
 marked so, at the settings they are published with. "Ratio" is quota used, over Rollcall's. A strategy that has indexed
-fewer than all photos was stopped after two and a half minutes at most.
+fewer than all photos was stopped after two and a half minutes at most. In a short run the first second, before the first
+calls, weighs more.
 
 ![Calls per second over time](pacing.svg)
 
