@@ -47,6 +47,7 @@ export function plot(measurements: readonly Measurement[], { title, quota, left 
     return `<g transform="translate(${x},${y})">${panel(measurement, { quota, left, seconds, top })}</g>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="Helvetica, Arial, sans-serif" font-size="12" fill="#222">
+<title>${escaped(title)}: calls per second over time</title>
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="${PANEL.left}" y="24" font-size="16" font-weight="bold">${escaped(title)}</text>
 <g transform="translate(${PANEL.left},44)">${legend(left < 0.99 * quota)}</g>
