@@ -1,6 +1,5 @@
 /** `npm run faults`: photos through faults at every boundary, and what must hold. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -10,6 +9,7 @@ import { exitCodes, UserError } from '../local/cli/user-error.ts';
 import { runSeed, type SeedReport } from './faults/campaign.ts';
 import { CAMPAIGN_TIME, type Harness, type HarnessOptions, startHarness } from './faults/harness.ts';
 import { backfillInTwoGoes, databaseAway, databaseGone, type ScenarioReport } from './faults/scenarios.ts';
+import { freePort } from './support/free-port.ts';
 
 const usage = `Usage: npm run faults -- [--seed N] [--seeds N] [--photos N] [--json]
        npm run faults -- --scenario NAME [--photos N] [--json]
@@ -126,14 +126,6 @@ function readOptions():
         json: values.json === true,
         scenario,
       };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 function render(report: SeedReport): string {

@@ -1,6 +1,5 @@
 /** Runs photos through the local pipeline and counts what AWS would bill. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,6 +7,7 @@ import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
 import { findMadeFaces, madePhoto } from '../../test/support/made-photos.ts';
 import { type ServiceProxy, startServiceProxy } from '../faults/service-proxy.ts';
+import { freePort } from '../support/free-port.ts';
 import { lognormal, seededRandom } from '../support/random.ts';
 
 export interface RunOptions {
@@ -250,12 +250,4 @@ async function stored(cloud: Cloud): Promise<{ indexed: number; faces: number }>
   } finally {
     await sql.end();
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
-  const { port } = probe.address() as { port: number };
-  await new Promise((done) => probe.close(done));
-  return port;
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type postgres from 'postgres';
 import { answerOperator } from '../../lambdas/answer-operator/answer-operator.ts';
 import {
   type Answers,
@@ -8,18 +7,10 @@ import {
   questionSchema,
 } from '../../lambdas/answer-operator/questions.ts';
 import { parseRequest } from '../../lambdas/shared/contract.ts';
-import { startTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
-let database: TestDatabase;
-let pipeline: postgres.Sql;
-
-beforeAll(async () => {
-  database = await startTestDatabase();
-  // What the function logs in as: a right that it lacks shows here.
-  pipeline = database.connectAs('rollcall_pipeline');
-}, 60_000);
-afterAll(() => database?.stop());
+const database = useTestDatabase();
 
 const { telemetry } = recordingTelemetry();
 
@@ -28,7 +19,7 @@ async function ask<Name extends Question['ask']>(
   question: Extract<Question, { ask: Name }>,
 ): Promise<Answers[Name]> {
   const answer = await answerOperator(
-    { telemetry, withDatabase: (work) => work(pipeline) },
+    { telemetry, withDatabase: (work) => work(database.pipeline) },
     parseRequest(questionSchema, JSON.parse(JSON.stringify(question))),
   );
   return JSON.parse(JSON.stringify(answer)) as Answers[Name];

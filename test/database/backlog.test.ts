@@ -7,20 +7,13 @@ import type { ExecutionInput, ListedObject } from '../../lambdas/shared/contract
 import { resultsKey } from '../../lambdas/shared/stored-result.ts';
 import { skipIndexed } from '../../lambdas/skip-indexed/skip-indexed.ts';
 import { fakeClient } from '../support/fake-client.ts';
-import { startTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
-let database: TestDatabase;
-let pipeline: postgres.Sql;
-
-beforeAll(async () => {
-  database = await startTestDatabase();
-  pipeline = database.connectAs('rollcall_pipeline');
-}, 60_000);
-afterAll(() => database?.stop());
+const database = useTestDatabase();
 
 const { telemetry } = recordingTelemetry();
-const withDatabase = <Result>(work: (sql: postgres.Sql) => Promise<Result>) => work(pipeline);
+const withDatabase = <Result>(work: (sql: postgres.Sql) => Promise<Result>) => work(database.pipeline);
 const deps = { telemetry, withDatabase, now: Date.now };
 
 /** An event with its objects, and what becomes of their executions. */
@@ -199,7 +192,7 @@ test('a thousand objects are one question', async () => {
       telemetry,
       withDatabase: (work) => {
         questions++;
-        return work(pipeline);
+        return work(database.pipeline);
       },
     },
     { Items: items, BatchInput: { bucket: 'photos' } },

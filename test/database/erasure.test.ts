@@ -4,16 +4,14 @@ import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
 import { erasureTasks } from '../support/erasure-machine.ts';
 import { erasureWorld, FACE_RETENTION_DAYS } from '../support/erasure-world.ts';
 import { awsError } from '../support/fake-client.ts';
-import { startTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { useTestDatabase } from '../support/postgres.ts';
 
-let database: TestDatabase;
+const database = useTestDatabase();
 let world: ReturnType<typeof erasureWorld>;
 
-beforeAll(async () => {
-  database = await startTestDatabase();
+beforeAll(() => {
   world = erasureWorld(database);
-}, 60_000);
-afterAll(() => database?.stop());
+});
 
 const GONE = { listed: 0, rows: 0, outbox: 0, results: 0 };
 let executions = 0;

@@ -12,7 +12,7 @@ import {
 import { databaseError } from '../../lambdas/shared/database.ts';
 import { PipelineError } from '../../lambdas/shared/errors.ts';
 import { fakeClient } from '../support/fake-client.ts';
-import { startTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
 /** The cores take 10,000 in test/unit; here each is a transaction. */
@@ -21,18 +21,11 @@ const CASES = 2_500;
 const AT_ONCE = 100;
 const EVENT = randomUUID();
 
-let database: TestDatabase;
-let pipeline: postgres.Sql;
-
-beforeAll(async () => {
-  database = await startTestDatabase();
-  pipeline = database.connectAs('rollcall_pipeline');
-}, 60_000);
-afterAll(() => database?.stop());
+const database = useTestDatabase();
 
 const withDatabase = async <Result>(work: (sql: postgres.Sql) => Promise<Result>) => {
   try {
-    return await work(pipeline);
+    return await work(database.pipeline);
   } catch (error) {
     throw databaseError(error);
   }

@@ -4,17 +4,10 @@ import { markEnded } from '../../lambdas/mark-failed/mark-ended.ts';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
 import { databaseError } from '../../lambdas/shared/database.ts';
 import { metricNames } from '../../lambdas/shared/names.ts';
-import { startTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
-let database: TestDatabase;
-let pipeline: postgres.Sql;
-
-beforeAll(async () => {
-  database = await startTestDatabase();
-  pipeline = database.connectAs('rollcall_pipeline');
-}, 60_000);
-afterAll(() => database?.stop());
+const database = useTestDatabase();
 
 function lastResort(options: { away?: () => boolean } = {}) {
   const recording = recordingTelemetry();
@@ -27,7 +20,7 @@ function lastResort(options: { away?: () => boolean } = {}) {
       if (options.away?.()) {
         throw databaseError(Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }));
       }
-      return work(pipeline).catch((error: unknown) => {
+      return work(database.pipeline).catch((error: unknown) => {
         throw databaseError(error);
       });
     },

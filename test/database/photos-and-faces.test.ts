@@ -8,21 +8,14 @@ import { persistResults } from '../../lambdas/persist-results/persist-results.ts
 import { metricNames } from '../../lambdas/shared/names.ts';
 import { resultsKey, type StoredResult } from '../../lambdas/shared/stored-result.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
-import { MIGRATIONS, startTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { MIGRATIONS, useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
-let database: TestDatabase;
-let pipeline: postgres.Sql;
-
-beforeAll(async () => {
-  database = await startTestDatabase();
-  pipeline = database.connectAs('rollcall_pipeline');
-}, 60_000);
-afterAll(() => database?.stop());
+const database = useTestDatabase();
 
 const started_at = '2026-05-01T10:00:00.000Z';
 const NOW = Date.parse('2026-05-01T10:00:05.000Z');
-const withDatabase = <Result>(work: (sql: postgres.Sql) => Promise<Result>) => work(pipeline);
+const withDatabase = <Result>(work: (sql: postgres.Sql) => Promise<Result>) => work(database.pipeline);
 
 /** One photo of an event of its own, with its uploads and what the pipeline does to them. */
 function aPhoto() {

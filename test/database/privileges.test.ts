@@ -1,26 +1,21 @@
-import type postgres from 'postgres';
-import { startTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { useTestDatabase } from '../support/postgres.ts';
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: insufficient_privilege */
 const FORBIDDEN = '42501';
 
-let database: TestDatabase;
-let pipeline: postgres.Sql;
+const database = useTestDatabase();
 let tables: string[];
 
 beforeAll(async () => {
-  database = await startTestDatabase();
-  pipeline = database.connectAs('rollcall_pipeline');
   await database.admin`CREATE SCHEMA another`;
   await database.admin`CREATE TABLE another.secrets (secret text)`;
   const rows = await database.admin<{ name: string }[]>`
     SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`;
   tables = rows.map(({ name }) => name);
 }, 60_000);
-afterAll(() => database?.stop());
 
 const codeOf = (statement: string) =>
-  pipeline.unsafe(statement).then(
+  database.pipeline.unsafe(statement).then(
     () => 'allowed',
     ({ code }: { code: string }) => code,
   );

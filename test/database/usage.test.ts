@@ -8,20 +8,13 @@ import { persistResults } from '../../lambdas/persist-results/persist-results.ts
 import { IMAGE_USD } from '../../lambdas/shared/prices.ts';
 import { resultsKey } from '../../lambdas/shared/stored-result.ts';
 import { fakeClient } from '../support/fake-client.ts';
-import { startTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
-let database: TestDatabase;
-let pipeline: postgres.Sql;
-
-beforeAll(async () => {
-  database = await startTestDatabase();
-  pipeline = database.connectAs('rollcall_pipeline');
-}, 60_000);
-afterAll(() => database?.stop());
+const database = useTestDatabase();
 
 const NOON = Date.parse('2026-05-01T12:00:00Z');
-const withDatabase = <Result>(work: (sql: postgres.Sql) => Promise<Result>) => work(pipeline);
+const withDatabase = <Result>(work: (sql: postgres.Sql) => Promise<Result>) => work(database.pipeline);
 
 interface Call {
   eventId: string;
@@ -83,7 +76,7 @@ interface UsageRow {
 }
 
 function usageOf(eventId: string): Promise<UsageRow[]> {
-  return pipeline<UsageRow[]>`
+  return database.pipeline<UsageRow[]>`
     SELECT event_id, photographer_id, day::text, images, faces, estimated_usd::float8 AS usd
     FROM usage WHERE event_id = ${eventId} ORDER BY day`;
 }
@@ -211,6 +204,8 @@ test('the operator is told what was paid by event, photographer and day', async 
 });
 
 test('the pipeline can neither change nor take back what was paid', async () => {
-  await expect(pipeline`UPDATE paid_images SET estimated_usd = 0`).rejects.toMatchObject({ code: '42501' });
-  await expect(pipeline`DELETE FROM paid_images`).rejects.toMatchObject({ code: '42501' });
+  await expect(database.pipeline`UPDATE paid_images SET estimated_usd = 0`).rejects.toMatchObject({
+    code: '42501',
+  });
+  await expect(database.pipeline`DELETE FROM paid_images`).rejects.toMatchObject({ code: '42501' });
 });

@@ -9,7 +9,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +17,7 @@ import { ListCollectionsCommand, paginateListFaces, RekognitionClient } from '@a
 import { jest } from '@jest/globals';
 import postgres from 'postgres';
 import sharp from 'sharp';
+import { freePort } from '../../bench/support/free-port.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import { startTables } from '../../local/tables.ts';
 import { type Ended, run, survivors, tree } from '../support/command.ts';
@@ -47,21 +47,6 @@ async function machine(name: string): Promise<Machine> {
   const state = join(base, name);
   const port = await freePort();
   return { state, port, env: { ROLLCALL_STATE_DIR: state, ROLLCALL_POSTGRES_PORT: String(port) } };
-}
-
-async function freePort(): Promise<number> {
-  const server = await listen(0);
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-function listen(port: number): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => resolve(server));
-  });
 }
 
 async function writeFolder(): Promise<void> {

@@ -9,6 +9,7 @@ import {
 } from '@aws-sdk/client-rekognition';
 import { DeleteObjectCommand, PutObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
+import { freePort } from '../../bench/support/free-port.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import { backfill } from '../../ops/commands/backfill.ts';
@@ -18,7 +19,6 @@ import { erasures } from '../../ops/commands/erasures.ts';
 import type { Context, Result } from '../../ops/context.ts';
 import { localDeployment } from '../../ops/deployment.ts';
 import { silent } from '../../ops/progress.ts';
-import { freePort } from '../support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 
 /** Retries and timeouts as on AWS would make minutes of a refused call. */

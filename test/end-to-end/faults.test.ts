@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runSeed } from '../../bench/faults/campaign.ts';
 import { CAMPAIGN_TIME, type Harness, startHarness } from '../../bench/faults/harness.ts';
-import { freePort } from '../support/free-port.ts';
+import { freePort } from '../../bench/support/free-port.ts';
 
 /** `npm run faults` does the same with more photos and more seeds. */
 const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-faults-'));

@@ -10,10 +10,10 @@ import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { type Harness, startHarness } from '../../bench/faults/harness.ts';
 import { photoWith } from '../../bench/faults/photos.ts';
 import { backfillInTwoGoes, databaseAway, databaseGone } from '../../bench/faults/scenarios.ts';
+import { freePort } from '../../bench/support/free-port.ts';
 import { readQueues } from '../../ops/commands/status.ts';
 import { ask } from '../../ops/database.ts';
 import { localDeployment } from '../../ops/deployment.ts';
-import { freePort } from '../support/free-port.ts';
 
 /** `npm run faults` plays the same scenarios with more photos, and with PostgreSQL away for a whole minute. */
 const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-operator-'));

@@ -6,20 +6,13 @@ import validate from 'asl-validator';
 import { failureKinds } from '../../lambdas/shared/errors.ts';
 import { synthesise } from '../support/synth.ts';
 import { ReadableTemplate } from '../support/template.ts';
+import { SERVICE_ERRORS } from '../support/workflow.ts';
 
 /** https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html and what Lambda reports of itself */
 const OF_AWS = new Set([
   'States.ALL',
   'States.Timeout',
-  'Lambda.ServiceException',
-  'Lambda.AWSLambdaException',
-  'Lambda.SdkClientException',
-  'Lambda.ClientExecutionTimeoutException',
-  'Lambda.TooManyRequestsException',
-  'Lambda.Unknown',
-  'Sandbox.Timedout',
-  'Runtime.ExitError',
-  'Runtime.OutOfMemory',
+  ...SERVICE_ERRORS,
   // https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html
   'StepFunctions.ExecutionLimitExceededException',
   'StepFunctions.ThrottlingException',

@@ -26,7 +26,7 @@ export const FACE_RETENTION_DAYS = 30;
 
 /** Rekognition's collections and the results bucket in memory, beside a real PostgreSQL; the cores on top. */
 export function erasureWorld(database: TestDatabase) {
-  const pipeline = database.connectAs('rollcall_pipeline');
+  const { pipeline } = database;
   const withDatabase = <Result>(work: (sql: postgres.Sql) => Promise<Result>) => work(pipeline);
   /** Face id -> ExternalImageId, by collection. */
   const collections = new Map<string, Map<string, string>>();

