@@ -132,8 +132,8 @@ export interface Cloud {
   /** Resolves when no execution is open. */
   idle(): Promise<void>;
   /**
-   * Ends all of it. Lambdas at work may finish first, within a moment if told to abort. Executions that are open then begin anew with
-   * the next start, as after a crash.
+   * Ends all of it. Lambdas at work may finish first, within a moment if told to abort. Executions that are open then begin
+   * anew with the next start, as after a crash.
    */
   stop(options?: { abort?: boolean }): Promise<void>;
 }

@@ -13,7 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { delimiter, join, relative, resolve } from 'node:path';
+import { delimiter, dirname, join, relative, resolve } from 'node:path';
 import { LocalError } from './local-error.ts';
 import type { Template } from './template.ts';
 
@@ -110,7 +110,10 @@ function putIntoCache(hash: string, assembly: string): void {
       .map((name) => ({ path: join(CACHE, name), at: statSync(join(CACHE, name)).mtimeMs }))
       .sort((a, b) => b.at - a.at);
     for (const { path } of newestFirst.slice(MAX_CACHED)) {
-      rmSync(path, { recursive: true, force: true });
+      // At once: whoever is just copying it sees that it is gone, and never half of it.
+      const gone = `${mkdtempSync(`${CACHE}/gone-`)}/assembly`;
+      renameSync(path, gone);
+      rmSync(dirname(gone), { recursive: true });
     }
   } catch {
     // A folder that cannot be written, say.
