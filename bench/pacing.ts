@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isWriteToLostConnection } from '../lambdas/shared/lost-connection.ts';
 import { deliver } from './pacing/deliver.ts';
 import { type Conditions, documentOf, type PacingReport, readReports } from './pacing/document.ts';
 import { type Measurement, measure } from './pacing/measure.ts';
@@ -181,12 +182,9 @@ async function main(): Promise<void> {
   }
 }
 
-/**
- * A strategy that was stopped leaves functions at work, whose connections go with its world; postgres.js writes in a later
- * tick, without a look whether the connection still is.
- */
+/** A strategy that was stopped leaves functions at work, whose connections go with its world. */
 process.on('uncaughtException', (error) => {
-  if (!(error instanceof TypeError && error.message.includes("of null (reading 'write')"))) {
+  if (!isWriteToLostConnection(error)) {
     console.error(error);
     process.exit(1);
   }

@@ -1,10 +1,17 @@
 import { type ExecutionInput, type MarkFailedRequest, photoVersion } from '../shared/contract.ts';
 import type { Sql } from '../shared/database.ts';
 import { lockEvent, openErasure, replaceVersion } from '../shared/erasures.ts';
-import { type FailureName, failureKind, isFailureName, PipelineError } from '../shared/errors.ts';
+import { type FailureName, failureKind, isFailureName } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
 import { parsePhotoKey } from '../shared/photo-key.ts';
-import { isDeleted, isIndexed, isSuperseded, lockPhoto, type Transaction } from '../shared/photo-rows.ts';
+import {
+  isDeleted,
+  isIndexed,
+  isSuperseded,
+  lockPhoto,
+  type Transaction,
+  withPhotoRow,
+} from '../shared/photo-rows.ts';
 import { storableText } from '../shared/storable.ts';
 import { countBy, type Telemetry } from '../shared/telemetry.ts';
 
@@ -77,23 +84,16 @@ export async function writeFailure(
   options: { keepFirstReason: boolean },
 ): Promise<MarkFailedOutcome> {
   const { object, failure, execution_arn, startedMs, throttles } = failed;
-  const { eventId, photoId, keyId } = parsePhotoKey(object.key);
-  const writeAs = (sql: Sql, photo_id: string) =>
-    sql.begin(async (transaction) => {
-      const photo = { event_id: eventId, photo_id };
-      return { ...photo, effect: await write(transaction, photo, photoId, failed, options) };
-    });
+  const key = parsePhotoKey(object.key);
 
-  const written = await deps.withDatabase(async (sql) => {
-    try {
-      return await writeAs(sql, photoId);
-    } catch (error) {
-      if (error instanceof PipelineError && error.name === 'PhotoIdTaken') {
-        return writeAs(sql, keyId);
-      }
-      throw error;
-    }
-  });
+  const written = await deps.withDatabase((sql) =>
+    withPhotoRow(key, (photo_id) =>
+      sql.begin(async (transaction) => {
+        const photo = { event_id: key.eventId, photo_id };
+        return { ...photo, effect: await write(transaction, photo, key.photoId, failed, options) };
+      }),
+    ),
+  );
 
   report(deps, written, failure, {
     execution_arn,

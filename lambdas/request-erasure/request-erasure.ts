@@ -17,6 +17,7 @@ import {
   lockPhoto,
   type PhotoRow,
   type Transaction,
+  withPhotoRow,
 } from '../shared/photo-rows.ts';
 import { resultsFolder } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
@@ -126,19 +127,11 @@ async function deletePhoto(sql: Sql, input: PhotoDeleted, executionArn: string):
     // Under such a key nothing was ever indexed.
     return none('ignored');
   }
-  const deleteAs = (photo_id: string) =>
+  return withPhotoRow(key, (photo_id) =>
     sql.begin((transaction) =>
       deleteRow(transaction, { event_id: key.eventId, photo_id }, key.photoId, input, executionArn),
-    );
-  try {
-    return await deleteAs(key.photoId);
-  } catch (error) {
-    // It could never be indexed, and failed under the id of its key.
-    if (error instanceof PipelineError && error.name === 'PhotoIdTaken') {
-      return deleteAs(key.keyId);
-    }
-    throw error;
-  }
+    ),
+  );
 }
 
 /** @param imageId under which the collection has the photo's faces */

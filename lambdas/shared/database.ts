@@ -4,6 +4,7 @@ import postgres from 'postgres';
 import { clientOptions } from './clients.ts';
 import { requireEnv, requireNumberEnv } from './environment.ts';
 import { awsErrorDetails, describeAwsError, type FailureName, PipelineError, property } from './errors.ts';
+import { isWriteToLostConnection } from './lost-connection.ts';
 import { environmentNames } from './names.ts';
 
 export type Sql = postgres.Sql;
@@ -37,13 +38,9 @@ const connectionOptions = {
   onnotice: () => {},
 };
 
-/**
- * postgres.js writes in a later tick, without a look whether the connection still is: one that broke between the two
- * throws where nobody can catch it. Step Functions would be told of a TypeError, which is never retried; an environment
- * that just ends is (`Runtime.ExitError`).
- */
+/** Step Functions would be told of a TypeError, which is never retried; an environment that just ends is (`Runtime.ExitError`). */
 process.prependListener('uncaughtException', (error: Error) => {
-  if (error instanceof TypeError && error.message.includes("of null (reading 'write')")) {
+  if (isWriteToLostConnection(error)) {
     process.exit(1);
   }
 });

@@ -3,6 +3,7 @@ import type postgres from 'postgres';
 import type { ExecutionInput } from './contract.ts';
 import { photoVersion } from './contract.ts';
 import { PipelineError } from './errors.ts';
+import type { PhotoKey } from './photo-key.ts';
 
 export type Transaction = postgres.TransactionSql;
 
@@ -37,6 +38,25 @@ export async function lockPhoto(
     ON CONFLICT DO NOTHING`;
   const [registered] = await selectForUpdate(sql, photo.photo_id);
   return ofEvent(registered!, photo);
+}
+
+/**
+ * Works on the photo's row or, where another event has the photo's id, on the one under the id of its key.
+ *
+ * @param work with a transaction of its own, for `PhotoIdTaken` ends that
+ */
+export async function withPhotoRow<Result>(
+  { photoId, keyId }: PhotoKey,
+  work: (rowId: string) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work(photoId);
+  } catch (error) {
+    if (error instanceof PipelineError && error.name === 'PhotoIdTaken') {
+      return work(keyId);
+    }
+    throw error;
+  }
 }
 
 function ofEvent(row: PhotoRow, { event_id, photo_id }: { event_id: string; photo_id: string }): PhotoRow {
