@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { isUuid } from '../lambdas/shared/photo-key.ts';
 import { DEFAULT_POSTGRES_PORT, defaultPostgresPort } from '../local/cli/arguments.ts';
 import { UserError } from '../local/cli/user-error.ts';
 
@@ -104,7 +105,6 @@ const usageKeys = ['event', 'photographer', 'day'] as const;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const HELP_HINT = 'npm run ops -- --help shows how.';
 
 /** Shows how the commands are called. */
@@ -263,7 +263,7 @@ function readOptions(
 function checkValue(option: string, kind: OptionKind, value: string): void {
   const wrong = (expected: string) =>
     new UserError(`${option} takes ${expected}, not ${JSON.stringify(value)}.`);
-  if (kind === 'UUID' && !UUID.test(value)) {
+  if (kind === 'UUID' && !isUuid(value)) {
     throw wrong('a UUID such as 0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60');
   }
   if (kind === 'N' && !/^\d{1,6}$/.test(value)) {

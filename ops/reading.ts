@@ -2,6 +2,7 @@ import { paginateListFaces, ResourceNotFoundException } from '@aws-sdk/client-re
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import type { EventRow } from '../lambdas/answer-operator/questions.ts';
 import type { StoredObject } from '../lambdas/shared/photo-input.ts';
+import { isUuid } from '../lambdas/shared/photo-key.ts';
 import { headObject, listObjects } from './bucket.ts';
 import { ask, askAll, collect } from './database.ts';
 import type { Deployment } from './deployment.ts';
@@ -77,8 +78,6 @@ export function collectionId(outputs: Deployment['outputs'], eventId: string): s
   return `${outputs.CollectionPrefix}${eventId}`;
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 /** The events that the database or the bucket know. */
 export async function readEventIds(deployment: Deployment): Promise<string[]> {
   const ids = new Set<string>();
@@ -92,7 +91,7 @@ export async function readEventIds(deployment: Deployment): Promise<string[]> {
   )) {
     for (const { Prefix: prefix } of prefixes) {
       const id = prefix?.split('/')[1] ?? '';
-      if (UUID.test(id)) {
+      if (isUuid(id)) {
         ids.add(id.toLowerCase());
       }
     }

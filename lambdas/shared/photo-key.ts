@@ -8,6 +8,11 @@ const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const PHOTO_KEY = new RegExp(`^events/(${UUID})/(?:.*/)?([^/]+)\\.[^./]+$`, 'is');
 const WHOLE_UUID = new RegExp(`^${UUID}$`, 'i');
 
+/** Whether it is a UUID, in whatever case. */
+export function isUuid(text: string | undefined): text is string {
+  return text !== undefined && WHOLE_UUID.test(text);
+}
+
 /** S3's limit: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html */
 const MAX_KEY_BYTES = 1024;
 
@@ -38,7 +43,7 @@ export function parsePhotoKey(key: string): PhotoKey {
   const keyId = uuidv5(key, PHOTO_ID_NAMESPACE);
   return {
     eventId: eventId.toLowerCase(),
-    photoId: WHOLE_UUID.test(stem) ? stem.toLowerCase() : keyId,
+    photoId: isUuid(stem) ? stem.toLowerCase() : keyId,
     keyId,
   };
 }

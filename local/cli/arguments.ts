@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { isUuid } from '../../lambdas/shared/photo-key.ts';
 import { UserError } from './user-error.ts';
 
 /** A PostgreSQL of the user's own sits at 5432; ports from 32768 on are handed out to outgoing connections by Linux. */
@@ -28,7 +29,6 @@ export interface StartArguments {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const HELP_HINT = 'npm start -- --help shows how.';
 
 /**
@@ -60,7 +60,7 @@ export function parseStartArguments(argv: readonly string[], env: Environment): 
     throw new UserError('The name of the folder is empty.');
   }
   const eventId = options.get('event');
-  if (eventId !== undefined && !UUID.test(eventId)) {
+  if (eventId !== undefined && !isUuid(eventId)) {
     throw new UserError(
       `--event takes a UUID such as 0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60, not ${JSON.stringify(eventId)}.`,
     );

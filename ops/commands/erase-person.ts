@@ -7,6 +7,7 @@ import {
 } from '@aws-sdk/client-rekognition';
 import { MAX_PERSON_FACES } from '../../lambdas/shared/erasure-contract.ts';
 import { awsErrorDetails } from '../../lambdas/shared/errors.ts';
+import { isUuid } from '../../lambdas/shared/photo-key.ts';
 import { fromWorkingDirectory } from '../../local/cli/paths.ts';
 import { count } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
@@ -152,10 +153,6 @@ function matchOf({ Face: face, Similarity: similarity = 0 }: FaceMatch): Match[]
   return face?.FaceId && isUuid(face.ExternalImageId)
     ? [{ face_id: face.FaceId, photo_id: face.ExternalImageId, similarity }]
     : [];
-}
-
-function isUuid(id: string | undefined): id is string {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id ?? '');
 }
 
 /** The answer, or what is wrong with the question in one line. */
