@@ -1,4 +1,4 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Aws, Duration, Stack } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
@@ -23,6 +23,8 @@ interface PhotoIndexingProps {
   readonly database: FaceDatabase;
   /** Functions with Postgres read the results bucket through this. */
   readonly resultsNetwork: PipelineFunctionProps['network'];
+  /** Started when a photo leaves faces behind, or waits for some to be erased. */
+  readonly eraseFaces: StateMachine;
 }
 
 /** The state machine that indexes one photo, and the five functions that it calls. */
@@ -160,7 +162,7 @@ export class PhotoIndexing extends Construct {
       PersistResults: persistResults,
       MarkFailed: markFailed,
     };
-    this.stateMachine = this.machine(config, this.functions);
+    this.stateMachine = this.machine(config, this.functions, props.eraseFaces);
   }
 
   private pipelineFunction(id: string, props: PipelineFunctionProps): PipelineFunction {
@@ -173,19 +175,27 @@ export class PhotoIndexing extends Construct {
   private machine(
     config: RollcallConfig,
     functions: Readonly<Record<string, PipelineFunction>>,
+    eraseFaces: StateMachine,
   ): StateMachine {
     const machine = new PipelineStateMachine(this, 'StateMachine', {
       config,
       definition: 'index-photo.asl.json',
-      substitutions: Object.fromEntries(
-        Object.entries(functions).map(([state, fn]) => [`${state}FunctionArn`, fn.functionArn]),
-      ),
+      substitutions: {
+        ...Object.fromEntries(
+          Object.entries(functions).map(([state, fn]) => [`${state}FunctionArn`, fn.functionArn]),
+        ),
+        Partition: Aws.PARTITION,
+        EraseFacesStateMachineArn: eraseFaces.stateMachineArn,
+      },
     });
     machine.addToRolePolicy(
       new PolicyStatement({
         actions: ['lambda:InvokeFunction'],
         resources: Object.values(functions).map((fn) => fn.functionArn),
       }),
+    );
+    machine.addToRolePolicy(
+      new PolicyStatement({ actions: ['states:StartExecution'], resources: [eraseFaces.stateMachineArn] }),
     );
     return machine;
   }

@@ -39,6 +39,7 @@ export class RollcallStack extends Stack {
     const slotLedger = new SlotLedger(this, 'SlotLedger', { config });
     const { database, resultsNetwork } = this.database(config, photoBucket, resultsBucket);
     const schema = new Schema(this, 'Schema', { config, database });
+    const erasure = new Erasure(this, 'Erasure', { config, resultsBucket, database });
     const indexing = new PhotoIndexing(this, 'PhotoIndexing', {
       config,
       photoBucket,
@@ -47,6 +48,7 @@ export class RollcallStack extends Stack {
       slotLedger,
       database,
       resultsNetwork,
+      eraseFaces: erasure.stateMachine,
     });
     const backfill = new Backfill(this, 'Backfill', {
       config,
@@ -56,7 +58,6 @@ export class RollcallStack extends Stack {
       network: config.photoBucketVersioned ? resultsNetwork : database.network,
       indexPhoto: indexing.stateMachine,
     });
-    const erasure = new Erasure(this, 'Erasure', { config, resultsBucket, database });
     const operations = new Operations(this, 'Operations', { config, database });
     schema.goesBefore(
       ...indexing.databaseClients,

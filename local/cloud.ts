@@ -269,6 +269,11 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       if (resource.endsWith(':states:startExecution.sync:2')) {
         return startAndWait(machines, payload as StartRequest, signal);
       }
+      if (resource.endsWith(':states:startExecution')) {
+        const { StateMachineArn, Input, Name } = payload as StartRequest;
+        const ExecutionArn = machines.get(StateMachineArn)!.start(Input, Name);
+        return { ExecutionArn, StartDate: new Date().toISOString() };
+      }
       const fn = functions.get(resource.split(':').slice(0, 7).join(':'));
       if (!fn) {
         throw new LocalError('UnsupportedTemplateError', `The local run cannot call ${resource}.`);

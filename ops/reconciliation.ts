@@ -3,8 +3,9 @@
  * the fault campaign proves its invariants with this very code.
  */
 import type { FaceRow, PhotoRow } from '../lambdas/answer-operator/questions.ts';
-import type { StoredObject } from '../lambdas/shared/photo-input.ts';
+import { type StoredObject, versionOf } from '../lambdas/shared/photo-input.ts';
 import { parsePhotoKey } from '../lambdas/shared/photo-key.ts';
+import { type KeyRows, standingOfObject } from '../lambdas/shared/photo-standing.ts';
 
 /** An event as it was read: first the faces, then collection and bucket, then the rest of the database. */
 export interface World {
@@ -32,7 +33,14 @@ export type Finding =
   /** A photo that is neither indexed nor failed, although its time is up. */
   | { kind: 'no_end'; photoId: string; key: string; object: StoredObject | undefined; row: PhotoRow }
   /** An object that no row is about, or a later version than the row's. */
-  | { kind: 'never_seen'; photoId: string; key: string; object: StoredObject; row: PhotoRow | undefined }
+  | {
+      kind: 'never_seen';
+      photoId: string;
+      key: string;
+      object: StoredObject;
+      row: PhotoRow | undefined;
+      rows: KeyRows<PhotoRow>;
+    }
   /** A photo some of whose faces the collection has no longer. */
   | {
       kind: 'faces_lost';
@@ -107,7 +115,7 @@ function objectOf(objects: ReadonlyMap<string, StoredObject[]>, row: PhotoRow): 
 }
 
 function isAbout(row: PhotoRow, object: StoredObject): boolean {
-  return row.object_version === (object.versionId || object.etag);
+  return row.object_version === versionOf(object);
 }
 
 function withoutEnd(
@@ -128,17 +136,22 @@ function withoutEnd(
 
 function neverSeen(world: World, rows: ReadonlyMap<string, PhotoRow>, settled: Date): Finding[] {
   return located(world).flatMap(({ photoId, keyId, object }): Finding[] => {
-    const row = rows.get(photoId) ?? rows.get(keyId);
-    const uploaded = new Date(object.uploadedAt);
-    const isErased = world.erasedBefore !== null && uploaded < world.erasedBefore;
-    const isSeen =
-      row !== undefined &&
-      row.status !== 'deleted' &&
-      // Without an end it is a finding already; with another key the photo is that other object.
-      (row.status === 'processing' || row.object_key !== object.key || isAbout(row, object));
-    return isSeen || isErased || uploaded >= settled
+    const about = { photo: rows.get(photoId), own: keyId === photoId ? undefined : rows.get(keyId) };
+    const uploadedAt = new Date(object.uploadedAt);
+    const seen = { event_id: world.eventId, key: object.key, version: versionOf(object), uploadedAt };
+    const { is } = standingOfObject(about, seen, world.erasedBefore);
+    return is !== 'unseen' || uploadedAt >= settled
       ? []
-      : [{ kind: 'never_seen', photoId, key: object.key, object, row }];
+      : [
+          {
+            kind: 'never_seen',
+            photoId,
+            key: object.key,
+            object,
+            row: about.photo ?? about.own,
+            rows: about,
+          },
+        ];
   });
 }
 

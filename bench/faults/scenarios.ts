@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { ListExecutionsCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
-import type { PhotoStatus } from '../../lambdas/answer-operator/questions.ts';
+import type { PhotoStatus } from '../../lambdas/shared/photo-standing.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import { backfill } from '../../ops/commands/backfill.ts';
 import { reprocess } from '../../ops/commands/reprocess.ts';

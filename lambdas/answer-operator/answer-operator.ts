@@ -2,7 +2,7 @@ import type { Sql } from '../shared/database.ts';
 import { lockEvent, retireResult } from '../shared/erasures.ts';
 import { failureKind } from '../shared/errors.ts';
 import { logEvents } from '../shared/names.ts';
-import { idList, type Transaction } from '../shared/photo-rows.ts';
+import { idList, loseFaces, type Transaction } from '../shared/photo-rows.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 import {
   type Answers,
@@ -55,7 +55,7 @@ function answer(sql: Sql, question: Question): Promise<Answers[Question['ask']]>
     case 'usage':
       return usage(sql, question);
     case 'lose_faces':
-      return loseFaces(sql, question);
+      return lose(sql, question);
     case 'remove_faces':
       return removeFaces(sql, question);
   }
@@ -99,7 +99,7 @@ async function events(sql: Sql, { event_id, after }: Of<'events'>): Promise<Even
 async function photos(sql: Sql, question: Of<'photos'>): Promise<PhotoRow[]> {
   const { event_id, photo_ids, status, retryable, after } = question;
   return sql<PhotoRow[]>`
-    SELECT id, event_id, status, object_key, object_version, object_sequencer, face_count, failure_code,
+    SELECT id, event_id, status, object_key, object_version, object_sequencer, other_objects, face_count, failure_code,
            failure_message, failure_retryable, execution_arn, ${isoTime(sql, sql`created_at`)} AS created_at,
            ${isoTime(sql, sql`coalesce(indexed_at, failed_at)`)} AS ended_at
     FROM photos
@@ -142,11 +142,14 @@ async function usage(sql: Sql, { by, since }: Of<'usage'>): Promise<Answers['usa
   return { rows, total: total! };
 }
 
+/** What nobody asked for is listed while it is under way only. */
 async function erasures(sql: Sql, { event_id, limit }: Of<'erasures'>): Promise<Answers['erasures']> {
   return sql<Answers['erasures']>`
     SELECT id AS erasure_id, event_id, photo_id, reason, ${isoTime(sql, sql`requested_at`)} AS requested_at,
            ${isoTime(sql, sql`finished_at`)} AS finished_at, photos, faces, results
-    FROM erasures WHERE ${event_id ? sql`event_id = ${event_id}` : sql`true`}
+    FROM erasures
+    WHERE ${event_id ? sql`event_id = ${event_id}` : sql`true`}
+      AND (finished_at IS NULL OR reason NOT IN ('photo_replaced', 'late_result'))
     ORDER BY erasures.requested_at DESC, id LIMIT ${limit}`;
 }
 
@@ -155,40 +158,13 @@ function isoTime(sql: Sql, moment: ReturnType<Sql>) {
   return sql`to_char(${moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }
 
-/**
- * Those photos that still have the face that was missed. What remains of their faces in the collection keeps its ids when
- * the photo is indexed again; the stored response is of no use any more, because it names what is gone.
- */
-async function loseFaces(sql: Sql, { photos }: Of<'lose_faces'>): Promise<Answers['lose_faces']> {
-  const retryable = failureKind('FacesLost').retryable;
+async function lose(sql: Sql, { photos }: Of<'lose_faces'>): Promise<Answers['lose_faces']> {
+  const { retryable } = failureKind('FacesLost');
   return sql.begin(async (transaction) => {
     for (const eventId of [...new Set(photos.map(({ event_id }) => event_id))].sort()) {
       await lockEvent(transaction, eventId, 'shared');
     }
-    const changed = await transaction`
-      WITH lost AS (
-        SELECT photo_id, face_id
-        FROM jsonb_to_recordset(${transaction.json(photos)}) AS missed (photo_id uuid, face_id text)
-      ), changed AS (
-        UPDATE photos SET
-          status = 'failed',
-          face_count = NULL,
-          unindexed_faces = NULL,
-          failure_code = 'FacesLost',
-          failure_message = 'The collection no longer holds the face ' || face_id,
-          failure_retryable = ${retryable},
-          faces_erased_at = now(),
-          indexed_at = NULL,
-          failed_at = now()
-        FROM lost
-        WHERE photos.id = photo_id AND status = 'indexed'
-          AND EXISTS (SELECT FROM faces WHERE faces.photo_id = photos.id AND rekognition_face_id = face_id)
-        RETURNING photos.id
-      ), forgotten AS (
-        DELETE FROM faces USING changed WHERE faces.photo_id = changed.id
-      )
-      SELECT id FROM changed`;
-    return { changed: changed.length };
+    return { changed: await loseFaces(transaction, photos, { retryable }) };
   });
 }
 

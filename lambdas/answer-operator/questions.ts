@@ -1,6 +1,7 @@
 /** What the operator's commands ask of the database, and what they get. Pages hold as much as fits a Lambda's 6 MB. */
 import * as v from 'valibot';
 import type { Receipt } from '../shared/erasure-contract.ts';
+import type { OtherObject, PhotoStatus } from '../shared/photo-standing.ts';
 
 const uuid = v.pipe(v.string(), v.uuid());
 
@@ -68,8 +69,6 @@ export interface Summary {
   oldest_processing: string | null;
 }
 
-export type PhotoStatus = 'processing' | 'indexed' | 'failed' | 'deleted' | 'erased';
-
 export interface EventRow {
   id: string;
   rekognition_collection_id: string | null;
@@ -84,6 +83,7 @@ export interface PhotoRow {
   object_key: string;
   object_version: string | null;
   object_sequencer: string | null;
+  other_objects: Readonly<Record<string, OtherObject>> | null;
   face_count: number | null;
   failure_code: string | null;
   failure_message: string | null;

@@ -2,7 +2,14 @@ import type { Sql } from '../shared/database.ts';
 import type { ConfirmErasureRequest, ErasureProgress, RemovedBatch } from '../shared/erasure-contract.ts';
 import { lockEvent } from '../shared/erasures.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
-import { idList, type Transaction, uuidList } from '../shared/photo-rows.ts';
+import {
+  deleteFacesOfEvent,
+  idList,
+  markEventErased,
+  markFacesErased,
+  type Transaction,
+  uuidList,
+} from '../shared/photo-rows.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 
 export interface ConfirmErasureDeps {
@@ -18,7 +25,8 @@ const MAX_ERROR_LENGTH = 500;
 
 /**
  * Takes what Rekognition and the results bucket no longer hold out of the outbox, and completes the receipts of the
- * erasures of which nothing is left. A batch that could not be removed is postponed instead.
+ * erasures of which nothing is left. A batch that could not be removed is postponed instead. A batch that is not the latest,
+ * or was confirmed before, changes nothing: what it removed may have been stored anew since.
  *
  * @returns the state without the batch
  * @throws PipelineError the errors of `withDatabase`
@@ -30,8 +38,15 @@ export async function confirmErasure(
   if (failure || !('result_counts' in batch)) {
     const reason = `${failure?.Error ?? 'Unknown'}: ${failure?.Cause ?? ''}`.slice(0, MAX_ERROR_LENGTH);
     const postponed = await withDatabase((sql) =>
-      sql.begin((transaction) => postpone(transaction, batch.erasure_ids, reason)),
+      sql.begin(async (transaction) =>
+        (await takeBatch(transaction, batch.number))
+          ? postpone(transaction, batch.erasure_ids, reason)
+          : undefined,
+      ),
     );
+    if (postponed === undefined) {
+      return progress;
+    }
     telemetry.logger.error('Erasures are postponed', {
       event: logEvents.erasurePostponed,
       event_id: batch.event_id,
@@ -43,11 +58,17 @@ export async function confirmErasure(
   }
   const finished = await withDatabase((sql) =>
     sql.begin(async (transaction) => {
+      if (!(await takeBatch(transaction, batch.number))) {
+        return undefined;
+      }
       await lockEvent(transaction, batch.event_id, 'exclusive');
       await confirmResults(transaction, batch);
       return batch.kind === 'event' ? confirmEvent(transaction, batch) : confirmFaces(transaction, batch);
     }),
   );
+  if (finished === undefined) {
+    return progress;
+  }
   for (const { id, reason, photos, faces, results, seconds } of finished) {
     telemetry.logger.info('An erasure is finished', {
       event: logEvents.erasureFinished,
@@ -66,6 +87,12 @@ export async function confirmErasure(
     telemetry.metrics.addMetric(metricNames.erasuresPostponed, 'Count', 1);
   }
   return progress;
+}
+
+/** Whether the batch is the one that was handed out last, and is not confirmed; from here on it is. */
+async function takeBatch(sql: Transaction, number: number): Promise<boolean> {
+  const { count } = await sql`UPDATE erasure_turn SET batch = batch + 1 WHERE batch = ${number}`;
+  return count > 0;
 }
 
 interface Finished {
@@ -108,30 +135,27 @@ async function confirmResults(
 
 async function confirmFaces(sql: Transaction, batch: RemovedBatch): Promise<readonly Finished[]> {
   const { collection_id, erasure_ids, face_ids, deleted_photos, unknown_faces } = batch;
-  await sql`
+  const removedAt = removalOf(batch);
+  const gone = await sql<{ photo_id: string }[]>`
     WITH gone AS (
       DELETE FROM face_removals
       WHERE collection_id = ${collection_id} AND rekognition_face_id IN (${idList(sql, face_ids)})
       RETURNING erasure_id, photo_id
-    ), marked AS (
-      UPDATE photos SET faces_erased_at = now() WHERE id IN (SELECT photo_id FROM gone)
+    ), counted AS (
+      UPDATE erasures SET faces = faces + gone.count
+      FROM (SELECT erasure_id, count(*)::int FROM gone GROUP BY erasure_id) AS gone
+      WHERE id = gone.erasure_id AND finished_at IS NULL
     )
-    UPDATE erasures SET faces = faces + gone.count
-    FROM (SELECT erasure_id, count(*)::int FROM gone GROUP BY erasure_id) AS gone
-    WHERE id = gone.erasure_id`;
+    SELECT DISTINCT photo_id FROM gone`;
   const unknown = deleted_photos.map((photo, i) => ({ photo, count: unknown_faces[i] ?? 0 }));
   await sql`
     UPDATE erasures SET faces = faces + count
     FROM jsonb_to_recordset(${sql.json(unknown)}) AS unknown (photo uuid, count int)
-    WHERE id IN (${uuidList(sql, erasure_ids)}) AND photo_id = photo AND count > 0`;
-  if (deleted_photos.length > 0) {
-    await sql`UPDATE photos SET faces_erased_at = now() WHERE id IN (${uuidList(sql, deleted_photos)})`;
-  }
-  // A person's faces can be in photos that no row knows yet: their responses are told by the event.
+    WHERE id IN (${uuidList(sql, erasure_ids)}) AND photo_id = photo AND count > 0 AND search AND finished_at IS NULL`;
+  const photos = new Set([...gone.map(({ photo_id }) => photo_id), ...deleted_photos]);
+  await markFacesErased(sql, batch.event_id, [...photos], removedAt);
   await sql`
-    UPDATE events SET faces_erased_at = now()
-    WHERE id = ${batch.event_id} AND EXISTS (
-      SELECT FROM erasures WHERE id IN (${uuidList(sql, erasure_ids)}) AND reason = 'person_requested')`;
+    UPDATE erased_faces SET erased_at = ${removedAt} WHERE erasure_id IN (${uuidList(sql, erasure_ids)})`;
   if (batch.kept.length > 0) {
     const holding = await sql<{ erasure_id: string }[]>`
       SELECT DISTINCT erasure_id FROM face_removals
@@ -147,23 +171,25 @@ async function confirmFaces(sql: Transaction, batch: RemovedBatch): Promise<read
 
 async function confirmEvent(sql: Transaction, batch: RemovedBatch): Promise<readonly Finished[]> {
   const { event_id, erasure_ids, results_left } = batch;
-  const { count } = await sql`
-    DELETE FROM faces WHERE id IN (
-      SELECT faces.id FROM faces JOIN photos ON photos.id = photo_id
-      WHERE event_id = ${event_id} LIMIT ${MAX_FACE_ROWS})`;
+  const removedAt = removalOf(batch);
+  const count = await deleteFacesOfEvent(sql, event_id, MAX_FACE_ROWS);
   await sql`UPDATE erasures SET faces = faces + ${count} WHERE id IN (${uuidList(sql, erasure_ids)})`;
   if (count === MAX_FACE_ROWS || results_left.length > 0) {
     return [];
   }
-  const photos = await sql`
-    UPDATE photos SET status = 'erased', face_count = NULL, unindexed_faces = NULL, faces_erased_at = now()
-    WHERE event_id = ${event_id} AND status = 'indexed'`;
+  const photos = await markEventErased(sql, event_id, removedAt);
+  await sql`UPDATE erasures SET photos = photos + ${photos} WHERE id IN (${uuidList(sql, erasure_ids)})`;
   await sql`
-    UPDATE erasures SET photos = photos + ${photos.count} WHERE id IN (${uuidList(sql, erasure_ids)})`;
-  await sql`
-    UPDATE events SET rekognition_collection_id = NULL, erased_at = clock_timestamp(), faces_erased_at = now()
+    UPDATE events SET rekognition_collection_id = NULL, erased_at = clock_timestamp(), faces_erased_at = ${removedAt}
     WHERE id = ${event_id}`;
+  // What was uploaded before is not indexed again, and what comes is a new decision.
+  await sql`DELETE FROM erased_faces WHERE event_id = ${event_id}`;
   return finish(sql, erasure_ids);
+}
+
+/** When the batch had left Rekognition. */
+function removalOf({ removed_at }: RemovedBatch): Date {
+  return removed_at === undefined ? new Date() : new Date(removed_at);
 }
 
 /** Completes the receipts of those erasures of which nothing is left. */

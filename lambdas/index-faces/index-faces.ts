@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-rekognition';
 import { HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { rekognitionError, s3Error } from '../shared/aws-errors.ts';
-import { type IndexFacesRequest, type IndexResult, photoVersion } from '../shared/contract.ts';
+import { type IndexFacesRequest, type IndexResult, photoVersion, versionIdOf } from '../shared/contract.ts';
 import { awsErrorDetails, PipelineError } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
 import type { GateSlot } from '../shared/slot-ledger.ts';
@@ -37,12 +37,14 @@ export interface IndexFacesDeps {
 }
 
 /**
- * Indexes the faces of one photo version, once: waits for the slot, calls IndexFaces, stores the response.
+ * Indexes the faces of one photo version, once: waits for the slot, calls IndexFaces, stores the response. When that response
+ * was lost it does so once more, whichever executions find it lost.
  *
  * @returns where the response lies, and counts; the faces themselves never travel
  * @throws PipelineError `ImageTooLarge`, `InvalidImageFormat`, `InvalidS3Object`, `InvalidParameter`,
  *   `PhotoSuperseded`, `SlotExpired`, `LedgerBusy`, `RekognitionThrottled`, `RekognitionUnavailable`,
- *   `CollectionNotFound`, `QuotaExceeded`, `AccessDenied`, `StorageUnavailable` and the errors of `once`
+ *   `CollectionNotFound`, `QuotaExceeded`, `AccessDenied`, `StorageUnavailable`, `ResultLostTooOften` and the errors of
+ *   `once`
  */
 export async function indexFaces(deps: IndexFacesDeps, request: IndexFacesRequest): Promise<IndexResult> {
   const { bucket, object } = request.input;
@@ -56,25 +58,51 @@ export async function indexFaces(deps: IndexFacesDeps, request: IndexFacesReques
       `The photo has ${object.size} bytes; Rekognition takes at most ${MAX_IMAGE_BYTES}`,
     );
   }
-  const again = occasion(request);
-  return deps.once(`${bucket}/${object.key}#${photoVersion(object)}${again && `#${again}`}`, () =>
-    indexOnce(deps, request),
-  );
+  const version = photoVersion(object);
+  const resultKey = resultsKey(request.input.photo, version);
+  const lost = lostCall(request);
+  // Every execution that misses the response of one call asks under the same key, so that only one of them pays.
+  const keyAfter = (call: string | undefined) =>
+    `${bucket}/${object.key}#${version}${call === undefined ? '' : `#after ${call}`}`;
+  let key = keyAfter(lost);
+  for (let follow = 0; follow < MAX_FOLLOWED_CALLS; follow++) {
+    let isOurs = false;
+    const result = await deps.once(key, () => {
+      isOurs = true;
+      return indexOnce(deps, request, resultKey, lost);
+    });
+    if (isOurs) {
+      return result;
+    }
+    const stored = await storedResult(deps, resultKey, lost);
+    if (stored) {
+      return stored;
+    }
+    key = keyAfter(result.called_at ?? UNKNOWN_CALL);
+  }
+  throw new PipelineError('ResultLostTooOften', `The responses of ${MAX_FOLLOWED_CALLS} calls were lost`);
 }
 
-/**
- * Why a photo whose stored response was lost is indexed again, past the record of the first time; empty otherwise. The
- * execution is part of it: what an earlier one paid for in the same need may have been lost too.
- */
-function occasion({ input: { slot }, execution_arn }: IndexFacesRequest): string {
-  return slot.reindexes > 0 ? `${execution_arn}#${slot.reindexes}` : '';
+/** Each of them was billed, answered and lost. */
+const MAX_FOLLOWED_CALLS = 20;
+
+/** A call of which an older record does not say when it was. */
+const UNKNOWN_CALL = 'unknown';
+
+/** The call whose response persist-results found lost, or older than an erasure; undefined where none was. */
+function lostCall({ input: { slot, result } }: IndexFacesRequest): string | undefined {
+  return slot.reindexes > 0 ? (result?.called_at ?? UNKNOWN_CALL) : undefined;
 }
 
-async function indexOnce(deps: IndexFacesDeps, request: IndexFacesRequest): Promise<IndexResult> {
+async function indexOnce(
+  deps: IndexFacesDeps,
+  request: IndexFacesRequest,
+  key: string,
+  lost: string | undefined,
+): Promise<IndexResult> {
   const { input } = request;
-  const key = resultsKey(input.photo, photoVersion(input.object));
-  // A Lambda can die between storing the response and its idempotency record: what is stored is not paid again.
-  const stored = await storedCounts(deps, key, occasion(request));
+  // A Lambda can die between storing the response and its idempotency record: what is stored is not billed again.
+  const stored = await storedResult(deps, key, lost);
   if (stored) {
     return stored;
   }
@@ -86,11 +114,11 @@ async function indexOnce(deps: IndexFacesDeps, request: IndexFacesRequest): Prom
   return storeResponse(deps, request, key, { response, calledMs });
 }
 
-/** The counts of a response that an earlier attempt stored, or undefined; one that was lost is not what is wanted. */
-async function storedCounts(
+/** The counts of a response that is stored, or undefined; that of the call that was lost is not what is wanted. */
+async function storedResult(
   deps: IndexFacesDeps,
   key: string,
-  again: string,
+  lost: string | undefined,
 ): Promise<IndexResult | undefined> {
   try {
     const { Metadata: metadata } = await deps.s3.send(
@@ -98,9 +126,15 @@ async function storedCounts(
     );
     const faceCount = Number(metadata?.[resultMetadata.faceCount] ?? Number.NaN);
     const unindexedCount = Number(metadata?.[resultMetadata.unindexedCount] ?? Number.NaN);
-    const isWanted = again === '' || metadata?.[resultMetadata.again] === again;
+    const calledAt = metadata?.[resultMetadata.calledAt];
+    const isWanted = lost === undefined || (calledAt ?? UNKNOWN_CALL) !== lost;
     return isWanted && Number.isInteger(faceCount) && Number.isInteger(unindexedCount)
-      ? { results_key: key, face_count: faceCount, unindexed_count: unindexedCount }
+      ? {
+          results_key: key,
+          face_count: faceCount,
+          unindexed_count: unindexedCount,
+          ...(calledAt !== undefined && { called_at: calledAt }),
+        }
       : undefined;
   } catch (error) {
     const renamed = s3Error(error, 'ResultNotFound');
@@ -116,7 +150,7 @@ async function checkPhoto(
   deps: IndexFacesDeps,
   { input: { bucket, object } }: IndexFacesRequest,
 ): Promise<void> {
-  const versionId = object['version-id'];
+  const versionId = versionIdOf(object['version-id']);
   try {
     const head = await deps.s3.send(
       new HeadObjectCommand({
@@ -141,6 +175,7 @@ async function callRekognition(
   { input: { bucket, object, photo, slot } }: IndexFacesRequest,
   gateSlot: GateSlot,
 ): Promise<IndexFacesCommandOutput> {
+  const versionId = versionIdOf(object['version-id']);
   const { metrics, logger } = deps.telemetry;
   metrics.addMetric(metricNames.rekognitionCalls, 'Count', 1);
   try {
@@ -151,7 +186,7 @@ async function callRekognition(
           S3Object: {
             Bucket: bucket,
             Name: object.key,
-            ...(object['version-id'] && { Version: object['version-id'] }),
+            ...(versionId && { Version: versionId }),
           },
         },
         // Rekognition stores no second copy of the same image in one collection under the same id.
@@ -201,6 +236,7 @@ async function storeResponse(
   { response, calledMs }: { response: IndexFacesCommandOutput; calledMs: number },
 ): Promise<IndexResult> {
   const { object, photo } = request.input;
+  const called_at = new Date(calledMs).toISOString();
   const whole = deps.rekognitionResponse === 'full';
   const faceRecords = objects(response.FaceRecords).map((face) => (whole ? face : minimalFace(face)));
   const unindexedFaces = objects(response.UnindexedFaces).map((face) =>
@@ -211,7 +247,7 @@ async function storeResponse(
     event_id: photo.event_id,
     collection_id: photo.collection_id,
     object_version: photoVersion(object),
-    called_at: new Date(calledMs).toISOString(),
+    called_at,
     indexed_at: new Date(deps.now()).toISOString(),
     face_model_version:
       typeof response.FaceModelVersion === 'string' ? response.FaceModelVersion : photo.face_model_version,
@@ -228,12 +264,17 @@ async function storeResponse(
         Metadata: {
           [resultMetadata.faceCount]: String(faceRecords.length),
           [resultMetadata.unindexedCount]: String(unindexedFaces.length),
-          ...(occasion(request) && { [resultMetadata.again]: occasion(request) }),
+          [resultMetadata.calledAt]: called_at,
         },
       }),
     );
   } catch (error) {
     throw s3Error(error, 'ResultNotFound');
   }
-  return { results_key: key, face_count: faceRecords.length, unindexed_count: unindexedFaces.length };
+  return {
+    results_key: key,
+    face_count: faceRecords.length,
+    unindexed_count: unindexedFaces.length,
+    called_at,
+  };
 }

@@ -20,7 +20,10 @@ const MAX_ERASURES = 300;
 const MAX_RESULTS = 300;
 const MAX_RECEIPTS = 100;
 
-/** Longer than a batch and its usual retries take: an execution that was stopped gives way to the next after this. */
+/**
+ * How long a batch may be worked on. An execution that was stopped gives way to the next after this, and one that goes on
+ * past it removes nothing any more: what it would remove may have been indexed anew since.
+ */
 const TURN_MINUTES = 15;
 
 /** Waiting for one's turn: soon at first, then rarely. */
@@ -49,11 +52,19 @@ export function listErasures(
       }
       const batch = input.batches < max_batches ? await nextBatch(transaction, collectionPrefix) : undefined;
       if (batch) {
-        await transaction`
+        const [mine] = await transaction<{ number: string; until: Date }[]>`
           UPDATE erasure_turn SET
             execution_arn = ${execution_arn},
-            until = now() + make_interval(mins => ${TURN_MINUTES})`;
-        return { ...input, batches: input.batches + 1, next: 'remove', batch };
+            until = now() + make_interval(mins => ${TURN_MINUTES}),
+            batch = batch + 1
+          RETURNING batch AS number, until`;
+        const { number, until } = mine!;
+        return {
+          ...input,
+          batches: input.batches + 1,
+          next: 'remove',
+          batch: { ...batch, number: Number(number), until: until.toISOString() },
+        };
       }
       // Whoever asked for something while this execution had its turn did so before this look at the outbox, or takes
       // the turn itself after it.
@@ -103,8 +114,10 @@ interface ReceiptDates {
   finished_at: Date | null;
 }
 
+type Batch = Omit<ErasureBatch, 'number' | 'until'>;
+
 /** The oldest erasure that is due, with others of the same event. */
-async function nextBatch(sql: Transaction, collectionPrefix: string): Promise<ErasureBatch | undefined> {
+async function nextBatch(sql: Transaction, collectionPrefix: string): Promise<Batch | undefined> {
   const [oldest] = await sql<{ id: string; event_id: string; whole: boolean; collection_id: string }[]>`
     SELECT erasures.id, event_id, reason IN ('event_requested', 'event_expired') AS whole,
            coalesce(rekognition_collection_id, ${collectionPrefix} || event_id) AS collection_id
@@ -116,6 +129,7 @@ async function nextBatch(sql: Transaction, collectionPrefix: string): Promise<Er
   }
   const { event_id, whole } = oldest;
   if (whole) {
+    await sql`UPDATE erasures SET begun_at = coalesce(begun_at, now()) WHERE id = ${oldest.id}`;
     return {
       kind: 'event',
       event_id,
@@ -127,7 +141,7 @@ async function nextBatch(sql: Transaction, collectionPrefix: string): Promise<Er
     };
   }
   const due = await sql<{ id: string; deleted_photo: string | null; faces: number }[]>`
-    SELECT id, CASE WHEN reason = 'photo_deleted' THEN photo_id END AS deleted_photo,
+    SELECT id, CASE WHEN search THEN photo_id END AS deleted_photo,
            (SELECT count(*)::int FROM face_removals WHERE erasure_id = id) AS faces
     FROM erasures
     WHERE event_id = ${event_id} AND finished_at IS NULL AND not_before <= now()

@@ -59,10 +59,12 @@ async function markOne(deps: MarkFailedDeps, body: string): Promise<void> {
     const { detail } = parseRequest(executionEndedSchema, parseJson(body));
     failure = failureOf(detail);
     details = { execution_arn: detail.executionArn };
+    const { object, event_time } = inputOf(detail);
     await writeFailure(
       deps,
       {
-        object: inputOf(detail).object,
+        object,
+        uploadedAt: event_time ?? new Date(detail.startDate).toISOString(),
         failure,
         execution_arn: detail.executionArn,
         startedMs: detail.startDate,

@@ -1,17 +1,18 @@
 import { type ExecutionInput, type MarkFailedRequest, photoVersion } from '../shared/contract.ts';
 import type { Sql } from '../shared/database.ts';
-import { lockEvent, openErasure, replaceVersion } from '../shared/erasures.ts';
+import { lockEvent, readEventState, replaceVersion, searchForFaces } from '../shared/erasures.ts';
 import { type FailureName, failureKind, isFailureName } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
-import { parsePhotoKey } from '../shared/photo-key.ts';
+import { type PhotoKey, parsePhotoKey } from '../shared/photo-key.ts';
 import {
-  isDeleted,
-  isIndexed,
-  isSuperseded,
-  lockPhoto,
+  lockOwnRow,
+  lockRows,
+  moveFence,
   type Transaction,
-  withPhotoRow,
+  writeErased,
+  writeFailed,
 } from '../shared/photo-rows.ts';
+import { standingOfUpload } from '../shared/photo-standing.ts';
 import { storableText } from '../shared/storable.ts';
 import { countBy, type Telemetry } from '../shared/telemetry.ts';
 
@@ -33,16 +34,21 @@ export interface Failure {
 export interface MarkFailedOutcome {
   photo_id: string;
   /**
-   * `written`; `indexed` when the same version is stored by another run; `superseded` when a newer upload is written;
-   * `known` when the same version has failed before and keeps that reason.
+   * `written`; `indexed` when the same version is stored by another run; `superseded` when a newer upload, or the deletion,
+   * is written; `erased` when the faces of its event were erased after it was uploaded; `known` when the same version has
+   * failed before and keeps that reason.
    */
-  effect: 'written' | 'indexed' | 'superseded' | 'known';
+  effect: 'written' | 'indexed' | 'superseded' | 'erased' | 'known';
   failure_code: FailureName;
+  /** Whether faces or responses were left to be erased: the state machine then starts the erasure. */
+  erasure_requested: boolean;
 }
 
 /** A photo version that no execution will index any more, and why. */
 export interface FailedPhoto {
   object: ExecutionInput['object'];
+  /** ISO 8601. */
+  uploadedAt: string;
   failure: Failure;
   execution_arn: string;
   /** When the execution began, milliseconds since the epoch. */
@@ -52,8 +58,8 @@ export interface FailedPhoto {
 }
 
 /**
- * Writes `status='failed'` with code, message and whether a later retry can help. Changes nothing where the same
- * version is indexed, or a newer upload is written.
+ * Writes `status='failed'` with code, message and whether a later retry can help. Changes nothing where
+ * `photo-standing.ts` rules so: the same version is indexed, a newer upload or the deletion is written.
  *
  * @throws PipelineError `InvalidPhotoKey` and the errors of `withDatabase`
  */
@@ -63,6 +69,7 @@ export function markFailed(deps: MarkFailedDeps, request: MarkFailedRequest): Pr
     deps,
     {
       object: input.object,
+      uploadedAt: input.event_time ?? started_at,
       failure: classifyFailure(input.failure),
       execution_arn,
       startedMs: Date.parse(started_at),
@@ -73,7 +80,7 @@ export function markFailed(deps: MarkFailedDeps, request: MarkFailedRequest): Pr
 }
 
 /**
- * A photo whose id is that of another event's photo gets a row under the id of its key.
+ * A photo whose id is that of another photo gets a row under the id of its key.
  *
  * @param options.keepFirstReason whether a photo that failed at this version before is left as it is
  * @throws PipelineError `InvalidPhotoKey` and the errors of `withDatabase`
@@ -87,71 +94,79 @@ export async function writeFailure(
   const key = parsePhotoKey(object.key);
 
   const written = await deps.withDatabase((sql) =>
-    withPhotoRow(key, (photo_id) =>
-      sql.begin(async (transaction) => {
-        const photo = { event_id: key.eventId, photo_id };
-        return { ...photo, effect: await write(transaction, photo, key.photoId, failed, options) };
-      }),
-    ),
+    sql.begin((transaction) => write(transaction, key, failed, options)),
   );
 
-  report(deps, written, failure, {
+  report(deps, { ...written, event_id: key.eventId }, failure, {
     execution_arn,
     duration_ms: Math.max(0, deps.now() - startedMs),
     attempt: throttles + 1,
   });
-  return { photo_id: written.photo_id, effect: written.effect, failure_code: failure.code };
+  return { ...written, failure_code: failure.code };
 }
 
-/** @param imageId under which the collection would have the photo's faces */
 async function write(
   sql: Transaction,
-  photo: { event_id: string; photo_id: string },
-  imageId: string,
-  { object, failure, execution_arn }: FailedPhoto,
+  key: PhotoKey,
+  { object: { key: objectKey, ...rest }, uploadedAt, failure, execution_arn }: FailedPhoto,
   { keepFirstReason }: { keepFirstReason: boolean },
-): Promise<MarkFailedOutcome['effect']> {
-  await lockEvent(sql, photo.event_id, 'shared');
-  const row = await lockPhoto(sql, photo, object.key);
-  if (isDeleted(row, object)) {
-    // Its faces may have been indexed without anyone being told: they are looked for by the photo's id.
-    const { event_id } = photo;
-    await openErasure(sql, {
-      event_id,
-      photo_id: imageId,
-      reason: 'photo_deleted',
-      execution_arn,
-      photos: 1,
-    });
-    return 'superseded';
+): Promise<Omit<MarkFailedOutcome, 'failure_code'>> {
+  const event_id = key.eventId;
+  const object = {
+    key: objectKey,
+    version: photoVersion({ key: objectKey, ...rest }),
+    sequencer: rest.sequencer,
+  };
+  await lockEvent(sql, event_id, 'shared');
+  const rows = await lockRows(sql, key, objectKey);
+  const event = await readEventState(sql, event_id);
+  const ruling = standingOfUpload(
+    rows,
+    { event_id, ...object, uploadedAt: new Date(uploadedAt) },
+    // A failure need not wait for anything: it stores no face.
+    { ...event, erasing: false },
+  );
+  // Only a photo whose id is taken needs a row of its own, and only then.
+  const isTaken = ruling.standing === 'taken';
+  const row = isTaken ? await lockOwnRow(sql, key, objectKey, rows.own) : (rows[ruling.row] ?? rows.photo);
+  const outcome = (effect: MarkFailedOutcome['effect'], erasure_requested = false) => ({
+    photo_id: row.id,
+    effect,
+    erasure_requested,
+  });
+
+  switch (ruling.standing) {
+    case 'deleted':
+      // Its faces may have been indexed without anyone being told: they are looked for by the photo's id.
+      // Where that is the id of another photo of the event, what is found would be that photo's.
+      if (ruling.row === 'own' && rows.photo.event_id === event_id) {
+        return outcome('superseded');
+      }
+      await searchForFaces(sql, { event_id, photo_id: key.photoId }, execution_arn);
+      return outcome('superseded', true);
+    case 'superseded':
+      return outcome('superseded');
+    case 'known':
+    case 'copy':
+      await moveFence(sql, row, object);
+      return outcome('indexed');
+    case 'erased':
+      await writeErased(sql, row, object, execution_arn);
+      return outcome('erased');
+    default: {
+      if (keepFirstReason && row.status === 'failed' && row.object_version === object.version) {
+        await moveFence(sql, row, object);
+        return outcome('known');
+      }
+      // The faces of an earlier upload are not in this picture. Under an id of its own a photo never had any.
+      const photo = { event_id, photo_id: row.id };
+      const replaced =
+        !isTaken &&
+        (await replaceVersion(sql, photo, row, { version: object.version, keep: [], execution_arn }));
+      await writeFailed(sql, row, object, { ...failure, executionArn: execution_arn });
+      return outcome('written', replaced);
+    }
   }
-  if (isSuperseded(row, object)) {
-    return 'superseded';
-  }
-  if (isIndexed(row, object)) {
-    return 'indexed';
-  }
-  if (keepFirstReason && row.status === 'failed' && row.object_version === photoVersion(object)) {
-    return 'known';
-  }
-  // The faces of an earlier upload are not in this picture.
-  await replaceVersion(sql, photo, row, { version: photoVersion(object), keep: [], execution_arn });
-  await sql`
-    UPDATE photos SET
-      status = 'failed',
-      object_key = ${object.key},
-      object_version = ${photoVersion(object)},
-      object_sequencer = ${object.sequencer},
-      face_count = NULL,
-      unindexed_faces = NULL,
-      failure_code = ${failure.code},
-      failure_message = ${failure.message},
-      failure_retryable = ${failure.retryable},
-      execution_arn = ${execution_arn},
-      indexed_at = NULL,
-      failed_at = now()
-    WHERE id = ${photo.photo_id}`;
-  return 'written';
 }
 
 /** One log line, and the metric for what is written nowhere else. */

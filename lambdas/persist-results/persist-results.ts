@@ -2,19 +2,36 @@ import type { FaceRecord } from '@aws-sdk/client-rekognition';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import * as v from 'valibot';
 import { s3Error } from '../shared/aws-errors.ts';
+import { isSameFace } from '../shared/bounding-box.ts';
 import { type PersistOutcome, type PersistResultsRequest, photoVersion } from '../shared/contract.ts';
 import type { Sql } from '../shared/database.ts';
 import {
+  type ErasedFace,
+  type EventState,
+  erasedFacesOf,
   isBeingErased,
   type LateResult,
   lockEvent,
   readEventState,
+  removeLate,
   replaceVersion,
   retireResult,
 } from '../shared/erasures.ts';
 import { PipelineError } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
-import { isDeleted, isIndexed, isSuperseded, lockPhoto, type Transaction } from '../shared/photo-rows.ts';
+import { parsePhotoKey } from '../shared/photo-key.ts';
+import {
+  lockRows,
+  moveFence,
+  type ObjectState,
+  type PhotoRow,
+  type PhotoRows,
+  type Transaction,
+  takenMessage,
+  writeErased,
+  writeIndexed,
+} from '../shared/photo-rows.ts';
+import { type Standing, standingOfUpload } from '../shared/photo-standing.ts';
 import { storableJson, storableReal } from '../shared/storable.ts';
 import type { StoredResult } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
@@ -44,11 +61,11 @@ const storedResultSchema = v.looseObject({
 });
 
 /**
- * Writes a photo and its faces in one transaction, unless this upload, a newer one or the photo's deletion is already
- * written, or the faces of its event were erased since it was uploaded.
+ * Writes a photo and its faces in one transaction, unless `photo-standing.ts` rules that it changes nothing: because this
+ * upload, a newer one or the photo's deletion is already written, or the faces of its event were erased since.
  *
- * @throws PipelineError `ResultNotFound`, `FacesBeingErased`, `PhotoIdTaken`, `StorageUnavailable`, `AccessDenied` and
- *   the errors of `withDatabase`
+ * @throws PipelineError `ResultNotFound`, `FacesBeingErased` and, once the erasure was started for it,
+ *   `FacesStillBeingErased`, `PhotoIdTaken`, `StorageUnavailable`, `AccessDenied` and the errors of `withDatabase`
  */
 export async function persistResults(
   deps: PersistResultsDeps,
@@ -61,7 +78,7 @@ export async function persistResults(
   return outcome;
 }
 
-/** Whatever becomes of a response, it was paid. */
+/** Whatever becomes of a response, it was billed. */
 async function persist(
   sql: Sql,
   request: PersistResultsRequest,
@@ -163,95 +180,150 @@ async function writePhoto(
   stored: StoredResult | PipelineError,
   faces: FaceRow[],
 ): Promise<PersistOutcome> {
-  const { input, execution_arn, started_at } = request;
-  const { photo, object } = input;
-  const outcome = (
-    effect: PersistOutcome['effect'],
-    face_count: number,
-    unindexed_count: number,
-    erasure_requested: boolean,
-  ) => ({
+  const { input, started_at } = request;
+  const { event_id, photo_id } = input.photo;
+  const object = {
+    key: input.object.key,
+    version: photoVersion(input.object),
+    sequencer: input.object.sequencer,
+  };
+  await lockEvent(sql, event_id, 'shared');
+  const rows = await lockRows(sql, parsePhotoKey(object.key), object.key);
+  const event = await readEventState(sql, event_id);
+  const uploadedAt = new Date(input.event_time ?? started_at);
+  const { standing } = standingOfUpload(rows, { event_id, ...object, uploadedAt }, event);
+  if (standing === 'taken') {
+    throw new PipelineError('PhotoIdTaken', takenMessage(photo_id));
+  }
+  if (standing === 'waits') {
+    throw beingErased(request);
+  }
+  if (standing === 'current') {
+    return store(sql, request, stored, { rows, event, object, uploadedAt, faces });
+  }
+  return withoutEffect(sql, request, stored, { rows, standing, object, faces });
+}
+
+function outcomeOf(
+  { input: { photo } }: PersistResultsRequest,
+  effect: PersistOutcome['effect'],
+  counts: { faces: number; unindexed: number },
+  erasure_requested: boolean,
+): PersistOutcome {
+  return {
     event_id: photo.event_id,
     photo_id: photo.photo_id,
     effect,
-    face_count,
-    unindexed_count,
+    face_count: counts.faces,
+    unindexed_count: counts.unindexed,
     erasure_requested,
-  });
-  const retire = async (always: boolean) =>
+  };
+}
+
+/** A response that the row has no use for: what it alone names leaves the collection again. */
+async function withoutEffect(
+  sql: Transaction,
+  request: PersistResultsRequest,
+  stored: StoredResult | PipelineError,
+  found: {
+    rows: PhotoRows;
+    standing: Exclude<Standing, 'taken' | 'waits' | 'current'>;
+    object: ObjectState;
+    faces: FaceRow[];
+  },
+): Promise<PersistOutcome> {
+  const { standing, object, faces } = found;
+  const { photo: row } = found.rows;
+  const isGone = standing === 'deleted' || standing === 'erased';
+  const requested =
     !(stored instanceof PipelineError) &&
-    (await retireResult(sql, photo, lateResult(request, stored, faces), { always }));
+    (await retireResult(sql, request.input.photo, lateResult(request, stored, faces), { always: isGone }));
+  if (standing === 'erased') {
+    await writeErased(sql, row, object, request.execution_arn);
+  } else if (standing === 'known' || standing === 'copy') {
+    await moveFence(sql, row, object);
+  }
+  const counts = isGone
+    ? { faces: 0, unindexed: 0 }
+    : { faces: row.face_count ?? 0, unindexed: row.unindexed_faces?.length ?? 0 };
+  return outcomeOf(request, standing, counts, requested);
+}
 
-  await lockEvent(sql, photo.event_id, 'shared');
-  const row = await lockPhoto(sql, photo, object.key);
-  if (isDeleted(row, object)) {
-    return outcome('deleted', 0, 0, await retire(true));
+async function store(
+  sql: Transaction,
+  request: PersistResultsRequest,
+  stored: StoredResult | PipelineError,
+  found: { rows: PhotoRows; event: EventState; object: ObjectState; uploadedAt: Date; faces: FaceRow[] },
+): Promise<PersistOutcome> {
+  const { event, object, uploadedAt, faces } = found;
+  const { photo: row } = found.rows;
+  const { execution_arn, input } = request;
+  const { photo } = input;
+  // Before the response is missed: the erasure may just be deleting it, and what is asked for now it would delete too.
+  const named = stored instanceof PipelineError ? [] : faceIdsOf(faces);
+  if (await isBeingErased(sql, photo, { collection_id: photo.collection_id, face_ids: named })) {
+    throw beingErased(request);
   }
-  const count = [row.face_count ?? 0, row.unindexed_faces?.length ?? 0] as const;
-  if (isSuperseded(row, object)) {
-    return outcome('superseded', ...count, await retire(false));
-  }
-  if (isIndexed(row, object)) {
-    return outcome('known', ...count, await retire(false));
-  }
-  const event = await readEventState(sql, photo.event_id);
-  const uploadedAt = new Date(input.event_time ?? started_at);
-  if (event.erasure_requested_at !== null && uploadedAt < event.erasure_requested_at) {
-    const requested = await retire(true);
-    await sql`
-      UPDATE photos SET
-        status = 'erased',
-        object_version = ${photoVersion(object)},
-        object_sequencer = ${object.sequencer},
-        failure_code = NULL,
-        failure_message = NULL,
-        failure_retryable = NULL,
-        execution_arn = ${execution_arn}
-      WHERE id = ${photo.photo_id} AND status <> 'indexed'`;
-    return outcome('erased', 0, 0, requested);
-  }
-
   if (stored instanceof PipelineError) {
     throw stored;
   }
-  if (event.erasing || (await isBeingErased(sql, photo.photo_id, lateResult(request, stored, faces)))) {
-    throw new PipelineError(
-      'FacesBeingErased',
-      'Faces of this photo, or of its whole event, are just being erased',
-    );
-  }
-  // Rekognition names the faces it has: asked before an erasure was through, it may have named some that are gone.
-  if (calledAt(stored) < Math.max(Number(row.faces_erased_at), Number(event.faces_erased_at))) {
+  const erased = await erasedFacesOf(sql, photo.photo_id);
+  if (calledAt(stored) < lastErasure(row, event, erased)) {
     throw new PipelineError('ResultNotFound', 'The stored response is older than an erasure of its faces');
   }
 
   await registerCollection(sql, photo.event_id, stored);
-  const replaced = await replaceVersion(sql, photo, row, {
-    version: photoVersion(object),
-    keep: faceIdsOf(faces),
+  const { kept, unwanted } = withoutErased(faces, erased, uploadedAt);
+  let requested = await replaceVersion(sql, photo, row, {
+    version: object.version,
+    keep: faceIdsOf(kept),
     execution_arn,
   });
-  await insertFaces(sql, photo.photo_id, faces);
-  await sql`
-    UPDATE photos SET
-      status = 'indexed',
-      object_key = ${object.key},
-      object_version = ${photoVersion(object)},
-      object_sequencer = ${object.sequencer},
-      face_count = ${faces.length},
-      unindexed_faces = ${sql.json(stored.unindexed_faces as never)},
-      failure_code = NULL,
-      failure_message = NULL,
-      failure_retryable = NULL,
-      failed_at = NULL,
-      deleted_at = NULL,
-      execution_arn = ${execution_arn},
-      indexed_at = now()
-    WHERE id = ${photo.photo_id}`;
-  return outcome('stored', faces.length, stored.unindexed_faces.length, replaced);
+  if (unwanted.length > 0) {
+    await removeLate(sql, photo, lateResult(request, stored, unwanted));
+    requested = true;
+  }
+  await insertFaces(sql, photo.photo_id, kept);
+  await writeIndexed(sql, row, object, {
+    faceCount: kept.length,
+    unindexedFaces: stored.unindexed_faces,
+    executionArn: execution_arn,
+  });
+  const counts = { faces: kept.length, unindexed: stored.unindexed_faces.length };
+  return outcomeOf(request, 'stored', counts, requested);
 }
 
-function faceIdsOf(faces: FaceRow[]): string[] {
+/**
+ * The first time nobody may be at work on the erasure, so the state machine starts one; after that it only waits.
+ */
+function beingErased({ input }: PersistResultsRequest): PipelineError {
+  const isStarted = input.returned?.Error === 'FacesBeingErased';
+  return new PipelineError(
+    isStarted ? 'FacesStillBeingErased' : 'FacesBeingErased',
+    'Faces of this photo, or of its whole event, are just being erased',
+  );
+}
+
+/** Rekognition names the faces it has: asked before an erasure was through, it may have named some that are gone. */
+function lastErasure(row: PhotoRow, event: EventState, erased: readonly ErasedFace[]): number {
+  const moments = [row.faces_erased_at, event.facesErasedAt, ...erased.map(({ erased_at }) => erased_at)];
+  return Math.max(...moments.map(Number));
+}
+
+/** A face that a person had erased stays so, for as long as the photo is not uploaded anew. */
+function withoutErased(
+  faces: readonly FaceRow[],
+  erased: readonly ErasedFace[],
+  uploadedAt: Date,
+): { kept: FaceRow[]; unwanted: FaceRow[] } {
+  const boxes = erased
+    .filter(({ requested_at }) => uploadedAt < requested_at)
+    .map(({ bounding_box }) => bounding_box);
+  const isUnwanted = (face: FaceRow) => boxes.some((box) => isSameFace(box, face.bounding_box));
+  return { kept: faces.filter((face) => !isUnwanted(face)), unwanted: faces.filter(isUnwanted) };
+}
+
+function faceIdsOf(faces: readonly FaceRow[]): string[] {
   return faces.flatMap((face) => face.rekognition_face_id ?? []);
 }
 
@@ -259,7 +331,7 @@ function faceIdsOf(faces: FaceRow[]): string[] {
 function lateResult(
   { input, execution_arn }: PersistResultsRequest,
   { collection_id }: StoredResult,
-  faces: FaceRow[],
+  faces: readonly FaceRow[],
 ): LateResult {
   const { results_key } = input.result;
   return { collection_id, face_ids: faceIdsOf(faces), results_key, execution_arn };
@@ -281,7 +353,7 @@ async function registerCollection(sql: Transaction, eventId: string, result: Sto
         OR face_model_version IS DISTINCT FROM coalesce(${result.face_model_version}, face_model_version))`;
 }
 
-async function insertFaces(sql: Transaction, photoId: string, faces: FaceRow[]): Promise<void> {
+async function insertFaces(sql: Transaction, photoId: string, faces: readonly FaceRow[]): Promise<void> {
   await sql`
     INSERT INTO faces (photo_id, rekognition_face_id, bounding_box, confidence, rekognition_response)
     SELECT ${photoId}, rekognition_face_id, bounding_box, confidence, rekognition_response
@@ -293,6 +365,7 @@ async function insertFaces(sql: Transaction, photoId: string, faces: FaceRow[]):
 const outcomeLines: Record<PersistOutcome['effect'], { message: string; event: string }> = {
   stored: { message: 'The photo is indexed', event: logEvents.succeeded },
   known: { message: 'The photo was indexed before', event: logEvents.succeeded },
+  copy: { message: 'The same bytes are indexed under another key of the photo', event: logEvents.succeeded },
   superseded: { message: 'A newer upload is already written', event: logEvents.superseded },
   deleted: { message: 'The photo is deleted: its faces are erased', event: logEvents.superseded },
   erased: { message: "The event's faces were erased since the upload", event: logEvents.superseded },

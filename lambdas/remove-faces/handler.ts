@@ -21,7 +21,7 @@ const pace = evenPace(CALLS_PER_SECOND, { now: Date.now, sleep: (ms) => sleep(ms
 
 export const handler = lambdaHandler((request) =>
   removeFaces(
-    { rekognition, s3, telemetry, resultsBucket, pace },
+    { rekognition, s3, telemetry, resultsBucket, pace, now: Date.now },
     parseRequest(removeFacesRequestSchema, request).batch,
   ),
 );

@@ -18,7 +18,12 @@ export interface RemoveFacesDeps {
   resultsBucket: string;
   /** Resolves when the next call to Rekognition may be made. */
   pace(): Promise<void>;
+  /** Milliseconds since the epoch. */
+  now(): number;
 }
+
+/** This function ends within five minutes; and clocks may differ. */
+const LONGEST_REMOVAL_MS = 6 * 60_000;
 
 /** https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DeleteFaces.html; ListFaces takes and lists as many. */
 const FACES_A_CALL = 4_096;
@@ -31,16 +36,24 @@ const OBJECTS_A_CALL = 1_000;
 const FOLDERS_AT_ONCE = 10;
 
 /**
- * Removes a batch from Rekognition, checks that it is gone, and then deletes the stored responses. Doing it again, after
- * whatever happened in between, does the same.
+ * Removes a batch from Rekognition, checks that it is gone, and then deletes the stored responses. Doing it again while the
+ * batch is this execution's does the same; once it may be another's, it does nothing, because the photos may have been
+ * indexed anew.
  *
  * @returns the batch, with what is gone
- * @throws PipelineError `FacesStillListed`, `RekognitionThrottled`, `RekognitionUnavailable`, `AccessDenied`,
+ * @throws PipelineError `TurnOver`, `FacesStillListed`, `RekognitionThrottled`, `RekognitionUnavailable`, `AccessDenied`,
  *   `StorageUnavailable`
  */
 export async function removeFaces(deps: RemoveFacesDeps, batch: ErasureBatch): Promise<RemovedBatch> {
+  if (deps.now() > Date.parse(batch.until) - LONGEST_REMOVAL_MS) {
+    throw new PipelineError(
+      'TurnOver',
+      `The batch could be removed until ${batch.until}: it is another execution's turn`,
+    );
+  }
   const faces = batch.kind === 'event' ? await removeCollection(deps, batch) : await removeSome(deps, batch);
-  return { ...batch, ...faces, ...(await deleteResults(deps, batch.results)) };
+  const removed_at = new Date(deps.now()).toISOString();
+  return { ...batch, ...faces, removed_at, ...(await deleteResults(deps, batch.results)) };
 }
 
 type RemovedFaces = Pick<RemovedBatch, 'face_ids' | 'kept' | 'kept_because' | 'unknown_faces'>;

@@ -1,25 +1,30 @@
+import { versionIdOf } from '../shared/contract.ts';
 import type { Sql } from '../shared/database.ts';
-import type {
-  EraseInput,
-  ErasureProgress,
-  PersonRequest,
-  PhotoDeleted,
-  RequestErasureRequest,
+import {
+  boxOf,
+  type EraseInput,
+  type ErasureProgress,
+  type PersonRequest,
+  type PhotoDeleted,
+  type RequestErasureRequest,
 } from '../shared/erasure-contract.ts';
-import { lockEvent, openErasure, removeResults, retireFaces } from '../shared/erasures.ts';
+import { lockEvent, openErasure, removeResults } from '../shared/erasures.ts';
 import { PipelineError } from '../shared/errors.ts';
 import { logEvents } from '../shared/names.ts';
 import { type PhotoKey, parsePhotoKey } from '../shared/photo-key.ts';
 import {
-  idList,
-  isDeleted,
-  isSuperseded,
-  lockPhoto,
+  forgetFaces,
+  lockOwnRow,
+  lockRows,
+  moveToCopy,
   type PhotoRow,
+  rememberOther,
+  retireFaces,
   type Transaction,
-  withPhotoRow,
+  writeDeleted,
 } from '../shared/photo-rows.ts';
-import { resultsFolder } from '../shared/stored-result.ts';
+import { copyOf, standingOfDeletion } from '../shared/photo-standing.ts';
+import { resultsFolder, resultsKey } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 
 export interface RequestErasureDeps {
@@ -127,77 +132,114 @@ async function deletePhoto(sql: Sql, input: PhotoDeleted, executionArn: string):
     // Under such a key nothing was ever indexed.
     return none('ignored');
   }
-  return withPhotoRow(key, (photo_id) =>
-    sql.begin((transaction) =>
-      deleteRow(transaction, { event_id: key.eventId, photo_id }, key.photoId, input, executionArn),
-    ),
-  );
+  return sql.begin((transaction) => deleteObject(transaction, key, input, executionArn));
 }
 
-/** @param imageId under which the collection has the photo's faces */
-async function deleteRow(
+async function deleteObject(
   sql: Transaction,
-  photo: { event_id: string; photo_id: string },
-  imageId: string,
-  input: PhotoDeleted,
+  key: PhotoKey,
+  { object, deletion_type }: PhotoDeleted,
   executionArn: string,
 ): Promise<Requested> {
-  const { event_id } = photo;
+  const event_id = key.eventId;
   await lockEvent(sql, event_id, 'shared');
   const before = await askedBy(sql, executionArn);
   if (before) {
     return known(sql, before);
   }
-  const row = await lockPhoto(sql, photo, input.object.key);
-  if (isOldVersion(row, input)) {
-    return none('ignored');
-  }
-  if (isDeleted(row, input.object)) {
-    const [erasure] = await sql<{ id: string }[]>`
-      SELECT id FROM erasures
-      WHERE event_id = ${event_id} AND photo_id = ${imageId} AND reason = 'photo_deleted'
-      ORDER BY requested_at DESC LIMIT 1`;
-    return erasure ? known(sql, erasure.id) : none('ignored');
-  }
-  if (isSuperseded(row, input.object)) {
-    return none('superseded');
-  }
-  const erasureId = await openErasure(sql, {
+  const rows = await lockRows(sql, key, object.key);
+  // S3 tells of each old version that its lifecycle takes away, and of each delete marker.
+  const version = deletion_type === 'Delete Marker Created' ? undefined : versionIdOf(object['version-id']);
+  const { standing, row: about } = standingOfDeletion(rows, {
     event_id,
-    photo_id: imageId,
+    key: object.key,
+    sequencer: object.sequencer,
+    version,
+  });
+  switch (standing) {
+    case 'old_version':
+      return none('ignored');
+    case 'superseded':
+      return none('superseded');
+    case 'remembered':
+      await rememberOther(sql, rows.photo, object.key, { sequencer: object.sequencer, version: null });
+      return none('ignored');
+    case 'moved':
+      await moveToCopy(sql, rows.photo, copyOf(rows.photo)!, object.sequencer);
+      return none('ignored');
+    case 'known': {
+      const [erasure] = await sql<{ id: string }[]>`
+        SELECT id FROM erasures
+        WHERE event_id = ${event_id} AND reason = 'photo_deleted'
+          AND photo_id IN (${key.photoId}, ${rows[about]?.id ?? key.photoId})
+        ORDER BY requested_at DESC LIMIT 1`;
+      return erasure ? known(sql, erasure.id) : none('ignored');
+    }
+    case 'current':
+      return about === 'photo'
+        ? deletePhotoRow(sql, { event_id, row: rows.photo }, object.sequencer, executionArn)
+        : deleteOwnRow(
+            sql,
+            {
+              event_id,
+              row: await lockOwnRow(sql, key, object.key, rows.own),
+              takenId: key.photoId,
+              isOthers: rows.photo.event_id !== event_id,
+            },
+            object.sequencer,
+            executionArn,
+          );
+  }
+}
+
+async function deletePhotoRow(
+  sql: Transaction,
+  { event_id, row }: { event_id: string; row: PhotoRow },
+  sequencer: string,
+  execution_arn: string,
+): Promise<Requested> {
+  const photo = { event_id, photo_id: row.id };
+  const erasureId = await openErasure(sql, {
+    ...photo,
     reason: 'photo_deleted',
-    execution_arn: executionArn,
+    execution_arn,
     photos: 1,
+    search: true,
   });
   await retireFaces(sql, erasureId, photo, []);
-  await removeResults(sql, erasureId, [resultsFolder({ event_id, photo_id: imageId })]);
-  await sql`
-    UPDATE photos SET
-      status = 'deleted',
-      object_version = NULL,
-      object_sequencer = ${input.object.sequencer},
-      face_count = NULL,
-      unindexed_faces = NULL,
-      failure_code = NULL,
-      failure_message = NULL,
-      failure_retryable = NULL,
-      deleted_at = now()
-    WHERE id = ${photo.photo_id}`;
+  await removeResults(sql, erasureId, [resultsFolder(photo)]);
+  await writeDeleted(sql, row, sequencer);
   return opened(erasureId);
 }
 
 /**
- * Whether what was deleted for good is a version that is not the photo any more: S3 tells of each old version that its
- * lifecycle takes away, and of each delete marker.
+ * A photo whose id is taken has no faces, but for those that an execution may have left in the collection under that id.
+ * They can be searched for only where the id is another event's: else what is found is the other photo's.
  */
-function isOldVersion(row: PhotoRow, { object, deletion_type }: PhotoDeleted): boolean {
-  const version = object['version-id'];
-  return (
-    deletion_type !== 'Delete Marker Created' &&
-    version !== undefined &&
-    version !== 'null' &&
-    row.object_version !== version
-  );
+async function deleteOwnRow(
+  sql: Transaction,
+  {
+    event_id,
+    row,
+    takenId,
+    isOthers,
+  }: { event_id: string; row: PhotoRow; takenId: string; isOthers: boolean },
+  sequencer: string,
+  execution_arn: string,
+): Promise<Requested> {
+  const erasureId = await openErasure(sql, {
+    event_id,
+    photo_id: isOthers ? takenId : row.id,
+    reason: 'photo_deleted',
+    execution_arn,
+    photos: 1,
+    search: isOthers,
+  });
+  if (row.object_version !== null) {
+    await removeResults(sql, erasureId, [resultsKey({ event_id, photo_id: takenId }, row.object_version)]);
+  }
+  await writeDeleted(sql, row, sequencer);
+  return opened(erasureId);
 }
 
 async function erasePerson(
@@ -214,16 +256,8 @@ async function erasePerson(
     execution_arn: executionArn,
     photos: photoIds.length,
   });
-  await sql`
-    WITH erased AS (
-      DELETE FROM faces USING photos
-      WHERE photos.id = faces.photo_id AND photos.event_id = ${event_id}
-        AND rekognition_face_id IN (${idList(sql, faceIds)})
-      RETURNING photo_id
-    )
-    UPDATE photos SET face_count = face_count - erased.count
-    FROM (SELECT photo_id, count(*)::int FROM erased GROUP BY photo_id) AS erased
-    WHERE photos.id = erased.photo_id`;
+  await forgetFaces(sql, event_id, erasureId, faceIds);
+  await noteUnknownFaces(sql, erasureId, event_id, faces);
   await sql`
     INSERT INTO face_removals (erasure_id, collection_id, rekognition_face_id, photo_id)
     SELECT ${erasureId}, coalesce(rekognition_collection_id, ${collectionPrefix} || events.id), pair ->> 0,
@@ -239,35 +273,45 @@ async function erasePerson(
   return opened(erasureId);
 }
 
+/**
+ * Photos that are on their way have no rows of their faces yet: where the search found a face is what it is known by when its
+ * photo arrives.
+ */
+async function noteUnknownFaces(
+  sql: Transaction,
+  erasureId: string,
+  eventId: string,
+  faces: PersonRequest['faces'],
+): Promise<void> {
+  const found = faces.map(([, photo_id, box]) => ({ photo_id, bounding_box: box ? boxOf(box) : null }));
+  await sql`
+    INSERT INTO erased_faces (erasure_id, event_id, photo_id, bounding_box)
+    SELECT ${erasureId}, ${eventId}, photo_id, bounding_box
+    FROM jsonb_to_recordset(${sql.json(found as never)}) AS found (photo_id uuid, bounding_box jsonb)`;
+}
+
+/**
+ * Covers all that was uploaded until now, whether there are rows of it or not. An erasure whose removal has not begun yet
+ * does that too; any other leaves it to one of its own, with a receipt of its own.
+ */
 async function eraseEvent(
   sql: Transaction,
   eventId: string,
   reason: 'event_requested' | 'event_expired',
   executionArn: string,
 ): Promise<Requested> {
-  const [erasure] = await sql<{ id: string; finished: boolean; outdated: boolean }[]>`
-    SELECT erasures.id, finished_at IS NOT NULL AS finished,
-           rekognition_collection_id IS NOT NULL OR EXISTS (
-             SELECT FROM photos
-             WHERE event_id = events.id AND status IN ('processing', 'indexed', 'failed')
-               AND greatest(photos.created_at, indexed_at, failed_at) > erased_at
-           ) AS outdated
-    FROM erasures JOIN events ON events.id = event_id
-    WHERE event_id = ${eventId} AND reason IN ('event_requested', 'event_expired')
-    ORDER BY requested_at DESC LIMIT 1`;
-  if (erasure && (!erasure.finished || !erasure.outdated)) {
-    return known(sql, erasure.id);
-  }
-  const erasureId = await openErasure(sql, {
-    event_id: eventId,
-    reason,
-    execution_arn: executionArn,
-    photos: 0,
-  });
+  const [open] = await sql<{ id: string }[]>`
+    SELECT id FROM erasures
+    WHERE event_id = ${eventId} AND reason IN ('event_requested', 'event_expired') AND finished_at IS NULL
+      AND begun_at IS NULL
+    ORDER BY requested_at DESC LIMIT 1 FOR UPDATE`;
+  const erasureId =
+    open?.id ??
+    (await openErasure(sql, { event_id: eventId, reason, execution_arn: executionArn, photos: 0 }));
   await removeResults(sql, erasureId, [`results/${eventId}/`]);
   // Not the transaction's beginning, which can lie before the end of an upload that it had to wait for.
   await sql`UPDATE events SET erasure_requested_at = clock_timestamp() WHERE id = ${eventId}`;
-  return opened(erasureId);
+  return open ? known(sql, open.id) : opened(erasureId);
 }
 
 /** Asks for the erasure of every event that ended so long ago, and of which anything is left. */
@@ -278,13 +322,28 @@ async function expireEvents(
   executionArn: string,
 ): Promise<Requested> {
   const deadline = new Date(asOf.getTime() - retentionDays * 24 * 3600 * 1000);
-  const expired = await sql<{ id: string }[]>`
+  let erasures = 0;
+  for (const { id } of await expiredEvents(sql, deadline)) {
+    const { effect } = await sql.begin(async (transaction) => {
+      await lockEvent(transaction, id, 'exclusive');
+      const [still] = await expiredEvents(transaction, deadline, id);
+      return still ? eraseEvent(transaction, id, 'event_expired', executionArn) : none('none');
+    });
+    erasures += effect === 'requested' ? 1 : 0;
+  }
+  return { effect: erasures > 0 ? 'requested' : 'none', erasure_id: null, erasures };
+}
+
+/** Events whose time was over at `deadline`, of which anything is left, and whose erasure is not under way. */
+function expiredEvents(sql: Sql | Transaction, deadline: Date, eventId?: string) {
+  return sql<{ id: string }[]>`
     SELECT id FROM (
       SELECT events.id, expires_at, events.created_at, rekognition_collection_id, erased_at, erasure_requested_at,
              max(greatest(photos.created_at, indexed_at, failed_at)) AS last_photo_at,
              max(greatest(photos.created_at, indexed_at, failed_at))
                FILTER (WHERE status IN ('processing', 'indexed', 'failed')) AS last_used_at
       FROM events LEFT JOIN photos ON event_id = events.id
+      WHERE ${eventId === undefined ? sql`true` : sql`events.id = ${eventId}`}
       GROUP BY events.id
     ) AS event
     WHERE coalesce(expires_at, last_photo_at, created_at) < ${deadline}
@@ -294,13 +353,4 @@ async function expireEvents(
         WHERE event_id = event.id AND finished_at IS NULL AND reason IN ('event_requested', 'event_expired'))
     ORDER BY coalesce(expires_at, last_photo_at, created_at)
     LIMIT ${MAX_EXPIRED_EVENTS}`;
-  let erasures = 0;
-  for (const { id } of expired) {
-    const { effect } = await sql.begin(async (transaction) => {
-      await lockEvent(transaction, id, 'exclusive');
-      return eraseEvent(transaction, id, 'event_expired', executionArn);
-    });
-    erasures += effect === 'requested' ? 1 : 0;
-  }
-  return { effect: erasures > 0 ? 'requested' : 'none', erasure_id: null, erasures };
 }

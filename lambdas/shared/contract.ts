@@ -70,6 +70,8 @@ export const indexResultSchema = v.object({
   results_key: storable,
   face_count: v.pipe(v.number(), v.integer()),
   unindexed_count: v.pipe(v.number(), v.integer()),
+  /** When Rekognition was asked, ISO 8601: the identity of the call. Missing in what older code recorded. */
+  called_at: v.optional(v.string()),
 });
 export type IndexResult = v.InferOutput<typeof indexResultSchema>;
 
@@ -78,10 +80,11 @@ export interface PersistOutcome {
   event_id: string;
   photo_id: string;
   /**
-   * `stored`; `known` when this version was stored before; `superseded` when a newer version was; `deleted` when the photo
-   * is gone from the bucket; `erased` when the faces of its event were erased after it was uploaded.
+   * `stored`; `known` when this version was stored before; `copy` when it was stored for another key with the same photo
+   * id; `superseded` when a newer version was; `deleted` when the photo is gone from the bucket; `erased` when the faces of
+   * its event were erased after it was uploaded.
    */
-  effect: 'stored' | 'known' | 'superseded' | 'deleted' | 'erased';
+  effect: 'stored' | 'known' | 'copy' | 'superseded' | 'deleted' | 'erased';
   face_count: number;
   unindexed_count: number;
   /** Whether faces or responses were left to be erased: a rule that looks for it starts the erasure. */
@@ -133,14 +136,17 @@ export const markFailedRequestSchema = v.object({
 });
 export type MarkFailedRequest = v.InferOutput<typeof markFailedRequestSchema>;
 
-/** Why faces are erased; `late_result` are those of a response that came when it was not wanted any more. */
+/**
+ * Why faces are erased. The last two are asked for by nobody: `photo_replaced` are the faces of an earlier upload,
+ * `late_result` those of a response that came when it was not wanted any more.
+ */
 export type ErasureReason =
   | 'photo_deleted'
-  | 'photo_replaced'
-  | 'late_result'
   | 'person_requested'
   | 'event_requested'
-  | 'event_expired';
+  | 'event_expired'
+  | 'photo_replaced'
+  | 'late_result';
 
 /**
  * "Step Functions Execution Status Change", as EventBridge delivers it: `input` is the execution's input as text, and is
@@ -212,8 +218,15 @@ export function parseRequest<Schema extends v.GenericSchema>(
 }
 
 /**
- * The version of a photo that is paid for once: the S3 version id where the bucket has versioning, else the ETag.
+ * The version of a photo that is billed once: the S3 version id where the object has one, else the ETag. Objects that are
+ * older than their bucket's versioning all have the version id `null`, which tells them apart from nothing.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/AddingObjectstoVersionSuspendedBuckets.html
  */
-export function photoVersion(object: ExecutionInput['object']): string {
-  return object['version-id'] || object.etag;
+export function photoVersion({ etag, 'version-id': versionId }: ExecutionInput['object']): string {
+  return versionIdOf(versionId) ?? etag;
+}
+
+/** A version id that names one version; undefined for none and for `null`. */
+export function versionIdOf(versionId: string | undefined): string | undefined {
+  return versionId && versionId !== 'null' ? versionId : undefined;
 }

@@ -3,8 +3,8 @@ import * as v from 'valibot';
 import { caughtErrorSchema, s3ObjectSchema } from './contract.ts';
 import { storable } from './storable.ts';
 
-/** A request of a person names at most so many faces: with their photos they fill 160 of the 256 KB of an input. */
-export const MAX_PERSON_FACES = 2_000;
+/** A request of a person may name this many faces: with their photos and boxes they fill 130 of the 256 KB of an input. */
+export const MAX_PERSON_FACES = 1_000;
 
 /** https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DeleteFaces.html */
 const FACE_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -32,14 +32,26 @@ const photoDeletedSchema = v.object({
 });
 export type PhotoDeleted = v.InferOutput<typeof photoDeletedSchema>;
 
+/** Left, top, width and height: shares of the picture, as Rekognition gives them. */
+const boxSchema = v.tuple([v.number(), v.number(), v.number(), v.number()]);
+type Box = v.InferOutput<typeof boxSchema>;
+
+/** The box as Rekognition's own responses have it. */
+export function boxOf([Left, Top, Width, Height]: Box) {
+  return { Left, Top, Width, Height };
+}
+
+const faceId = v.pipe(v.string(), v.regex(FACE_ID));
+
 const personSchema = v.object({
   request: v.literal('person'),
   event_id: uuid,
-  /** Pairs of face id and photo id: what a search in the event's collection found. */
+  /** Face id, photo id and, where it is known, box: what a search in the event's collection found. */
   faces: v.pipe(
-    v.array(v.tuple([v.pipe(v.string(), v.regex(FACE_ID)), uuid])),
+    v.array(v.union([v.tuple([faceId, uuid, boxSchema]), v.tuple([faceId, uuid])])),
     v.minLength(1),
-    v.maxLength(MAX_PERSON_FACES),
+    // Without boxes twice as many fit.
+    v.maxLength(2 * MAX_PERSON_FACES),
   ),
 });
 export type PersonRequest = v.InferOutput<typeof personSchema>;
@@ -78,7 +90,8 @@ export const erasureProgressSchema = v.object({
   request: v.string(),
   /**
    * `requested`; `known` when the same was asked for before; `superseded` when the photo was uploaded again since;
-   * `ignored` for an object that is no photo, or no current version of one; `none` when there was nothing to ask for.
+   * `ignored` for an object that is not a photo, not the current version of one, or a copy of one; `none` when there was
+   * nothing to ask for.
    */
   effect: v.picklist(['requested', 'known', 'superseded', 'ignored', 'none']),
   /** The one erasure that this execution waits for. */
@@ -96,6 +109,10 @@ export type ErasureProgress = v.InferOutput<typeof erasureProgressSchema>;
  * What leaves Rekognition and the results bucket in one step: of one event, and small enough for Step Functions' 256 KB.
  */
 export const erasureBatchSchema = v.object({
+  /** Counts all batches ever handed out; a batch is confirmed while it is the latest, once. Missing in what older code sent. */
+  number: v.optional(count, 0),
+  /** Until when the batch may be worked on, ISO 8601: then another execution may. Missing in what older code sent. */
+  until: v.optional(v.string(), '1970-01-01T00:00:00.000Z'),
   /** `event` deletes the whole collection. */
   kind: v.picklist(['faces', 'event']),
   event_id: v.string(),
@@ -153,6 +170,8 @@ export const removedBatchSchema = v.object({
   results_left: v.array(v.string()),
   /** For each of `deleted_photos`: faces that no row knew. */
   unknown_faces: v.array(count),
+  /** When all of that was gone, ISO 8601: a response that Rekognition was asked for before may name some of it. */
+  removed_at: v.optional(v.string()),
 });
 export type RemovedBatch = v.InferOutput<typeof removedBatchSchema>;
 

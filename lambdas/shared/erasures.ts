@@ -3,7 +3,8 @@
  * bucket. `state-machines/erase-faces.asl.json` works it off; docs/adr/0009 says why it is made like this.
  */
 import type { ErasureReason } from './contract.ts';
-import { idList, type PhotoRow, type Transaction } from './photo-rows.ts';
+import { idList, type PhotoRow, retireFaces, type Transaction } from './photo-rows.ts';
+import type { EventErasure } from './photo-standing.ts';
 import { resultsKey } from './stored-result.ts';
 
 /** An event's rows are read and written under one lock: shared by its photos, exclusive for what erases all or any of them. */
@@ -18,21 +19,22 @@ export async function lockEvent(
     : sql`SELECT pg_advisory_xact_lock(hashtextextended(${eventId}, 0))`);
 }
 
-export interface EventState {
-  /** What was uploaded before this is not to be indexed. */
-  erasure_requested_at: Date | null;
+export interface EventState extends EventErasure {
   /** A response that Rekognition was asked for before this may name faces that are gone. */
-  faces_erased_at: Date | null;
-  /** Whether the erasure of the whole event is under way. */
-  erasing: boolean;
+  facesErasedAt: Date | null;
 }
 
 export async function readEventState(sql: Transaction, eventId: string): Promise<EventState> {
-  const [state] = await sql<EventState[]>`
-    SELECT erasure_requested_at, faces_erased_at,
-           erasure_requested_at IS NOT NULL AND erasure_requested_at >= coalesce(erased_at, '-infinity') AS erasing
+  const [state] = await sql<{ erased_before: Date | null; faces_erased_at: Date | null; erasing: boolean }[]>`
+    SELECT erasure_requested_at AS erased_before, faces_erased_at, EXISTS (
+      SELECT FROM erasures
+      WHERE event_id = ${eventId} AND finished_at IS NULL AND reason IN ('event_requested', 'event_expired')) AS erasing
     FROM events WHERE id = ${eventId}`;
-  return state ?? { erasure_requested_at: null, faces_erased_at: null, erasing: false };
+  return {
+    erasedBefore: state?.erased_before ?? null,
+    facesErasedAt: state?.faces_erased_at ?? null,
+    erasing: state?.erasing ?? false,
+  };
 }
 
 export interface ErasureRequest {
@@ -42,16 +44,37 @@ export interface ErasureRequest {
   execution_arn: string;
   /** How many photos are known to be concerned. */
   photos: number;
+  /** Whether the collection is to be searched for whatever was indexed under the photo's id. */
+  search?: boolean;
 }
 
 /** Opens an erasure; what it has to remove is added by its caller, in the same transaction. */
 export async function openErasure(sql: Transaction, request: ErasureRequest): Promise<string> {
   const [opened] = await sql<{ id: string }[]>`
-    INSERT INTO erasures (event_id, photo_id, reason, execution_arn, photos)
+    INSERT INTO erasures (event_id, photo_id, reason, execution_arn, photos, search)
     VALUES (${request.event_id}, ${request.photo_id ?? null}, ${request.reason}, ${request.execution_arn},
-            ${request.photos})
+            ${request.photos}, ${request.search ?? false})
     RETURNING id`;
   return opened!.id;
+}
+
+/**
+ * The erasure that takes along what nobody asked for in particular: one of the photo's that is open and due, else a new one.
+ * So what comes late for a photo does not multiply its erasures.
+ */
+async function erasureOfPhoto(
+  sql: Transaction,
+  request: ErasureRequest & { photo_id: string },
+): Promise<string> {
+  const { event_id, photo_id, search = false } = request;
+  const [open] = await sql<{ id: string }[]>`
+    UPDATE erasures SET search = search OR ${search}
+    WHERE id = (
+      SELECT id FROM erasures
+      WHERE event_id = ${event_id} AND photo_id = ${photo_id} AND finished_at IS NULL AND not_before <= now()
+      ORDER BY requested_at DESC LIMIT 1)
+    RETURNING id`;
+  return open?.id ?? openErasure(sql, request);
 }
 
 /** Asks for stored responses to be deleted: keys of the results bucket, or prefixes that end in a slash. */
@@ -63,33 +86,6 @@ export async function removeResults(
   await sql`
     INSERT INTO result_removals (erasure_id, name)
     SELECT ${erasureId}, name FROM (${idList(sql, names)}) AS names (name) ON CONFLICT DO NOTHING`;
-}
-
-/**
- * Moves the photo's faces, but for those in `keep`, from `faces` to the outbox.
- *
- * @returns how many faces left
- */
-export async function retireFaces(
-  sql: Transaction,
-  erasureId: string,
-  photo: { event_id: string; photo_id: string },
-  keep: readonly string[],
-): Promise<number> {
-  const retired = await sql`
-    WITH retired AS (
-      DELETE FROM faces
-      WHERE photo_id = ${photo.photo_id}
-        AND (rekognition_face_id IS NULL OR rekognition_face_id NOT IN (${idList(sql, keep)}))
-      RETURNING rekognition_face_id
-    ), outbox AS (
-      INSERT INTO face_removals (erasure_id, collection_id, rekognition_face_id, photo_id)
-      SELECT ${erasureId}, rekognition_collection_id, rekognition_face_id, ${photo.photo_id}
-      FROM retired, events
-      WHERE events.id = ${photo.event_id} AND rekognition_collection_id IS NOT NULL AND rekognition_face_id IS NOT NULL
-    )
-    SELECT FROM retired`;
-  return retired.count;
 }
 
 /**
@@ -109,7 +105,12 @@ export async function replaceVersion(
     return false;
   }
   const { execution_arn } = next;
-  const erasureId = await openErasure(sql, { ...photo, reason: 'photo_replaced', execution_arn, photos: 1 });
+  const erasureId = await erasureOfPhoto(sql, {
+    ...photo,
+    reason: 'photo_replaced',
+    execution_arn,
+    photos: 1,
+  });
   await retireFaces(sql, erasureId, photo, next.keep);
   await removeResults(sql, erasureId, [resultsKey(photo, row.object_version)]);
   return true;
@@ -144,20 +145,39 @@ export async function retireResult(
   if (unknown.length === 0 && !always) {
     return false;
   }
-  const erasureId = await openErasure(sql, { ...photo, reason: 'late_result', execution_arn, photos: 1 });
   const faceIds = unknown.map(({ face_id }) => face_id);
+  await removeLate(sql, photo, { collection_id, face_ids: faceIds, results_key, execution_arn });
+  return true;
+}
+
+/** The same of faces that are known to be in no row. */
+export async function removeLate(
+  sql: Transaction,
+  photo: { event_id: string; photo_id: string },
+  { collection_id, face_ids, results_key, execution_arn }: LateResult,
+): Promise<void> {
+  const erasureId = await erasureOfPhoto(sql, { ...photo, reason: 'late_result', execution_arn, photos: 1 });
   await sql`
     INSERT INTO face_removals (erasure_id, collection_id, rekognition_face_id, photo_id)
     SELECT ${erasureId}, ${collection_id}, face_id, ${photo.photo_id}
-    FROM (${idList(sql, faceIds)}) AS ids (face_id)`;
+    FROM (${idList(sql, face_ids)}) AS ids (face_id)
+    ON CONFLICT DO NOTHING`;
   await removeResults(sql, erasureId, results_key ? [results_key] : []);
-  return true;
+}
+
+/** Has the collection searched for what an execution may have indexed under the photo's id without anyone being told. */
+export async function searchForFaces(
+  sql: Transaction,
+  photo: { event_id: string; photo_id: string },
+  execution_arn: string,
+): Promise<void> {
+  await erasureOfPhoto(sql, { ...photo, reason: 'late_result', execution_arn, photos: 1, search: true });
 }
 
 /** Whether any of these faces is leaving, or the photo is being searched for whatever was indexed under its id. */
 export async function isBeingErased(
   sql: Transaction,
-  photoId: string,
+  photo: { event_id: string; photo_id: string },
   { collection_id, face_ids }: Pick<LateResult, 'collection_id' | 'face_ids'>,
 ): Promise<boolean> {
   const [state] = await sql<{ erasing: boolean }[]>`
@@ -166,7 +186,23 @@ export async function isBeingErased(
              WHERE collection_id = ${collection_id} AND rekognition_face_id IN (${idList(sql, face_ids)})
            )
         OR EXISTS (
-             SELECT FROM erasures WHERE photo_id = ${photoId} AND reason = 'photo_deleted' AND finished_at IS NULL
+             SELECT FROM erasures
+             WHERE event_id = ${photo.event_id} AND photo_id = ${photo.photo_id} AND search AND finished_at IS NULL
            ) AS erasing`;
   return state!.erasing;
+}
+
+/** A face of a photo that a person had erased. */
+export interface ErasedFace {
+  /** As Rekognition gave it; null where nobody knew. */
+  bounding_box: unknown;
+  /** Of uploads before this it is not stored again. */
+  requested_at: Date;
+  /** A response that Rekognition was asked for before this may name it; null while it is leaving. */
+  erased_at: Date | null;
+}
+
+export function erasedFacesOf(sql: Transaction, photoId: string): Promise<ErasedFace[]> {
+  return sql<ErasedFace[]>`
+    SELECT bounding_box, requested_at, erased_at FROM erased_faces WHERE photo_id = ${photoId}`;
 }

@@ -25,7 +25,7 @@ export const failureKinds = {
   InvalidS3Object: { class: 'photo', retryable: false },
   InvalidParameter: { class: 'photo', retryable: false },
   InvalidInput: { class: 'photo', retryable: false },
-  // Its file's name is the id of a photo of another event, whose row it must not touch.
+  // Its file's name is the id of another photo, whose row it must not touch.
   PhotoIdTaken: { class: 'photo', retryable: false },
   // Not a failure: a newer upload took this one's place before it was indexed, and has an execution of its own.
   PhotoSuperseded: { class: 'photo', retryable: false },
@@ -52,7 +52,9 @@ export const failureKinds = {
 
   // Erasures.
   FacesBeingErased: { class: 'transient', retryable: true },
+  FacesStillBeingErased: { class: 'transient', retryable: true },
   FacesStillListed: { class: 'transient', retryable: true },
+  TurnOver: { class: 'transient', retryable: true },
 
   // A moment's trouble.
   RekognitionUnavailable: { class: 'transient', retryable: true },

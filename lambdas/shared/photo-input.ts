@@ -1,6 +1,6 @@
 /** Executions that no event of S3 started: of backfill and of the operator. */
-import type { ExecutionInput, Lane, SkipReason } from './contract.ts';
-import { photoVersion } from './contract.ts';
+import { type ExecutionInput, type Lane, type SkipReason, versionIdOf } from './contract.ts';
+import { type KeyRows, type PhotoState, sequencerOfObject, standingOfObject } from './photo-standing.ts';
 
 /** An object of the photo bucket as it is now. */
 export interface StoredObject {
@@ -14,45 +14,37 @@ export interface StoredObject {
   versionId?: string | undefined;
 }
 
-/** What the database knows of the photo that the object is. */
-export interface KnownPhoto {
+/** What the database knows of a photo. */
+export interface KnownPhoto extends PhotoState {
   id: string;
-  status: 'processing' | 'indexed' | 'failed' | 'deleted' | 'erased';
-  object_key: string;
-  object_version: string | null;
-  object_sequencer: string | null;
   failure_retryable: boolean | null;
 }
 
-/**
- * The input of an execution that indexes the object.
- *
- * Only an event knows the object's own sequencer. The version that the database knows keeps the one it came with; any
- * other version must be later, because it is what lies in the bucket now, so it gets the next number: whatever S3 sent
- * for it is at least that large.
- */
+/** What tells the object from earlier and later ones under its key. */
+export function versionOf({ etag, versionId }: Pick<StoredObject, 'etag' | 'versionId'>): string {
+  return versionIdOf(versionId) ?? etag;
+}
+
+/** The input of an execution that indexes the object. */
 export function inputFor(
   bucket: string,
   object: StoredObject,
-  known: KnownPhoto | undefined,
+  rows: KeyRows<KnownPhoto>,
   lane: Lane,
 ): ExecutionInput {
   const { key, etag, size, versionId } = object;
-  const sequencer = known?.object_sequencer ?? '0';
-  const version = { key, etag, size, ...(versionId !== undefined && { 'version-id': versionId }) };
-  const isKnown =
-    known?.object_version === photoVersion({ ...version, sequencer }) && known.status !== 'deleted';
   return {
     lane,
     bucket,
-    object: { ...version, sequencer: isKnown || known?.object_version == null ? sequencer : next(sequencer) },
+    object: {
+      key,
+      etag,
+      size,
+      ...(versionId !== undefined && { 'version-id': versionId }),
+      sequencer: sequencerOfObject(rows, { key, version: versionOf(object) }),
+    },
     event_time: object.uploadedAt,
   };
-}
-
-/** The smallest sequencer of whatever happened to the object later. */
-export function next(sequencer: string): string {
-  return (BigInt(`0x${sequencer || '0'}`) + 1n).toString(16).toUpperCase().padStart(sequencer.length, '0');
 }
 
 /**
@@ -62,28 +54,25 @@ export function next(sequencer: string): string {
  */
 export function skipReason(
   object: StoredObject,
-  known: KnownPhoto | undefined,
+  eventId: string,
+  rows: KeyRows<KnownPhoto>,
   erasedBefore: Date | null,
 ): SkipReason | undefined {
-  if (erasedBefore !== null && new Date(object.uploadedAt) < erasedBefore) {
-    return 'erased';
-  }
-  if (!known) {
-    return undefined;
-  }
-  if (known.object_key !== object.key && known.status === 'indexed') {
-    return 'other_object';
-  }
-  if (known.object_version !== (object.versionId || object.etag)) {
-    return undefined;
-  }
-  switch (known.status) {
+  const seen = {
+    event_id: eventId,
+    key: object.key,
+    version: versionOf(object),
+    uploadedAt: new Date(object.uploadedAt),
+  };
+  const standing = standingOfObject(rows, seen, erasedBefore);
+  switch (standing.is) {
     case 'indexed':
-      return 'indexed';
     case 'erased':
-      return 'erased';
+      return standing.is;
+    case 'copy':
+      return 'other_object';
     case 'failed':
-      return known.failure_retryable ? undefined : 'permanently_failed';
+      return standing.retryable ? undefined : 'permanently_failed';
     default:
       return undefined;
   }

@@ -5,7 +5,7 @@ import { PipelineError } from './errors.ts';
 const PHOTO_ID_NAMESPACE = '6f1c9a52-4c0e-5b7d-9a3e-2d8f7c61b004';
 
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
-const PHOTO_KEY = new RegExp(`^events/(${UUID})/(?:.*/)?([^/]+)\\.[^./]+$`, 'is');
+const PHOTO_KEY = new RegExp(`^events/(${UUID})/(.*/)?([^/]+)\\.[^./]+$`, 'is');
 const WHOLE_UUID = new RegExp(`^${UUID}$`, 'i');
 
 /** Whether it is a UUID, in whatever case. */
@@ -19,7 +19,10 @@ const MAX_KEY_BYTES = 1024;
 export interface PhotoKey {
   /** Lower-case UUID. */
   eventId: string;
-  /** Lower-case UUID: the file's stem if that is one, else the UUIDv5 of the whole key. */
+  /**
+   * Lower-case UUID: the file's stem if that is one and the file is directly in its event's folder, else the UUIDv5 of the
+   * whole key. So a thumbnail in a folder of its own is another photo than the one that it is named after.
+   */
   photoId: string;
   /** UUIDv5 of the whole key: no other object has it, whatever its file is called. */
   keyId: string;
@@ -39,11 +42,11 @@ export function parsePhotoKey(key: string): PhotoKey {
       `The key ${JSON.stringify(key.slice(0, 200))} is not of the form events/{event UUID}/{name}.{extension}`,
     );
   }
-  const [, eventId, stem] = match as unknown as [string, string, string];
+  const [, eventId, folder, stem] = match as unknown as [string, string, string | undefined, string];
   const keyId = uuidv5(key, PHOTO_ID_NAMESPACE);
   return {
     eventId: eventId.toLowerCase(),
-    photoId: isUuid(stem) ? stem.toLowerCase() : keyId,
+    photoId: folder === undefined && isUuid(stem) ? stem.toLowerCase() : keyId,
     keyId,
   };
 }

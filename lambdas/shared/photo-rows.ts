@@ -1,101 +1,388 @@
-/** What the functions that write photos share: the photo's row, locked, and who may change it. */
+/**
+ * Every statement that writes `photos`, or takes rows out of `faces`. What they write is decided by `photo-standing.ts`; a
+ * test keeps such SQL out of all other files.
+ */
 import type postgres from 'postgres';
-import type { ExecutionInput } from './contract.ts';
-import { photoVersion } from './contract.ts';
 import { PipelineError } from './errors.ts';
 import type { PhotoKey } from './photo-key.ts';
+import { parsePhotoKey } from './photo-key.ts';
+import {
+  compareSequencers,
+  fenceOf,
+  type KeyRows,
+  type OtherObject,
+  othersAfter,
+  othersWith,
+  type PhotoState,
+} from './photo-standing.ts';
 
 export type Transaction = postgres.TransactionSql;
 
-export interface PhotoRow {
-  event_id: string;
-  status: 'processing' | 'indexed' | 'failed' | 'deleted' | 'erased';
-  object_version: string | null;
-  object_sequencer: string | null;
+export interface PhotoRow extends PhotoState {
+  id: string;
   face_count: number | null;
   unindexed_faces: unknown[] | null;
   /** When faces of this photo last left Rekognition. */
   faces_erased_at: Date | null;
 }
 
+export type PhotoRows = KeyRows<PhotoRow> & { photo: PhotoRow };
+
+/** An object, at one point of its key's history. */
+export interface ObjectState {
+  key: string;
+  version: string;
+  sequencer: string;
+}
+
 /**
- * Registers event and photo where the platform has not, and locks the photo's row until the transaction ends.
- *
- * @throws PipelineError `PhotoIdTaken` when the row is that of another event's photo
+ * Registers event and photo where the platform has not, and locks the rows that the key can be about until the
+ * transaction ends.
  */
-export async function lockPhoto(
+export async function lockRows(sql: Transaction, key: PhotoKey, objectKey: string): Promise<PhotoRows> {
+  let photo = await selectForUpdate(sql, key.photoId);
+  if (!photo) {
+    await register(sql, { event_id: key.eventId, photo_id: key.photoId }, objectKey);
+    photo = await selectForUpdate(sql, key.photoId);
+  }
+  // One row after the other, the photo's first: so that two keys of one photo never wait for each other.
+  const isClear = photo!.event_id === key.eventId && photo!.object_key === objectKey;
+  const own = isClear || key.keyId === key.photoId ? undefined : await selectForUpdate(sql, key.keyId);
+  return { photo: photo!, own };
+}
+
+async function register(
   sql: Transaction,
   photo: { event_id: string; photo_id: string },
   objectKey: string,
-): Promise<PhotoRow> {
-  const [known] = await selectForUpdate(sql, photo.photo_id);
-  if (known) {
-    return ofEvent(known, photo);
-  }
+): Promise<void> {
   await sql`INSERT INTO events (id) VALUES (${photo.event_id}) ON CONFLICT DO NOTHING`;
   await sql`
     INSERT INTO photos (id, event_id, object_key) VALUES (${photo.photo_id}, ${photo.event_id}, ${objectKey})
     ON CONFLICT DO NOTHING`;
-  const [registered] = await selectForUpdate(sql, photo.photo_id);
-  return ofEvent(registered!, photo);
 }
 
 /**
- * Works on the photo's row or, where another event has the photo's id, on the one under the id of its key.
+ * The row of a key whose photo id is another photo's: under the key's own id.
  *
- * @param work with a transaction of its own, for `PhotoIdTaken` ends that
+ * @throws PipelineError `PhotoIdTaken` when even that id is another event's, which takes a name made for it
  */
-export async function withPhotoRow<Result>(
-  { photoId, keyId }: PhotoKey,
-  work: (rowId: string) => Promise<Result>,
-): Promise<Result> {
-  try {
-    return await work(photoId);
-  } catch (error) {
-    if (error instanceof PipelineError && error.name === 'PhotoIdTaken') {
-      return work(keyId);
-    }
-    throw error;
+export async function lockOwnRow(
+  sql: Transaction,
+  key: PhotoKey,
+  objectKey: string,
+  own: PhotoRow | undefined,
+): Promise<PhotoRow> {
+  if (own) {
+    return own;
   }
+  await register(sql, { event_id: key.eventId, photo_id: key.keyId }, objectKey);
+  const registered = (await selectForUpdate(sql, key.keyId))!;
+  if (registered.event_id !== key.eventId) {
+    throw new PipelineError('PhotoIdTaken', `The photo id ${key.keyId} is that of a photo of another event`);
+  }
+  return registered;
 }
 
-function ofEvent(row: PhotoRow, { event_id, photo_id }: { event_id: string; photo_id: string }): PhotoRow {
-  if (row.event_id !== event_id) {
-    throw new PipelineError(
-      'PhotoIdTaken',
-      `The photo id ${photo_id} is that of a photo of event ${row.event_id}: give this file a name of its own`,
-    );
-  }
+async function selectForUpdate(sql: Transaction, photoId: string): Promise<PhotoRow | undefined> {
+  const [row] = await sql<PhotoRow[]>`
+    SELECT id, event_id, status, object_key, object_version, object_sequencer, other_objects, face_count,
+           unindexed_faces, faces_erased_at
+    FROM photos WHERE id = ${photoId} FOR UPDATE`;
   return row;
 }
 
-function selectForUpdate(sql: Transaction, photoId: string) {
-  return sql<PhotoRow[]>`
-    SELECT event_id, status, object_version, object_sequencer, face_count, unindexed_faces, faces_erased_at
-    FROM photos WHERE id = ${photoId} FOR UPDATE`;
+/** What the row will know of other keys. Those that had its bytes until now become photos of their own. */
+async function replaceObject(
+  sql: Transaction,
+  row: PhotoRow,
+  object: ObjectState,
+): Promise<Record<string, OtherObject> | null> {
+  const { others, evicted } = othersAfter(row, object);
+  for (const other of evicted) {
+    await evict(sql, row, other);
+  }
+  return others;
+}
+
+/** Not asynchronous: a fragment of a statement that is awaited is sent as a statement. */
+function objectColumns(
+  sql: Transaction,
+  { key, version, sequencer }: ObjectState,
+  others: Record<string, OtherObject> | null,
+) {
+  return sql`
+    object_key = ${key},
+    object_version = ${version},
+    object_sequencer = ${sequencer},
+    other_objects = ${others === null ? null : sql.json(others as never)}`;
+}
+
+/** A key that had the photo's bytes until they were replaced: its photo id is another's now. */
+async function evict(
+  sql: Transaction,
+  { id, event_id }: PhotoRow,
+  other: OtherObject & { key: string },
+): Promise<void> {
+  const { keyId } = parsePhotoKey(other.key);
+  await register(sql, { event_id, photo_id: keyId }, other.key);
+  await sql`
+    UPDATE photos SET
+      status = 'failed',
+      object_key = ${other.key},
+      object_version = ${other.version},
+      object_sequencer = ${other.sequencer},
+      failure_code = 'PhotoIdTaken',
+      failure_message = ${takenMessage(id)},
+      failure_retryable = false,
+      deleted_at = NULL,
+      failed_at = now()
+    WHERE id = ${keyId} AND event_id = ${event_id}`;
+}
+
+export function takenMessage(photoId: string): string {
+  return `The photo id ${photoId} is that of another photo: give this file a name of its own`;
+}
+
+export async function writeIndexed(
+  sql: Transaction,
+  row: PhotoRow,
+  object: ObjectState,
+  result: { faceCount: number; unindexedFaces: readonly unknown[]; executionArn: string },
+): Promise<void> {
+  const others = await replaceObject(sql, row, object);
+  await sql`
+    UPDATE photos SET
+      status = 'indexed',
+      ${objectColumns(sql, object, others)},
+      face_count = ${result.faceCount},
+      unindexed_faces = ${sql.json(result.unindexedFaces as never)},
+      failure_code = NULL,
+      failure_message = NULL,
+      failure_retryable = NULL,
+      failed_at = NULL,
+      deleted_at = NULL,
+      execution_arn = ${result.executionArn},
+      indexed_at = now()
+    WHERE id = ${row.id}`;
+}
+
+export async function writeFailed(
+  sql: Transaction,
+  row: PhotoRow,
+  object: ObjectState,
+  failure: { code: string; message: string; retryable: boolean; executionArn: string },
+): Promise<void> {
+  const others = await replaceObject(sql, row, object);
+  await sql`
+    UPDATE photos SET
+      status = 'failed',
+      ${objectColumns(sql, object, others)},
+      face_count = NULL,
+      unindexed_faces = NULL,
+      failure_code = ${failure.code},
+      failure_message = ${failure.message},
+      failure_retryable = ${failure.retryable},
+      execution_arn = ${failure.executionArn},
+      indexed_at = NULL,
+      deleted_at = NULL,
+      failed_at = now()
+    WHERE id = ${row.id}`;
+}
+
+/** The photo was uploaded before its event was erased. A row that still has faces is left to that erasure. */
+export async function writeErased(
+  sql: Transaction,
+  row: PhotoRow,
+  object: ObjectState,
+  executionArn: string,
+): Promise<void> {
+  if (row.status === 'indexed') {
+    return;
+  }
+  const others = await replaceObject(sql, row, object);
+  await sql`
+    UPDATE photos SET
+      status = 'erased',
+      ${objectColumns(sql, object, others)},
+      failure_code = NULL,
+      failure_message = NULL,
+      failure_retryable = NULL,
+      execution_arn = ${executionArn}
+    WHERE id = ${row.id}`;
+}
+
+/** Its faces have left the row before, in the same transaction. */
+export async function writeDeleted(sql: Transaction, row: PhotoRow, sequencer: string): Promise<void> {
+  await sql`
+    UPDATE photos SET
+      status = 'deleted',
+      object_version = NULL,
+      object_sequencer = ${sequencer},
+      face_count = NULL,
+      unindexed_faces = NULL,
+      failure_code = NULL,
+      failure_message = NULL,
+      failure_retryable = NULL,
+      deleted_at = now()
+    WHERE id = ${row.id}`;
+}
+
+/** The row's own object is gone: from here on the row is about a copy of it. */
+export async function moveToCopy(
+  sql: Transaction,
+  row: PhotoRow,
+  copy: OtherObject & { key: string },
+  goneSequencer: string,
+): Promise<void> {
+  const gone = { ...row, object_version: null, object_sequencer: goneSequencer };
+  const { others } = othersAfter(gone, { key: copy.key, version: row.object_version });
+  await sql`
+    UPDATE photos SET
+      object_key = ${copy.key},
+      object_sequencer = ${copy.sequencer},
+      other_objects = ${others === null ? null : sql.json(others as never)}
+    WHERE id = ${row.id}`;
+}
+
+/** Writes down what happened to a key that the row is not about. */
+export async function rememberOther(
+  sql: Transaction,
+  row: PhotoRow,
+  key: string,
+  other: OtherObject,
+): Promise<void> {
+  await sql`
+    UPDATE photos SET other_objects = ${sql.json(othersWith(row, key, other) as never)} WHERE id = ${row.id}`;
+}
+
+/** The same bytes were uploaded again: the row stays as it is, and what was uploaded before that is older than it. */
+export async function moveFence(sql: Transaction, row: PhotoRow, object: ObjectState): Promise<void> {
+  const fence = fenceOf({ photo: row, own: undefined }, object.key);
+  if (compareSequencers(object.sequencer, fence?.sequencer ?? null) <= 0) {
+    return;
+  }
+  if (row.object_key === object.key) {
+    await sql`UPDATE photos SET object_sequencer = ${object.sequencer} WHERE id = ${row.id}`;
+  } else {
+    await rememberOther(sql, row, object.key, { sequencer: object.sequencer, version: object.version });
+  }
 }
 
 /**
- * Whether a later upload than `object`, or its deletion, has already been written. S3's sequencers are hex numbers of varying length;
- * comparing them as numbers is comparing them left-padded.
- * https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+ * Moves the photo's faces, except those in `keep`, from `faces` to the outbox.
+ *
+ * @returns how many faces left
  */
-export function isSuperseded(row: PhotoRow, object: Pick<ExecutionInput['object'], 'sequencer'>): boolean {
-  return hex(row.object_sequencer) > hex(object.sequencer);
+export async function retireFaces(
+  sql: Transaction,
+  erasureId: string,
+  photo: { event_id: string; photo_id: string },
+  keep: readonly string[],
+): Promise<number> {
+  const retired = await sql`
+    WITH retired AS (
+      DELETE FROM faces
+      WHERE photo_id = ${photo.photo_id}
+        AND (rekognition_face_id IS NULL OR rekognition_face_id NOT IN (${idList(sql, keep)}))
+      RETURNING rekognition_face_id
+    ), outbox AS (
+      INSERT INTO face_removals (erasure_id, collection_id, rekognition_face_id, photo_id)
+      SELECT ${erasureId}, rekognition_collection_id, rekognition_face_id, ${photo.photo_id}
+      FROM retired, events
+      WHERE events.id = ${photo.event_id} AND rekognition_collection_id IS NOT NULL AND rekognition_face_id IS NOT NULL
+      ON CONFLICT DO NOTHING
+    )
+    SELECT FROM retired`;
+  return retired.count;
 }
 
-/** Whether the photo's deletion is written and `object` is no later upload. */
-export function isDeleted(row: PhotoRow, object: Pick<ExecutionInput['object'], 'sequencer'>): boolean {
-  return row.status === 'deleted' && hex(row.object_sequencer) >= hex(object.sequencer);
+/** Takes single faces out of use, and notes where they were in their photos. */
+export async function forgetFaces(
+  sql: Transaction,
+  eventId: string,
+  erasureId: string,
+  faceIds: readonly string[],
+): Promise<void> {
+  await sql`
+    WITH erased AS (
+      DELETE FROM faces USING photos
+      WHERE photos.id = faces.photo_id AND photos.event_id = ${eventId}
+        AND rekognition_face_id IN (${idList(sql, faceIds)})
+      RETURNING photo_id, bounding_box
+    ), noted AS (
+      INSERT INTO erased_faces (erasure_id, event_id, photo_id, bounding_box)
+      SELECT ${erasureId}, ${eventId}, photo_id, bounding_box FROM erased
+    )
+    UPDATE photos SET face_count = face_count - erased.count
+    FROM (SELECT photo_id, count(*)::int FROM erased GROUP BY photo_id) AS erased
+    WHERE photos.id = erased.photo_id`;
 }
 
-/** Whether the row already holds the faces of exactly this version. */
-export function isIndexed(row: PhotoRow, object: ExecutionInput['object']): boolean {
-  return row.status === 'indexed' && row.object_version === photoVersion(object);
+/** Faces of these photos have left Rekognition: a response that it was asked for before that may name some of them. */
+export async function markFacesErased(
+  sql: Transaction,
+  eventId: string,
+  photoIds: readonly string[],
+  erasedAt: Date,
+): Promise<void> {
+  await sql`
+    UPDATE photos SET faces_erased_at = greatest(faces_erased_at, ${erasedAt})
+    WHERE event_id = ${eventId} AND id IN (${uuidList(sql, photoIds)})`;
 }
 
-function hex(sequencer: string | null): bigint {
-  return BigInt(`0x${sequencer || '0'}`);
+/** @returns how many rows of the event's faces were deleted, at most `limit` */
+export async function deleteFacesOfEvent(sql: Transaction, eventId: string, limit: number): Promise<number> {
+  const { count } = await sql`
+    DELETE FROM faces WHERE id IN (
+      SELECT faces.id FROM faces JOIN photos ON photos.id = photo_id
+      WHERE event_id = ${eventId} LIMIT ${limit})`;
+  return count;
+}
+
+/** @returns how many photos had faces until now */
+export async function markEventErased(sql: Transaction, eventId: string, erasedAt: Date): Promise<number> {
+  const { count } = await sql`
+    UPDATE photos SET status = 'erased', face_count = NULL, unindexed_faces = NULL, faces_erased_at = ${erasedAt}
+    WHERE event_id = ${eventId} AND status = 'indexed'`;
+  return count;
+}
+
+/**
+ * Fails those of the photos that still have the face that the collection lost. What remains of their faces in the collection
+ * keeps its ids when the photo is indexed again; the stored response is of no use any more, because it names what is gone.
+ *
+ * @returns how many there were
+ */
+export async function loseFaces(
+  sql: Transaction,
+  photos: readonly { event_id: string; photo_id: string; face_id: string }[],
+  { retryable }: { retryable: boolean },
+): Promise<number> {
+  const changed = await sql`
+    WITH lost AS (
+      SELECT event_id, photo_id, face_id
+      FROM jsonb_to_recordset(${sql.json([...photos])}) AS missed (event_id uuid, photo_id uuid, face_id text)
+    ), changed AS (
+      UPDATE photos SET
+        status = 'failed',
+        face_count = NULL,
+        unindexed_faces = NULL,
+        failure_code = 'FacesLost',
+        failure_message = 'The collection no longer holds the face ' || face_id,
+        failure_retryable = ${retryable},
+        faces_erased_at = now(),
+        indexed_at = NULL,
+        failed_at = now()
+      FROM lost
+      WHERE photos.id = photo_id AND photos.event_id = lost.event_id AND status = 'indexed'
+        AND EXISTS (SELECT FROM faces WHERE faces.photo_id = photos.id AND rekognition_face_id = face_id)
+      RETURNING photos.id
+    ), forgotten AS (
+      DELETE FROM faces USING changed WHERE faces.photo_id = changed.id
+    )
+    SELECT id FROM changed`;
+  return changed.length;
 }
 
 /** A list of ids as a subquery: postgres.js cannot send arrays without looking up types, which costs a round trip. */

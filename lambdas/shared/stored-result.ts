@@ -20,8 +20,8 @@ export interface StoredResult {
 export const resultMetadata = {
   faceCount: 'face-count',
   unindexedCount: 'unindexed-count',
-  /** Why the photo was indexed again; missing the first time. */
-  again: 'again',
+  /** As in the response itself: which call it answered. Missing in old ones. */
+  calledAt: 'called-at',
 } as const;
 
 /**

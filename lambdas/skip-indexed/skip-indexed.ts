@@ -3,7 +3,7 @@ import type { Sql } from '../shared/database.ts';
 import { PipelineError } from '../shared/errors.ts';
 import { logEvents } from '../shared/names.ts';
 import { inputFor, type KnownPhoto, type StoredObject, skipReason } from '../shared/photo-input.ts';
-import { parsePhotoKey } from '../shared/photo-key.ts';
+import { type PhotoKey, parsePhotoKey } from '../shared/photo-key.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 
 export interface SkipIndexedDeps {
@@ -11,6 +11,10 @@ export interface SkipIndexedDeps {
   withDatabase<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
   /** The id of the object's current version, where the bucket has versions; undefined when the object is gone. */
   currentVersion?: ((bucket: string, key: string) => Promise<string | undefined>) | undefined;
+}
+
+interface Candidate extends PhotoKey {
+  object: StoredObject;
 }
 
 /** Versions looked up at once. */
@@ -28,7 +32,7 @@ export async function skipIndexed(deps: SkipIndexedDeps, request: SkipIndexedReq
   const skip = (reason: SkipReason) => {
     skipped[reason] = (skipped[reason] ?? 0) + 1;
   };
-  const candidates: { eventId: string; photoId: string; object: StoredObject }[] = [];
+  const candidates: Candidate[] = [];
   for (const { Key, Etag, Size, LastModified } of request.Items) {
     const ids = idsOf(Key);
     if (ids) {
@@ -50,13 +54,13 @@ export async function skipIndexed(deps: SkipIndexedDeps, request: SkipIndexedReq
     await erasedEvents(sql, candidates),
   ]);
   const backlog: Backlog = { photos: [], skipped };
-  for (const { eventId, photoId, object } of candidates) {
-    const known = photos.get(photoId);
-    const reason = skipReason(object, known, events.get(eventId) ?? null);
+  for (const { eventId, photoId, keyId, object } of candidates) {
+    const rows = { photo: photos.get(photoId), own: keyId === photoId ? undefined : photos.get(keyId) };
+    const reason = skipReason(object, eventId, rows, events.get(eventId) ?? null);
     if (reason) {
       skip(reason);
     } else {
-      backlog.photos.push(inputFor(bucket, object, known, 'backfill'));
+      backlog.photos.push(inputFor(bucket, object, rows, 'backfill'));
     }
   }
   deps.telemetry.logger.info('Looked what is left to index', {
@@ -67,7 +71,7 @@ export async function skipIndexed(deps: SkipIndexedDeps, request: SkipIndexedReq
   return backlog;
 }
 
-function idsOf(key: string): { eventId: string; photoId: string } | undefined {
+function idsOf(key: string): PhotoKey | undefined {
   try {
     return parsePhotoKey(key);
   } catch (error) {
@@ -93,11 +97,12 @@ async function addVersions(
   );
 }
 
-async function knownPhotos(sql: Sql, candidates: { photoId: string }[]): Promise<Map<string, KnownPhoto>> {
+/** The rows of the photo ids, and those that keys whose id is taken have of their own. */
+async function knownPhotos(sql: Sql, candidates: readonly PhotoKey[]): Promise<Map<string, KnownPhoto>> {
+  const ids = [...new Set(candidates.flatMap(({ photoId, keyId }) => [photoId, keyId]))];
   const rows = await sql<KnownPhoto[]>`
-    SELECT id, status, object_key, object_version, object_sequencer, failure_retryable
-    FROM photos
-    WHERE id IN (SELECT jsonb_array_elements_text(${sql.json(candidates.map(({ photoId }) => photoId))})::uuid)`;
+    SELECT id, event_id, status, object_key, object_version, object_sequencer, other_objects, failure_retryable
+    FROM photos WHERE id IN (SELECT jsonb_array_elements_text(${sql.json(ids)})::uuid)`;
   return new Map(rows.map((row) => [row.id, row]));
 }
 

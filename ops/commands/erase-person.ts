@@ -1,11 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import {
+  type BoundingBox,
   type FaceMatch,
   ListFacesCommand,
   SearchFacesByImageCommand,
   SearchFacesCommand,
 } from '@aws-sdk/client-rekognition';
-import { MAX_PERSON_FACES } from '../../lambdas/shared/erasure-contract.ts';
+import { MAX_PERSON_FACES, type PersonRequest } from '../../lambdas/shared/erasure-contract.ts';
 import { awsErrorDetails } from '../../lambdas/shared/errors.ts';
 import { isUuid } from '../../lambdas/shared/photo-key.ts';
 import { fromWorkingDirectory } from '../../local/cli/paths.ts';
@@ -16,7 +17,8 @@ import { ask, chunksOf } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
 import { receiptLines, startErasure, waitForReceipts } from '../erasures.ts';
 import { checkEvent } from '../events.ts';
-import { collectionId } from '../reading.ts';
+import { collectionId, readWorld } from '../reading.ts';
+import { compare } from '../reconciliation.ts';
 import { table } from '../table.ts';
 
 /** https://docs.aws.amazon.com/rekognition/latest/dg/limits.html: an image in the request itself */
@@ -30,6 +32,7 @@ interface Match {
   photo_id: string;
   /** 0 to 100; null for the face that was named. */
   similarity: number | null;
+  box: BoundingBox | undefined;
 }
 
 /**
@@ -62,7 +65,7 @@ export async function erasePerson(context: Context): Promise<Result> {
   progress.step('Erasing');
   const executionArns: string[] = [];
   for (const some of chunksOf(matches, MAX_PERSON_FACES)) {
-    const faces = some.map(({ face_id, photo_id }): [string, string] => [face_id, photo_id]);
+    const faces = some.map(requestedFace);
     executionArns.push(await startErasure(deployment, { request: 'person', event_id: eventId, faces }));
   }
   if (!args.wait) {
@@ -76,17 +79,31 @@ export async function erasePerson(context: Context): Promise<Result> {
   // A named face is gone now, and finds nothing any more.
   const left = args.face ? 0 : (await search()).length;
   progress.stop();
+  const under_way = await countUnderWay(context);
   const { lines, exitCode } = receiptLines(receipts);
   return {
-    data: { ...data, receipts, left },
+    data: { ...data, receipts, left, under_way },
     lines: [
       ...lines,
+      ...(under_way > 0
+        ? [
+            `${count(under_way, 'photo')} of the event ${under_way === 1 ? 'is' : 'are'} still to be indexed, and nobody knows yet who is in ${under_way === 1 ? 'it' : 'them'}: run the command again after that.`,
+          ]
+        : []),
       ...(left > 0
         ? [`${count(left, 'face')} more were found, of photos indexed meanwhile: run the command again.`]
         : []),
     ],
-    exitCode: left > 0 ? 1 : exitCode,
+    exitCode: left + under_way > 0 ? 1 : exitCode,
   };
+}
+
+/** Photos of the event that lie in the bucket and are not indexed yet. */
+async function countUnderWay({ args, deployment, now }: Context): Promise<number> {
+  const world = await readWorld(deployment, args.event!);
+  // Up to this moment; the second covers what clocks may differ by.
+  const findings = compare(world, new Date(now() + 1_000));
+  return findings.filter(({ kind }) => kind === 'no_end' || kind === 'never_seen').length;
 }
 
 async function searchByPicture({ args, deployment }: Context): Promise<() => Promise<Match[]>> {
@@ -144,15 +161,24 @@ async function searchByFace({ args, deployment }: Context): Promise<Match[]> {
     ),
     `The face ${FaceId}`,
   );
-  const itself = { face_id: FaceId, photo_id: photoId, similarity: null };
+  const itself = { face_id: FaceId, photo_id: photoId, similarity: null, box: faces[0]?.BoundingBox };
   return [itself, ...found.flatMap(matchOf)];
 }
 
 /** A face that names no photo was not indexed by the pipeline: it is whoever's put it there. */
 function matchOf({ Face: face, Similarity: similarity = 0 }: FaceMatch): Match[] {
   return face?.FaceId && isUuid(face.ExternalImageId)
-    ? [{ face_id: face.FaceId, photo_id: face.ExternalImageId, similarity }]
+    ? [{ face_id: face.FaceId, photo_id: face.ExternalImageId, similarity, box: face.BoundingBox }]
     : [];
+}
+
+/** Where the face is in its photo is what it is known by, should the photo have to be indexed again. */
+function requestedFace({ face_id, photo_id, box }: Match): PersonRequest['faces'][number] {
+  const { Left, Top, Width, Height } = box ?? {};
+  const sides = [Left, Top, Width, Height].map((side) => Number(side?.toFixed(5)));
+  return sides.every(Number.isFinite)
+    ? [face_id, photo_id, sides as [number, number, number, number]]
+    : [face_id, photo_id];
 }
 
 /** The answer, or what is wrong with the question in one line. */

@@ -1,4 +1,5 @@
-import { inputFor, next } from '../../lambdas/shared/photo-input.ts';
+import { inputFor } from '../../lambdas/shared/photo-input.ts';
+import { sequencerAfter } from '../../lambdas/shared/photo-standing.ts';
 import { count } from '../../local/cli/text.ts';
 import { headObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
@@ -124,7 +125,8 @@ function start(deployment: Deployment, finding: Indexable): Promise<string> {
     size: 1,
     uploadedAt: row?.created_at ?? new Date(0).toISOString(),
   };
-  const input = inputFor(deployment.outputs.PhotoBucketName, object, row, 'backfill');
+  const rows = finding.kind === 'never_seen' ? finding.rows : { photo: row, own: undefined };
+  const input = inputFor(deployment.outputs.PhotoBucketName, object, rows, 'backfill');
   const since = Date.parse(row?.ended_at ?? row?.created_at ?? object.uploadedAt);
   return startPhoto(deployment, input, `${photoId}-${finding.kind}-${since}`);
 }
@@ -153,7 +155,7 @@ async function requestDeletions(
     }
     await startErasure(deployment, {
       request: 'photo_deleted',
-      object: { key, sequencer: next(row.object_sequencer ?? '0') },
+      object: { key, sequencer: sequencerAfter(row.object_sequencer) },
     });
     return true;
   });

@@ -120,7 +120,8 @@ export async function prepare(
     uploadedAt: row.created_at,
   };
   const lane = args.photo ? 'live' : 'backfill';
-  const input = inputFor(deployment.outputs.PhotoBucketName, object, row, lane);
+  const rows = { photo: row, own: undefined };
+  const input = inputFor(deployment.outputs.PhotoBucketName, object, rows, lane);
   const key = resultsKey({ event_id: row.event_id, photo_id: row.id }, photoVersion(input.object));
   const isStored = !RESULT_IS_VOID.has(row.failure_code ?? '') && (await hasResult(deployment, key));
   return { row, input, isPaid: !isStored };

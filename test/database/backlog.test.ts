@@ -4,6 +4,7 @@ import type postgres from 'postgres';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
 import type { ExecutionInput, ListedObject } from '../../lambdas/shared/contract.ts';
+import { sequencerAfter } from '../../lambdas/shared/photo-standing.ts';
 import { resultsKey } from '../../lambdas/shared/stored-result.ts';
 import { skipIndexed } from '../../lambdas/skip-indexed/skip-indexed.ts';
 import { fakeClient } from '../support/fake-client.ts';
@@ -99,7 +100,7 @@ test('leaves what was never seen, what failed for the moment, and what was repla
     // No row says anything about the order of its uploads.
     [unseen, '0'],
     // Later than the version that is stored.
-    [replaced, '0B'],
+    [replaced, sequencerAfter('0A')],
     // The upload that the row is about.
     [passing, '0B'],
   ]);
@@ -146,14 +147,20 @@ test('a photo that the platform registered, and nothing more, is left', async ()
   await expect(event.look(event.listed(key))).resolves.toMatchObject({ photos: [{ object: { key } }] });
 });
 
-test('two objects of one photo are not indexed in turns', async () => {
+test('a copy of a photo under another key is not indexed; other bytes are, and told that the id is taken', async () => {
   const event = anEvent();
   const key = event.newKey();
   await event.index(event.live(key, 'v1', '0A'));
-  const other = key.replace('/events/', '/').replace(`${event.eventId}/`, `${event.eventId}/copies/`);
-  await expect(event.look(event.listed(other, 'v9'))).resolves.toMatchObject({
+  const other = key.replace(/jpg$/, 'JPG');
+  await expect(event.look(event.listed(other, 'v1'))).resolves.toMatchObject({
     photos: [],
     skipped: { other_object: 1 },
+  });
+  await expect(event.look(event.listed(other, 'v9'))).resolves.toMatchObject({ photos: [{}], skipped: {} });
+  await event.fail(event.live(other, 'v9', '03'), 'PhotoIdTaken');
+  await expect(event.look(event.listed(other, 'v9'))).resolves.toMatchObject({
+    photos: [],
+    skipped: { permanently_failed: 1 },
   });
 });
 
@@ -179,7 +186,7 @@ test('where the bucket has versions, the version is what counts', async () => {
     );
   await expect(look('id-1')).resolves.toMatchObject({ photos: [], skipped: { indexed: 1 } });
   await expect(look('id-2')).resolves.toMatchObject({
-    photos: [{ object: { 'version-id': 'id-2', etag: 'e1', sequencer: '0B' } }],
+    photos: [{ object: { 'version-id': 'id-2', etag: 'e1', sequencer: sequencerAfter('0A') } }],
   });
 });
 

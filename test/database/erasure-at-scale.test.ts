@@ -105,6 +105,7 @@ function eraser() {
         telemetry: world.recording.telemetry,
         resultsBucket: 'results',
         pace,
+        now: Date.now,
       },
       parseRequest(removeFacesRequestSchema, request).batch,
     );

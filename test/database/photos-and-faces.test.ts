@@ -182,8 +182,8 @@ describe('persistResults', () => {
 
   test('a newer upload replaces the faces, and the old ones are to leave the collection', async () => {
     const photo = aPhoto();
-    const v1 = photo.upload('v1', 'FF');
-    const v2 = photo.upload('v2', '100');
+    const v1 = photo.upload('v1', '0FF');
+    const v2 = photo.upload('v2', '1');
     photo.store(v1, ['f1', 'shared']);
     photo.store(v2, ['shared', 'f2', 'f3']);
     await photo.persist(v1);
@@ -200,8 +200,8 @@ describe('persistResults', () => {
 
   test('an old upload that is indexed after a newer one leaves no face behind', async () => {
     const photo = aPhoto();
-    const v1 = photo.upload('v1', 'FF');
-    const v2 = photo.upload('v2', '100');
+    const v1 = photo.upload('v1', '0FF');
+    const v2 = photo.upload('v2', '1');
     photo.store(v1, ['f1']);
     photo.store(v2, ['f2']);
     await photo.persist(v2);
@@ -264,11 +264,11 @@ describe('markFailed', () => {
 
   test('a late failure never overwrites indexed, nor a newer upload', async () => {
     const photo = aPhoto();
-    const v2 = photo.upload('v2', '100');
+    const v2 = photo.upload('v2', '1');
     photo.store(v2, ['f2']);
     await photo.persist(v2);
     await expect(photo.fail(v2, 'States.Timeout')).resolves.toMatchObject({ effect: 'indexed' });
-    await expect(photo.fail(photo.upload('v1', 'FF'))).resolves.toMatchObject({ effect: 'superseded' });
+    await expect(photo.fail(photo.upload('v1', '0FF'))).resolves.toMatchObject({ effect: 'superseded' });
     await expect(photo.row()).resolves.toMatchObject({
       status: 'indexed',
       face_count: 1,

@@ -89,6 +89,7 @@ test('on each table it has these rights and no others', async () => {
     FROM information_schema.role_table_grants
     WHERE grantee = 'rollcall_pipeline' GROUP BY 1 ORDER BY 1`;
   expect(Object.fromEntries(rows.map(({ table, rights }) => [table, rights]))).toEqual({
+    erased_faces: 'DELETE INSERT SELECT UPDATE',
     erasure_turn: 'SELECT UPDATE',
     erasures: 'INSERT SELECT UPDATE',
     events: 'INSERT SELECT UPDATE',

@@ -135,6 +135,7 @@ const expected: Record<string, RoleGrants['allowed']> = {
       'PersistResults',
       'ReserveSlot',
     ].map((name) => `{${indexing}/${name}.Arn}`),
+    'states:StartExecution': ['{Erasure/StateMachine}'],
     ...logDelivery,
   },
   'Backfill/StateMachine/Role': {

@@ -120,6 +120,7 @@ export function erasureWorld(database: TestDatabase) {
     telemetry,
     resultsBucket: 'results',
     pace: async () => {},
+    now: Date.now,
   };
   const collectionPrefix = 'rollcall-';
   const tasks = {

@@ -58,15 +58,40 @@ export function expectSensibleRetries(state: Pick<State, 'Retry'> | undefined, l
 }
 
 export const indexPhoto = JSON.parse(
-  readFileSync(
-    path.join(import.meta.dirname, '../../state-machines/index-photo.asl.json'),
-    'utf8',
-  ).replaceAll(/\$\{(\w+)FunctionArn\}/g, 'arn:aws:lambda:us-east-1:000000000000:function:$1'),
+  readFileSync(path.join(import.meta.dirname, '../../state-machines/index-photo.asl.json'), 'utf8')
+    .replaceAll(/\$\{(\w+)FunctionArn\}/g, 'arn:aws:lambda:us-east-1:000000000000:function:$1')
+    .replaceAll(/\$\{(\w+)StateMachineArn\}/g, 'arn:aws:states:us-east-1:000000000000:stateMachine:$1')
+    .replaceAll('${Partition}', 'aws'),
 ) as { StartAt: string; TimeoutSeconds: number; States: Record<string, State> };
 
 export const taskStates = Object.entries(indexPhoto.States)
   .filter(([, state]) => state.Type === 'Task')
   .map(([name]) => name);
+
+/** Those that call a function; the others start an execution. */
+export const functionStates = taskStates.filter((name) =>
+  indexPhoto.States[name]?.Resource?.includes(':lambda:'),
+);
+
+/** What an execution meets on its way to a state that it enters only then. */
+export const wayTo: Record<string, Record<string, Attempt[]>> = {
+  MarkFailed: { IndexFaces: [{ error: 'ImageTooLarge' }] },
+  EraseLeftovers: {
+    IndexFaces: [{ error: 'ImageTooLarge' }],
+    MarkFailed: [{ result: { effect: 'written', erasure_requested: true } }],
+  },
+  StartErasure: {
+    PersistResults: Array.from({ length: attemptsOf('PersistResults', 'FacesBeingErased') }, () => ({
+      error: 'FacesBeingErased',
+    })),
+  },
+};
+
+/** How often a state is tried before its catcher. */
+export function attemptsOf(state: string, error: string): number {
+  const retrier = indexPhoto.States[state]?.Retry?.find(({ ErrorEquals }) => ErrorEquals.includes(error));
+  return 1 + (retrier?.MaxAttempts ?? 0);
+}
 
 const machine = new StateMachine(indexPhoto as never);
 
@@ -97,7 +122,9 @@ const good: Record<string, object> = {
   ReserveSlot: { slot_ms: 0, wait_until: '2026-05-01T10:00:00Z', throttles: 0, reindexes: 0 },
   IndexFaces: { results_key: 'results/r.json', face_count: 2, unindexed_count: 0 },
   PersistResults: { photo_id: photo.photo_id, effect: 'stored', face_count: 2, unindexed_count: 0 },
-  MarkFailed: { photo_id: photo.photo_id, effect: 'written' },
+  MarkFailed: { photo_id: photo.photo_id, effect: 'written', erasure_requested: false },
+  StartErasure: {},
+  EraseLeftovers: {},
 };
 
 /**

@@ -171,19 +171,19 @@ describe('listPhotos', () => {
 
   test('two files with one photo id: the first is sent, the second told', () => {
     const { photos, notSent } = list(
-      `a/${PHOTO}.jpg`,
-      `b/${PHOTO.toUpperCase()}.png`,
+      `${PHOTO}.jpg`,
+      `${PHOTO.toUpperCase()}.png`,
       'ä.jpg',
       'ä.jpg'.normalize('NFD'),
     );
-    expect(photos.map(({ file }) => file)).toEqual([`a/${PHOTO}.jpg`, 'ä.jpg']);
+    expect(photos.map(({ file }) => file)).toEqual([`${PHOTO}.jpg`, 'ä.jpg']);
     expect(photos[0]!.photoId).toBe(PHOTO);
     expect(notSent.slice(1)).toEqual([
       {
-        file: `b/${PHOTO.toUpperCase()}.png`,
+        file: `${PHOTO.toUpperCase()}.png`,
         photoId: PHOTO,
         code: 'DuplicatePhoto',
-        reason: `its photo id is that of a/${PHOTO}.jpg`,
+        reason: `its photo id is that of ${PHOTO}.jpg`,
       },
       {
         file: 'ä.jpg'.normalize('NFD'),

@@ -1,6 +1,7 @@
 import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { indexFaces } from '../../lambdas/index-faces/index-faces.ts';
+import type { IndexResult } from '../../lambdas/shared/contract.ts';
 import { PipelineError } from '../../lambdas/shared/errors.ts';
 import { metricNames } from '../../lambdas/shared/names.ts';
 import type { GateSlot } from '../../lambdas/shared/slot-ledger.ts';
@@ -19,6 +20,9 @@ interface Setup {
   photoHead?: () => unknown;
   resultHead?: () => unknown;
   put?: () => unknown;
+  once?: (key: string, index: () => Promise<IndexResult>) => Promise<IndexResult>;
+  /** What the state holds of an earlier call. */
+  result?: IndexResult;
   kept?: 'full' | 'minimal';
   index?: () => unknown;
   takeSlot?: () => Promise<GateSlot>;
@@ -38,8 +42,8 @@ function setUp(setup: Setup = {}) {
         ? (setup.photoHead ?? (() => ({ ETag: '"etag1"' })))()
         : (setup.resultHead ?? notFound)(),
     PutObject: (input) => {
-      setup.put?.();
       stored.push(input);
+      setup.put?.();
       return {};
     },
   });
@@ -81,7 +85,7 @@ function setUp(setup: Setup = {}) {
         },
         once: (key, index) => {
           keys.push(key);
-          return index();
+          return (setup.once ?? ((_, work) => work()))(key, index);
         },
       },
       {
@@ -103,6 +107,7 @@ function setUp(setup: Setup = {}) {
             reindexes: 0,
             ...setup.slot,
           },
+          ...(setup.result && { result: setup.result }),
         },
         execution_arn: 'arn',
       },
@@ -113,7 +118,12 @@ function setUp(setup: Setup = {}) {
 describe('indexFaces', () => {
   test('calls IndexFaces at the slot’s millisecond and answers with a pointer and counts', async () => {
     const { run, rekognition, stored, calledAt, keys } = setUp();
-    await expect(run()).resolves.toEqual({ results_key: RESULT_KEY, face_count: 1, unindexed_count: 0 });
+    await expect(run()).resolves.toEqual({
+      results_key: RESULT_KEY,
+      face_count: 1,
+      unindexed_count: 0,
+      called_at: new Date(NOW + 640).toISOString(),
+    });
     expect(calledAt()).toBe(NOW + 640);
     expect(keys).toEqual([`photos/${KEY}#etag1`]);
     expect(rekognition.calls).toEqual([
@@ -216,21 +226,54 @@ describe('indexFaces', () => {
     expect(rekognition.calls).toEqual([]);
   });
 
-  test('indexes again, past its record and what was lost, once in each execution', async () => {
+  const LOST = '2026-05-01T09:00:00.000Z';
+
+  test('indexes again after the call whose response was lost', async () => {
     const { run, keys, rekognition, stored } = setUp({
       slot: { reindexes: 1 },
-      resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1', again: 'earlier#1' } }),
+      result: { results_key: RESULT_KEY, face_count: 4, unindexed_count: 1, called_at: LOST },
+      resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1', 'called-at': LOST } }),
     });
     await expect(run()).resolves.toMatchObject({ face_count: 1 });
-    expect(keys).toEqual([`photos/${KEY}#etag1#arn#1`]);
+    expect(keys).toEqual([`photos/${KEY}#etag1#after ${LOST}`]);
     expect(rekognition.calls).toHaveLength(1);
-    expect(stored[0]).toMatchObject({ Metadata: { 'face-count': '1', again: 'arn#1' } });
+    expect(stored[0]).toMatchObject({
+      Metadata: { 'face-count': '1', 'called-at': new Date(NOW + 640).toISOString() },
+    });
+  });
+
+  test('finds a response gone that its record tells of: one call for however many executions', async () => {
+    const done = new Map<string, Promise<IndexResult>>();
+    let head: Record<string, unknown> | undefined;
+    const { run, keys, rekognition, stored } = setUp({
+      once: (key, index) => {
+        const result = done.get(key) ?? index();
+        done.set(key, result);
+        return result;
+      },
+      resultHead: () => {
+        if (!head) {
+          throw awsError('NotFound', 404);
+        }
+        return head;
+      },
+      put: () => {
+        head = { Metadata: stored.at(-1)?.Metadata };
+      },
+    });
+    await run();
+    head = undefined;
+    keys.length = 0;
+    await Promise.all([run(), run(), run()]);
+    expect(rekognition.calls).toHaveLength(2);
+    expect(new Set(keys).size).toBe(2);
   });
 
   test('pays nothing when the response that was asked for again is stored, and its record is not', async () => {
     const { run, rekognition } = setUp({
       slot: { reindexes: 2 },
-      resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1', again: 'arn#2' } }),
+      result: { results_key: RESULT_KEY, face_count: 4, unindexed_count: 1, called_at: LOST },
+      resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1', 'called-at': 'later' } }),
     });
     await expect(run()).resolves.toMatchObject({ face_count: 4 });
     expect(rekognition.calls).toEqual([]);

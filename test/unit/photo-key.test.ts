@@ -8,7 +8,13 @@ const PHOTO = '9d2c4f60-71d4-4f5e-8a39-0f6f5b8f4c11';
 describe('parsePhotoKey', () => {
   test('takes a UUID stem as the photo id', () => {
     expect(parsePhotoKey(`events/${EVENT}/${PHOTO}.jpg`)).toMatchObject({ eventId: EVENT, photoId: PHOTO });
-    expect(parsePhotoKey(`events/${EVENT}/day 2/${PHOTO}.JPG`).photoId).toBe(PHOTO);
+    expect(parsePhotoKey(`events/${EVENT}/${PHOTO}.JPG`).photoId).toBe(PHOTO);
+  });
+
+  test('takes a file in a folder below for a photo of its own, whatever it is named after', () => {
+    const { photoId, keyId } = parsePhotoKey(`events/${EVENT}/thumbs/${PHOTO}.jpg`);
+    expect(photoId).toBe(keyId);
+    expect(photoId).not.toBe(PHOTO);
   });
 
   test('spells UUIDs in lower case, so that one event has one collection', () => {

@@ -19,6 +19,7 @@ function row(n: number, rest: Partial<PhotoRow> = {}): PhotoRow {
     object_key: keyOf(n),
     object_version: 'v1',
     object_sequencer: '0A',
+    other_objects: null,
     face_count: rest.status === undefined || rest.status === 'indexed' ? 1 : null,
     failure_code: null,
     failure_message: null,
@@ -80,8 +81,14 @@ test('finds what was never seen: an object without a row, and a version that cam
   expect(unseen([object(1), object(2, { uploadedAt: JUST_NOW })])).toEqual([]);
   expect(unseen([object(1, { etag: 'v2' })])).toEqual(['never_seen']);
   expect(unseen([object(1, { etag: 'v2', versionId: 'v1' })])).toEqual([]);
-  // A folder's copy of the same photo is the same photo; what is no photo is nobody's.
-  expect(unseen([object(1), object(1, { key: `events/${EVENT}/copy/${photoId(1)}.jpg` })])).toEqual([]);
+  // A copy of the photo is the same photo, other bytes are not, and a file in a folder below never is.
+  const beside = (key: string, rest = {}) => object(1, { key: `events/${EVENT}/${key}`, ...rest });
+  expect(unseen([object(1), beside(`${photoId(1)}.JPG`)])).toEqual([]);
+  expect(unseen([object(1), beside(`${photoId(1)}.JPG`, { etag: 'v2' })])).toEqual(['never_seen']);
+  expect(unseen([object(1), beside(`copy/${photoId(1)}.jpg`)])).toEqual(['never_seen']);
+  // A deleted photo whose object is there again is to be indexed.
+  const deleted = row(1, { status: 'deleted', object_version: null });
+  expect(kinds(world({ photos: [deleted], faces: [], collection: [] }))).toEqual(['never_seen']);
   expect(unseen([object(1), object(2, { key: `events/${EVENT}/readme` })])).toEqual([]);
 });
 

@@ -112,8 +112,9 @@ describe('the definition', () => {
 
   test.each([
     ['RequestErasure', 'DatabaseUnavailable', 24],
-    ['RemoveFaces', 'RekognitionUnavailable', 10],
-  ])('%s rides out %s for %i hours', (state, error, hours) => {
+    // For longer than its turn: after that it is put off, and tried again every hour.
+    ['RemoveFaces', 'RekognitionUnavailable', 0.3],
+  ])('%s rides out %s for %f hours', (state, error, hours) => {
     const { IntervalSeconds, BackoffRate, MaxDelaySeconds, MaxAttempts } = retrier(state, error)!;
     let expected = 0;
     for (let attempt = 0; attempt < MaxAttempts; attempt++) {

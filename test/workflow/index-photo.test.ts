@@ -1,13 +1,15 @@
 import { failureKinds, isFailureName } from '../../lambdas/shared/errors.ts';
 import {
   type Attempt,
+  attemptsOf,
   expectSensibleRetries,
+  functionStates,
   indexPhoto,
   photo,
   type Retrier,
   runIndexPhoto,
   SERVICE_ERRORS,
-  taskStates,
+  wayTo,
 } from '../support/workflow.ts';
 
 const HAPPY_PATH = ['EnsureCollection', 'ReserveSlot', 'WaitForSlot', 'IndexFaces', 'PersistResults'];
@@ -77,6 +79,36 @@ describe('the way of a photo', () => {
     }
   });
 
+  test('waits a moment for an erasure of its faces, then starts one, and waits for that', async () => {
+    const run = await runIndexPhoto({
+      PersistResults: (attempt) =>
+        attempt < attemptsOf('PersistResults', 'FacesBeingErased')
+          ? { error: 'FacesBeingErased' }
+          : attempt < 50
+            ? { error: 'FacesStillBeingErased' }
+            : undefined,
+    });
+    expect(run.status).toBe('SUCCEEDED');
+    expect(run.path).toEqual([...HAPPY_PATH, 'StartErasure', 'PersistResults']);
+    expect(run.requests.StartErasure).toEqual([expect.objectContaining({ Input: { request: 'outbox' } })]);
+    expect(run.requests.PersistResults?.at(-1)).toMatchObject({
+      input: { returned: { Error: 'FacesBeingErased' } },
+    });
+  });
+
+  test('a failed photo that left faces behind has them erased, and ends with its own error', async () => {
+    for (const start of [
+      [],
+      Array(20).fill({ error: 'StepFunctions.ThrottlingException' }),
+      [{ error: 'Other' }],
+    ]) {
+      const run = await runIndexPhoto({ ...wayTo.EraseLeftovers, EraseLeftovers: start as Attempt[] });
+      expect(run).toMatchObject({ status: 'FAILED', error: 'ImageTooLarge' });
+      expect(run.path.slice(-4)).toEqual(['MarkFailed', 'AnyFacesLeft', 'EraseLeftovers', 'PhotoFailed']);
+      expect(run.requests.EraseLeftovers?.[0]).toMatchObject({ Input: { request: 'outbox' } });
+    }
+  });
+
   test('a failure that cannot even be written ends with the error that came first', async () => {
     const run = await runIndexPhoto({
       IndexFaces: [{ error: 'ImageTooLarge' }],
@@ -87,7 +119,7 @@ describe('the way of a photo', () => {
   });
 });
 
-describe.each(taskStates)('%s', (state) => {
+describe.each(functionStates)('%s', (state) => {
   const leavesBy: Record<string, Record<string, string>> = {
     EnsureCollection: { InvalidPhotoKey: 'PhotoFailed', InvalidInput: 'PhotoFailed' },
     IndexFaces: {
@@ -96,7 +128,7 @@ describe.each(taskStates)('%s', (state) => {
       CollectionNotFound: 'EnsureCollection',
       PhotoSuperseded: 'PhotoSuperseded',
     },
-    PersistResults: { ResultNotFound: 'ReserveSlot' },
+    PersistResults: { ResultNotFound: 'ReserveSlot', FacesBeingErased: 'StartErasure' },
     MarkFailed: {},
   };
   const lastResort = state === 'MarkFailed' ? 'PhotoFailed' : 'MarkFailed';
@@ -108,7 +140,7 @@ describe.each(taskStates)('%s', (state) => {
     // The error lasts until the state is left; what comes after it succeeds.
     const failing: Attempt[] = Array.from({ length: attempts }, () => ({ error }));
     const run = await runIndexPhoto({
-      ...(state === 'MarkFailed' && { IndexFaces: [{ error: 'ImageTooLarge' }] }),
+      ...wayTo[state],
       [state]: failing,
     });
     expect(run.path[run.path.indexOf(state) + 1]).toBe(next);
@@ -129,7 +161,11 @@ describe.each(taskStates)('%s', (state) => {
   });
 
   test('tries again what passes by itself, and only a few times what an engineer has to mend', () => {
-    expectSensibleRetries(indexPhoto.States[state], 12);
+    // This one has another way on: it starts what it waits for.
+    const retriers = indexPhoto.States[state]?.Retry?.filter(
+      ({ ErrorEquals }) => ErrorEquals[0] !== 'FacesBeingErased',
+    );
+    expectSensibleRetries({ ...(retriers && { Retry: retriers }) }, 12);
   });
 });
 
@@ -138,7 +174,7 @@ describe('the definition', () => {
   const custom = new Set(
     states
       .flatMap(({ Retry = [], Catch = [] }) => [...Retry, ...Catch].flatMap(({ ErrorEquals }) => ErrorEquals))
-      .filter((name) => !/^(States|Lambda|Sandbox|Runtime)\./.test(name)),
+      .filter((name) => !/^(States|Lambda|Sandbox|Runtime|StepFunctions)\./.test(name)),
   );
 
   test('knows only names that the code throws', () => {
@@ -161,6 +197,7 @@ describe('the definition', () => {
       'PhotoIdTaken',
       'ResultLostTooOften',
       'ThrottledTooOften',
+      'TurnOver',
     ]);
   });
 

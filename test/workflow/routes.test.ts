@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { StateMachine } from 'aws-local-stepfunctions';
-import { indexPhoto, runIndexPhoto, type State } from '../support/workflow.ts';
+import { attemptsOf, indexPhoto, runIndexPhoto, type State, wayTo } from '../support/workflow.ts';
 
 type States = Record<
   string,
@@ -36,7 +36,7 @@ describe('index-photo', () => {
   /** Drives one Task into one error, as often as it takes to leave the state, and notes the ways that were taken. */
   async function drive(state: string, error: string, attempts: number): Promise<void> {
     const run = await runIndexPhoto({
-      ...(state === 'MarkFailed' && { IndexFaces: [{ error: 'ImageTooLarge' }] }),
+      ...wayTo[state],
       [state]: Array.from({ length: attempts }, () => ({ error })),
     });
     const tries = run.requests[state]?.length ?? 0;
@@ -72,7 +72,8 @@ describe('index-photo', () => {
       }
       for (const { ErrorEquals } of Catch) {
         for (const error of ErrorEquals) {
-          await drive(name, error === 'States.ALL' ? 'SomethingElse' : error, 1);
+          const known = error === 'States.ALL' ? 'SomethingElse' : error;
+          await drive(name, known, attemptsOf(name, known));
         }
       }
     }

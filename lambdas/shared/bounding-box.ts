@@ -1,0 +1,34 @@
+/** Whether two boxes of one picture are about the same face. */
+
+/** As Rekognition gives it: shares of the picture's width and height. */
+interface BoundingBox {
+  Left: number;
+  Top: number;
+  Width: number;
+  Height: number;
+}
+
+/**
+ * The same picture gives the same boxes, and another model version nearly the same; two faces beside each other share less
+ * than this part of what both cover together.
+ */
+const SAME_FACE = 0.5;
+
+/** Whether both are boxes, and cover nearly the same part of the picture. */
+export function isSameFace(one: unknown, other: unknown): boolean {
+  const a = readBox(one);
+  const b = readBox(other);
+  if (!a || !b) {
+    return false;
+  }
+  const width = Math.min(a.Left + a.Width, b.Left + b.Width) - Math.max(a.Left, b.Left);
+  const height = Math.min(a.Top + a.Height, b.Top + b.Height) - Math.max(a.Top, b.Top);
+  const shared = Math.max(0, width) * Math.max(0, height);
+  return shared > 0 && shared >= SAME_FACE * (a.Width * a.Height + b.Width * b.Height - shared);
+}
+
+function readBox(value: unknown): BoundingBox | undefined {
+  const { Left, Top, Width, Height } = (value ?? {}) as Partial<Record<keyof BoundingBox, unknown>>;
+  const isBox = [Left, Top, Width, Height].every((side) => typeof side === 'number' && Number.isFinite(side));
+  return isBox ? ({ Left, Top, Width, Height } as BoundingBox) : undefined;
+}
