@@ -1,4 +1,5 @@
 /** `npm run faults`: photos through faults at every boundary, and what must hold. */
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,20 +9,25 @@ import { count, formatDuration } from '../local/cli/text.ts';
 import { exitCodes, UserError } from '../local/cli/user-error.ts';
 import { runSeed, type SeedReport } from './faults/campaign.ts';
 import { CAMPAIGN_TIME, type Harness, type HarnessOptions, startHarness } from './faults/harness.ts';
+import { runHistories } from './faults/histories.ts';
 import { backfillInTwoGoes, databaseAway, databaseGone, type ScenarioReport } from './faults/scenarios.ts';
 import { freePort } from './support/free-port.ts';
 
 const usage = `Usage: npm run faults -- [--seed N] [--seeds N] [--photos N] [--json]
        npm run faults -- --scenario NAME [--photos N] [--json]
+       npm run faults -- --histories N [--seed S] [--table] [--json]
 
-Sends photos through the local pipeline while faults strike at every boundary, and checks what must hold then.
+Sends photos through the local pipeline while faults strike at every boundary, and checks what must hold then. With
+--histories: random orders of uploads, deletions, erasures and faults through the state machines and functions alone.
 
-  --seed N     the first seed (1); the same seed strikes at the same places
+  --seed N     the first seed (1, of histories a random one); the same seed strikes at the same places
   --seeds N    how many seeds (1)
   --photos N   photos a seed (200)
   --scenario   database-away (PostgreSQL for a minute, in real time), database-gone (for longer than all retries) or
                backfill (stopped in its middle and started again) instead of seeds
-  --json       one line of JSON a seed
+  --histories  how many histories, each of a seed of its own
+  --table      the shortest history of each kind of violation in one line, and not only of the most frequent one in full
+  --json       one line of JSON a seed; of histories one for all, as the last line
 `;
 
 const scenarios: Record<
@@ -49,7 +55,11 @@ await runCommand(async () => {
     process.stdout.write(usage);
     return exitCodes.done;
   }
-  const { seed, seeds, photos, json, scenario } = options;
+  const { seed, seeds, photos, json, scenario, histories } = options;
+  if (histories !== undefined) {
+    const violations = await runHistories({ ...histories, json });
+    return violations === 0 ? exitCodes.done : exitCodes.incomplete;
+  }
   const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-faults-'));
   const harness = await startHarness({
     stateDir,
@@ -84,9 +94,16 @@ await runCommand(async () => {
   return violations === 0 ? exitCodes.done : exitCodes.incomplete;
 }, 'The campaign');
 
-function readOptions():
-  | { seed: number; seeds: number; photos: number; json: boolean; scenario: string | undefined }
-  | undefined {
+interface Options {
+  seed: number;
+  seeds: number;
+  photos: number;
+  json: boolean;
+  scenario: string | undefined;
+  histories: { histories: number; seed: number; table: boolean } | undefined;
+}
+
+function readOptions(): Options | undefined {
   let values: Record<string, string | boolean | undefined>;
   try {
     ({ values } = parseArgs({
@@ -95,6 +112,8 @@ function readOptions():
         seeds: { type: 'string' },
         photos: { type: 'string' },
         scenario: { type: 'string' },
+        histories: { type: 'string' },
+        table: { type: 'boolean' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -125,6 +144,14 @@ function readOptions():
         photos: number('photos', 200, 1),
         json: values.json === true,
         scenario,
+        histories:
+          values.histories === undefined
+            ? undefined
+            : {
+                histories: number('histories', 1, 1),
+                seed: number('seed', randomInt(2 ** 31), 0),
+                table: values.table === true,
+              },
       };
 }
 
