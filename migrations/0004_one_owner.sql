@@ -5,7 +5,9 @@ COMMENT ON COLUMN photos.object_sequencer IS
 
 ALTER TABLE photos
   -- Other keys with the same photo id: {"key": {"sequencer": "…", "version": "…" or null where nothing lies there}}.
-  ADD COLUMN other_objects jsonb;
+  ADD COLUMN other_objects jsonb,
+  -- Of the upload whose faces are stored: tells the same bytes apart from others, with bucket versions too.
+  ADD COLUMN object_etag text;
 
 ALTER TABLE erasures
   -- Whether the collection is searched for whatever was indexed under the photo's id, named by a row or not.
@@ -39,7 +41,9 @@ CREATE TABLE erased_faces (
   photo_id     uuid NOT NULL,
   -- As Rekognition gives it; null where it is not known.
   bounding_box jsonb,
-  -- Of uploads before this the face is not stored again.
+  -- The bytes that the face was found in, as soon as they are known: of these it is not stored again, uploaded anew or not.
+  etag         text,
+  -- Nor of whatever was uploaded before this.
   requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   -- A response that Rekognition was asked for before this may name the face.
   erased_at    timestamptz

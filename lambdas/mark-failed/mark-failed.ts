@@ -1,6 +1,12 @@
 import { type ExecutionInput, type MarkFailedRequest, photoVersion } from '../shared/contract.ts';
 import type { Sql } from '../shared/database.ts';
-import { lockEvent, readEventState, replaceVersion, searchForFaces } from '../shared/erasures.ts';
+import {
+  hasOpenErasure,
+  lockEvent,
+  readEventState,
+  replaceVersion,
+  searchForFaces,
+} from '../shared/erasures.ts';
 import { type FailureName, failureKind, isFailureName } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
 import { type PhotoKey, parsePhotoKey } from '../shared/photo-key.ts';
@@ -8,6 +14,7 @@ import {
   lockOwnRow,
   lockRows,
   moveFence,
+  noteEnd,
   type Transaction,
   writeErased,
   writeFailed,
@@ -129,42 +136,45 @@ async function write(
   // Only a photo whose id is taken needs a row of its own, and only then.
   const isTaken = ruling.standing === 'taken';
   const row = isTaken ? await lockOwnRow(sql, key, objectKey, rows.own) : (rows[ruling.row] ?? rows.photo);
-  const outcome = (effect: MarkFailedOutcome['effect'], erasure_requested = false) => ({
-    photo_id: row.id,
-    effect,
-    erasure_requested,
-  });
+  const effect = await apply();
+  // Whoever asked for it, this execution or an earlier attempt: that somebody has begun it is not known.
+  const erasure_requested = await hasOpenErasure(sql, event_id, [key.photoId, row.id]);
+  return { photo_id: row.id, effect, erasure_requested };
 
-  switch (ruling.standing) {
-    case 'deleted':
-      // Its faces may have been indexed without anyone being told: they are looked for by the photo's id.
-      // Where that is the id of another photo of the event, what is found would be that photo's.
-      if (ruling.row === 'own' && rows.photo.event_id === event_id) {
-        return outcome('superseded');
-      }
-      await searchForFaces(sql, { event_id, photo_id: key.photoId }, execution_arn);
-      return outcome('superseded', true);
-    case 'superseded':
-      return outcome('superseded');
-    case 'known':
-    case 'copy':
-      await moveFence(sql, row, object);
-      return outcome('indexed');
-    case 'erased':
-      await writeErased(sql, row, object, execution_arn);
-      return outcome('erased');
-    default: {
-      if (keepFirstReason && row.status === 'failed' && row.object_version === object.version) {
+  async function apply(): Promise<MarkFailedOutcome['effect']> {
+    switch (ruling.standing) {
+      case 'deleted':
+        // Its faces may have been indexed without anyone being told: they are looked for by the photo's id. Where another
+        // key of the event is the photo by now, what is found would be that one's.
+        if (
+          (rows.photo.status === 'deleted' || rows.photo.event_id !== event_id) &&
+          row.execution_arn !== execution_arn
+        ) {
+          await searchForFaces(sql, { event_id, photo_id: key.photoId }, execution_arn);
+          await noteEnd(sql, row, execution_arn);
+        }
+        return 'superseded';
+      case 'superseded':
+        return 'superseded';
+      case 'known':
+      case 'copy':
         await moveFence(sql, row, object);
-        return outcome('known');
-      }
-      // The faces of an earlier upload are not in this picture. Under an id of its own a photo never had any.
-      const photo = { event_id, photo_id: row.id };
-      const replaced =
-        !isTaken &&
-        (await replaceVersion(sql, photo, row, { version: object.version, keep: [], execution_arn }));
-      await writeFailed(sql, row, object, { ...failure, executionArn: execution_arn });
-      return outcome('written', replaced);
+        return 'indexed';
+      case 'erased':
+        await writeErased(sql, row, object, execution_arn);
+        return 'erased';
+      default:
+        if (keepFirstReason && row.status === 'failed' && row.object_version === object.version) {
+          await moveFence(sql, row, object);
+          return 'known';
+        }
+        // The faces of an earlier upload are not in this picture. Under an id of its own a photo never had any.
+        if (!isTaken) {
+          const photo = { event_id, photo_id: row.id };
+          await replaceVersion(sql, photo, row, { version: object.version, keep: [], execution_arn });
+        }
+        await writeFailed(sql, row, object, { ...failure, executionArn: execution_arn });
+        return 'written';
     }
   }
 }

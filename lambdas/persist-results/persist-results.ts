@@ -12,6 +12,7 @@ import {
   isBeingErased,
   type LateResult,
   lockEvent,
+  noteErasedBytes,
   readEventState,
   removeLate,
   replaceVersion,
@@ -267,13 +268,13 @@ async function store(
   if (stored instanceof PipelineError) {
     throw stored;
   }
-  const erased = await erasedFacesOf(sql, photo.photo_id);
+  const erased = await erasedFacesOf(sql, photo);
   if (calledAt(stored) < lastErasure(row, event, erased)) {
     throw new PipelineError('ResultNotFound', 'The stored response is older than an erasure of its faces');
   }
 
   await registerCollection(sql, photo.event_id, stored);
-  const { kept, unwanted } = withoutErased(faces, erased, uploadedAt);
+  const { kept, unwanted } = withoutErased(faces, erased, { etag: input.object.etag, uploadedAt });
   let requested = await replaceVersion(sql, photo, row, {
     version: object.version,
     keep: faceIdsOf(kept),
@@ -281,10 +282,12 @@ async function store(
   });
   if (unwanted.length > 0) {
     await removeLate(sql, photo, lateResult(request, stored, unwanted));
+    await noteErasedBytes(sql, photo, input.object.etag, uploadedAt);
     requested = true;
   }
   await insertFaces(sql, photo.photo_id, kept);
   await writeIndexed(sql, row, object, {
+    etag: input.object.etag,
     faceCount: kept.length,
     unindexedFaces: stored.unindexed_faces,
     executionArn: execution_arn,
@@ -310,14 +313,14 @@ function lastErasure(row: PhotoRow, event: EventState, erased: readonly ErasedFa
   return Math.max(...moments.map(Number));
 }
 
-/** A face that a person had erased stays so, for as long as the photo is not uploaded anew. */
+/** A face that a person had erased stays so, until other bytes are uploaded under the photo's name. */
 function withoutErased(
   faces: readonly FaceRow[],
   erased: readonly ErasedFace[],
-  uploadedAt: Date,
+  upload: { etag: string; uploadedAt: Date },
 ): { kept: FaceRow[]; unwanted: FaceRow[] } {
   const boxes = erased
-    .filter(({ requested_at }) => uploadedAt < requested_at)
+    .filter(({ etag, requested_at }) => etag === upload.etag || upload.uploadedAt < requested_at)
     .map(({ bounding_box }) => bounding_box);
   const isUnwanted = (face: FaceRow) => boxes.some((box) => isSameFace(box, face.bounding_box));
   return { kept: faces.filter((face) => !isUnwanted(face)), unwanted: faces.filter(isUnwanted) };

@@ -3,7 +3,7 @@
  * bucket. `state-machines/erase-faces.asl.json` works it off; docs/adr/0009 says why it is made like this.
  */
 import type { ErasureReason } from './contract.ts';
-import { idList, type PhotoRow, retireFaces, type Transaction } from './photo-rows.ts';
+import { idList, type PhotoRow, retireFaces, type Transaction, uuidList } from './photo-rows.ts';
 import type { EventErasure } from './photo-standing.ts';
 import { resultsKey } from './stored-result.ts';
 
@@ -192,17 +192,48 @@ export async function isBeingErased(
   return state!.erasing;
 }
 
+/** Whether an erasure of one of these photos is not finished. */
+export async function hasOpenErasure(
+  sql: Transaction,
+  eventId: string,
+  photoIds: readonly string[],
+): Promise<boolean> {
+  const [state] = await sql<{ open: boolean }[]>`
+    SELECT EXISTS (
+      SELECT FROM erasures
+      WHERE event_id = ${eventId} AND photo_id IN (${uuidList(sql, photoIds)}) AND finished_at IS NULL) AS open`;
+  return state!.open;
+}
+
 /** A face of a photo that a person had erased. */
 export interface ErasedFace {
   /** As Rekognition gave it; null where nobody knew. */
   bounding_box: unknown;
+  /** The bytes that it was found in; of these it is not stored again. Null until an upload before the request came. */
+  etag: string | null;
   /** Of uploads before this it is not stored again. */
   requested_at: Date;
   /** A response that Rekognition was asked for before this may name it; null while it is leaving. */
   erased_at: Date | null;
 }
 
-export function erasedFacesOf(sql: Transaction, photoId: string): Promise<ErasedFace[]> {
+export function erasedFacesOf(
+  sql: Transaction,
+  { event_id, photo_id }: { event_id: string; photo_id: string },
+): Promise<ErasedFace[]> {
   return sql<ErasedFace[]>`
-    SELECT bounding_box, requested_at, erased_at FROM erased_faces WHERE photo_id = ${photoId}`;
+    SELECT bounding_box, etag, requested_at, erased_at FROM erased_faces
+    WHERE event_id = ${event_id} AND photo_id = ${photo_id}`;
+}
+
+/** Faces that were erased before their photo arrived belong to the bytes that came then. */
+export async function noteErasedBytes(
+  sql: Transaction,
+  { event_id, photo_id }: { event_id: string; photo_id: string },
+  etag: string,
+  uploadedAt: Date,
+): Promise<void> {
+  await sql`
+    UPDATE erased_faces SET etag = ${etag}
+    WHERE event_id = ${event_id} AND photo_id = ${photo_id} AND etag IS NULL AND requested_at > ${uploadedAt}`;
 }

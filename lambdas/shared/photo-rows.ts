@@ -24,6 +24,8 @@ export interface PhotoRow extends PhotoState {
   unindexed_faces: unknown[] | null;
   /** When faces of this photo last left Rekognition. */
   faces_erased_at: Date | null;
+  /** Which execution last wrote the row. */
+  execution_arn: string | null;
 }
 
 export type PhotoRows = KeyRows<PhotoRow> & { photo: PhotoRow };
@@ -87,7 +89,7 @@ export async function lockOwnRow(
 async function selectForUpdate(sql: Transaction, photoId: string): Promise<PhotoRow | undefined> {
   const [row] = await sql<PhotoRow[]>`
     SELECT id, event_id, status, object_key, object_version, object_sequencer, other_objects, face_count,
-           unindexed_faces, faces_erased_at
+           unindexed_faces, faces_erased_at, execution_arn
     FROM photos WHERE id = ${photoId} FOR UPDATE`;
   return row;
 }
@@ -148,13 +150,14 @@ export async function writeIndexed(
   sql: Transaction,
   row: PhotoRow,
   object: ObjectState,
-  result: { faceCount: number; unindexedFaces: readonly unknown[]; executionArn: string },
+  result: { etag: string; faceCount: number; unindexedFaces: readonly unknown[]; executionArn: string },
 ): Promise<void> {
   const others = await replaceObject(sql, row, object);
   await sql`
     UPDATE photos SET
       status = 'indexed',
       ${objectColumns(sql, object, others)},
+      object_etag = ${result.etag},
       face_count = ${result.faceCount},
       unindexed_faces = ${sql.json(result.unindexedFaces as never)},
       failure_code = NULL,
@@ -226,6 +229,11 @@ export async function writeDeleted(sql: Transaction, row: PhotoRow, sequencer: s
       failure_retryable = NULL,
       deleted_at = now()
     WHERE id = ${row.id}`;
+}
+
+/** An execution of an upload that is deleted since has come to its end. */
+export async function noteEnd(sql: Transaction, row: PhotoRow, executionArn: string): Promise<void> {
+  await sql`UPDATE photos SET execution_arn = ${executionArn} WHERE id = ${row.id}`;
 }
 
 /** The row's own object is gone: from here on the row is about a copy of it. */
@@ -309,10 +317,10 @@ export async function forgetFaces(
       DELETE FROM faces USING photos
       WHERE photos.id = faces.photo_id AND photos.event_id = ${eventId}
         AND rekognition_face_id IN (${idList(sql, faceIds)})
-      RETURNING photo_id, bounding_box
+      RETURNING photo_id, bounding_box, object_etag
     ), noted AS (
-      INSERT INTO erased_faces (erasure_id, event_id, photo_id, bounding_box)
-      SELECT ${erasureId}, ${eventId}, photo_id, bounding_box FROM erased
+      INSERT INTO erased_faces (erasure_id, event_id, photo_id, bounding_box, etag)
+      SELECT ${erasureId}, ${eventId}, photo_id, bounding_box, object_etag FROM erased
     )
     UPDATE photos SET face_count = face_count - erased.count
     FROM (SELECT photo_id, count(*)::int FROM erased GROUP BY photo_id) AS erased

@@ -104,7 +104,7 @@ function checkObject({ chronicle, reconciled, report }: Context, upload: Upload)
       case 'PhotoIdTaken':
         return (
           named.includes(upload.key) &&
-          current(chronicle).some(
+          chronicle.uploads.some(
             (other) =>
               other.key !== upload.key &&
               named.includes(other.key) &&
@@ -155,7 +155,8 @@ function checkFacesOf({ chronicle, report }: Context, upload: Upload, row: Photo
     .filter(({ photo_id }) => photo_id === row.id)
     .map(({ bounding_box }) => boxName(bounding_box));
   const erased = chronicle.asks
-    .filter(({ kind, isRefused, takenAt }) => kind === 'person' && !isRefused && takenAt > upload.at)
+    .filter(({ kind, isRefused }) => kind === 'person' && !isRefused)
+    // Also of the same bytes, uploaded again after that.
     .flatMap(({ faces }) => faces)
     .filter(({ imageId }) => imageId === row.id)
     .map(({ box }) => boxName(box));
@@ -249,7 +250,12 @@ function checkPersons({ chronicle, report }: Context): void {
           facesOf(upload.content).some((face) => boxName(face.box) === boxName(box)),
       );
       const isBack =
-        rows.faces.some((row) => row.photo_id === imageId && boxName(row.bounding_box) === boxName(box)) ||
+        rows.faces.some(
+          (row) =>
+            row.photo_id === imageId &&
+            boxName(row.bounding_box) === boxName(box) &&
+            rows.photos.some(({ id, event_id }) => id === imageId && event_id === eventIds[events[0]!]),
+        ) ||
         [...(collection?.values() ?? [])].some(
           (face) => face.imageId === imageId && boxName(face.box) === boxName(box),
         );
@@ -307,8 +313,11 @@ function checkReceipts({ chronicle, report }: Context): void {
       report('erasure-unfinished', reason);
     }
   }
-  if (unstarted.length > 0) {
-    report('erasure-unstarted', `nobody began ${unstarted.map(({ reason }) => reason).join(', ')}`);
+  // The last resort can start nothing: what it asks for is begun within the hour.
+  const failed = chronicle.indexing.filter(({ execution }) => execution.end?.status !== 'SUCCEEDED').length;
+  const left = unstarted.filter(({ reason }) => !(reason === 'late_result' && failed > 0));
+  if (left.length > 0) {
+    report('erasure-unstarted', `nobody began ${left.map(({ reason }) => reason).join(', ')}`);
   }
   for (const { label, kind, isRefused } of asks.filter((ask) => ask.kind === 'person')) {
     const arn = executions.find((execution) => execution.label === label)?.arn;
@@ -328,7 +337,9 @@ function checkReceipts({ chronicle, report }: Context): void {
     const most: [string, number][] = [
       ['photo_deleted', ofEvent(deletions)],
       ['photo_replaced', ofEvent(uploads)],
-      ['late_result', ofEvent(world.paid)],
+      // Nobody asks for these: a response that came late, or an execution that failed when its photo was deleted, once by
+      // itself and once by the last resort.
+      ['late_result', ofEvent(world.paid) + 2 * failed],
       ['event_requested', asked],
     ];
     for (const [reason, limit] of most) {
@@ -343,7 +354,12 @@ function checkReceipts({ chronicle, report }: Context): void {
       ({ key }) =>
         eventOf(key) === event &&
         world.paid.some((call) => call.key === key) &&
-        current(chronicle).every((upload) => upload.key !== key),
+        current(chronicle).every(
+          (upload) =>
+            upload.key !== key &&
+            // A copy of it is the photo from then on.
+            !(named.includes(upload.key) && eventOf(upload.key) === event),
+        ),
     );
     if (isDeleted && count('photo_deleted') === 0 && eventAsks(chronicle, event).length === 0) {
       report('receipt-count', `an indexed photo of ${event} was deleted, and there is no receipt`);

@@ -87,7 +87,11 @@ export const cores: Readonly<Record<string, Core>> = {
         maxFaces: 100,
         detectionAttributes: ['DEFAULT'],
         rekognitionResponse: 'full',
-        now: () => world.clock.stamp(),
+        now() {
+          const ms = world.clock.stamp();
+          world.asked.set(caller.label, ms);
+          return ms;
+        },
         ledger: {
           takeSlot: async () => ({ slotMs: 0, intervalMs: 0, cuts: 0, day: 0 }),
           reportThrottle: async () => {},
@@ -113,16 +117,33 @@ export const cores: Readonly<Record<string, Core>> = {
       { ...stores(environment), collectionPrefix: COLLECTION_PREFIX, faceRetentionDays: FACE_RETENTION_DAYS },
       parseRequest(requestErasureRequestSchema, request),
     ),
-  ListErasures: (environment, _caller, request) =>
-    listErasures(
+  async ListErasures(environment, _caller, request) {
+    const step = await listErasures(
       { ...stores(environment), collectionPrefix: COLLECTION_PREFIX },
       parseRequest(listErasuresRequestSchema, request),
-    ),
-  RemoveFaces: ({ world }, caller, request) =>
-    removeFaces(
-      { ...world.clients(caller), telemetry, resultsBucket: RESULTS_BUCKET, pace: async () => {} },
-      parseRequest(removeFacesRequestSchema, request).batch,
-    ),
+    );
+    if (step.next === 'remove') {
+      environment.world.turns.set(step.batch.number, environment.database.passed);
+    }
+    return step;
+  },
+  RemoveFaces({ world, database }, caller, request) {
+    const { batch } = parseRequest(removeFacesRequestSchema, request);
+    const isOver = world.turns.get(batch.number) !== database.passed;
+    return removeFaces(
+      {
+        ...world.clients(caller),
+        telemetry,
+        resultsBucket: RESULTS_BUCKET,
+        pace: async () => {},
+        now() {
+          world.removedMs = world.clock.stamp();
+          return isOver ? Date.parse(batch.until) : world.removedMs;
+        },
+      },
+      batch,
+    );
+  },
   ConfirmErasure: (environment, _caller, request) =>
     confirmErasure(stores(environment), parseRequest(confirmErasureRequestSchema, request)),
 };
@@ -141,6 +162,10 @@ export function personRequest(eventId: string, faces: readonly Face[]): object {
   return {
     request: 'person',
     event_id: eventId,
-    faces: faces.map(({ faceId, imageId }) => [faceId, imageId]),
+    faces: faces.map(({ faceId, imageId, box }) => [
+      faceId,
+      imageId,
+      [box.Left, box.Top, box.Width, box.Height],
+    ]),
   };
 }

@@ -46,6 +46,8 @@ export interface HistoryDatabase {
   withDatabase<Result>(work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
   /** Whoever has the turn to erase loses it, and nothing is put off any more. */
   timePasses(): Promise<void>;
+  /** How often they passed. */
+  readonly passed: number;
   /** Erasures that wait for somebody to begin. */
   dueErasures(): Promise<ErasureState[]>;
   read(): Promise<Rows>;
@@ -96,6 +98,7 @@ export async function startHistoryDatabase(): Promise<HistoryDatabase> {
   const tables = await ordinaryTables(owner);
   const slate = await resetStatements(owner, tables);
   const snapshot = snapshotQuery(tables);
+  let passed = 0;
   return {
     async withDatabase(work) {
       try {
@@ -106,7 +109,11 @@ export async function startHistoryDatabase(): Promise<HistoryDatabase> {
           : new PipelineError('InternalError', String(error), { cause: error });
       }
     },
+    get passed() {
+      return passed;
+    },
     async timePasses() {
+      passed++;
       await owner.unsafe(`
         UPDATE erasures SET not_before = now() WHERE finished_at IS NULL AND not_before > now();
         UPDATE erasure_turn SET until = '-infinity'`);

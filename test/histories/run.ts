@@ -144,8 +144,15 @@ class Run {
       await reconcile(this.#environment);
       await this.#settle();
     }
-    this.#erase('end', { request: 'outbox' });
-    await this.#settle();
+    // What was put off is due within the hour.
+    for (let hour = 0; hour < 3; hour++) {
+      this.#erase(`end${hour}`, { request: 'outbox' });
+      await this.#settle();
+      await database.timePasses();
+      if ((await database.dueErasures()).length === 0) {
+        break;
+      }
+    }
     for (const actor of this.#actors.values()) {
       if (actor instanceof Execution && actor.state !== 'ended') {
         actor.stop();

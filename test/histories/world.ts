@@ -115,6 +115,12 @@ export class World {
   /** Faces that went with a collection that somebody deleted. */
   readonly lostFaces = new Set<string>();
   readonly clock = new Clock();
+  /** When each execution says that it asked Rekognition: the moment before it does. */
+  readonly asked = new Map<string, number>();
+  /** When an erasure last removed something. */
+  removedMs = 0;
+  /** How often minutes had passed when a batch of an erasure was handed out, by its number. */
+  readonly turns = new Map<number, number>();
   readonly #records = new Map<string, OnceRecord>();
   readonly #lives = new Map<string, number>();
   readonly #newId: () => string;
@@ -313,7 +319,8 @@ export class World {
         label: caller.label,
         life: photo.life,
         faceIds: faces.map(({ faceId }) => faceId),
-        isDestroyed: isLost,
+        // Asked before an erasure and answered after it: what it names may be gone, for all that anybody can know.
+        isDestroyed: isLost || this.removedMs >= (this.asked.get(caller.label) ?? 0),
         isUnneeded: this.paid.some(
           (call) => call.key === key && call.etag === etag && call.life === photo.life && !call.isDestroyed,
         ),
