@@ -135,7 +135,7 @@ async function write(
   );
   // Only a photo whose id is taken needs a row of its own, and only then.
   const isTaken = ruling.standing === 'taken';
-  const row = isTaken ? await lockOwnRow(sql, key, objectKey, rows.own) : (rows[ruling.row] ?? rows.photo);
+  const row = isTaken ? await lockOwnRow(sql, key, objectKey, rows) : (rows[ruling.row] ?? rows.photo);
   const effect = await apply();
   // Whoever asked for it, this execution or an earlier attempt: that somebody has begun it is not known.
   const erasure_requested = await hasOpenErasure(sql, event_id, [key.photoId, row.id]);

@@ -31,6 +31,7 @@ import {
   takenMessage,
   writeErased,
   writeIndexed,
+  writeTaken,
 } from '../shared/photo-rows.ts';
 import { type Standing, standingOfUpload } from '../shared/photo-standing.ts';
 import { storableJson, storableReal } from '../shared/storable.ts';
@@ -86,35 +87,32 @@ async function persist(
   stored: StoredResult | PipelineError,
   faces: FaceRow[],
 ): Promise<PersistOutcome> {
-  if (stored instanceof PipelineError) {
-    return sql.begin((transaction) => writePhoto(transaction, request, stored, faces));
-  }
   const { event_id, photo_id } = request.input.photo;
-  const calledMs = calledAt(stored) || Date.parse(request.started_at);
-  const paid: PaidImage = { event_id, photo_id, calledMs, faces: faces.length };
-  try {
-    return await sql.begin(async (transaction) => {
-      const outcome = await writePhoto(transaction, request, stored, faces);
-      await recordPaidImage(transaction, paid);
-      return outcome;
-    });
-  } catch (error) {
-    const name = error instanceof PipelineError ? error.name : undefined;
-    // The photo is indexed again, and the next response takes this one's place: nobody would count it later.
-    if (name === 'ResultNotFound') {
-      await sql.begin((transaction) => recordPaidImage(transaction, paid));
-    }
-    if (name === 'PhotoIdTaken') {
-      await sql.begin(async (transaction) => {
-        await lockEvent(transaction, event_id, 'shared');
-        await retireResult(transaction, request.input.photo, lateResult(request, stored, faces), {
-          always: true,
-        });
-        await recordPaidImage(transaction, paid);
-      });
-    }
-    throw error;
+  let paid: PaidImage | undefined;
+  if (!(stored instanceof PipelineError)) {
+    const calledMs = calledAt(stored) || Date.parse(request.started_at);
+    paid = { event_id, photo_id, calledMs, faces: faces.length };
   }
+  const outcome = await sql
+    .begin(async (transaction) => {
+      const written = await writePhoto(transaction, request, stored, faces);
+      if (paid) {
+        await recordPaidImage(transaction, paid);
+      }
+      return written;
+    })
+    .catch(async (error: unknown) => {
+      // The photo is indexed again, and the next response takes this one's place: nobody would count it later.
+      if (paid && error instanceof PipelineError && error.name === 'ResultNotFound') {
+        const lost = paid;
+        await sql.begin((transaction) => recordPaidImage(transaction, lost));
+      }
+      throw error;
+    });
+  if (outcome === 'taken') {
+    throw new PipelineError('PhotoIdTaken', takenMessage(photo_id));
+  }
+  return outcome;
 }
 
 /** The response, or the error that it is not there: a photo that needs none of it can do without. */
@@ -180,21 +178,26 @@ async function writePhoto(
   request: PersistResultsRequest,
   stored: StoredResult | PipelineError,
   faces: FaceRow[],
-): Promise<PersistOutcome> {
+): Promise<PersistOutcome | 'taken'> {
   const { input, started_at } = request;
-  const { event_id, photo_id } = input.photo;
+  const { event_id } = input.photo;
   const object = {
     key: input.object.key,
     version: photoVersion(input.object),
     sequencer: input.object.sequencer,
   };
   await lockEvent(sql, event_id, 'shared');
-  const rows = await lockRows(sql, parsePhotoKey(object.key), object.key);
+  const key = parsePhotoKey(object.key);
+  const rows = await lockRows(sql, key, object.key);
   const event = await readEventState(sql, event_id);
   const uploadedAt = new Date(input.event_time ?? started_at);
   const { standing } = standingOfUpload(rows, { event_id, ...object, uploadedAt }, event);
   if (standing === 'taken') {
-    throw new PipelineError('PhotoIdTaken', takenMessage(photo_id));
+    await writeTaken(sql, key, rows, object, request.execution_arn);
+    if (!(stored instanceof PipelineError)) {
+      await retireResult(sql, input.photo, lateResult(request, stored, faces), { always: true });
+    }
+    return 'taken';
   }
   if (standing === 'waits') {
     throw beingErased(request);

@@ -182,7 +182,7 @@ async function deleteObject(
             sql,
             {
               event_id,
-              row: await lockOwnRow(sql, key, object.key, rows.own),
+              row: await lockOwnRow(sql, key, object.key, rows),
               takenId: key.photoId,
               isOthers: rows.photo.event_id !== event_id,
             },

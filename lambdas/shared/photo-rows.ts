@@ -13,6 +13,7 @@ import {
   type OtherObject,
   othersAfter,
   othersWith,
+  othersWithout,
   type PhotoState,
 } from './photo-standing.ts';
 
@@ -65,7 +66,7 @@ async function register(
 }
 
 /**
- * The row of a key whose photo id is another photo's: under the key's own id.
+ * The row of a key whose photo id is another photo's: under the key's own id. From here on the key is no copy of that photo.
  *
  * @throws PipelineError `PhotoIdTaken` when even that id is another event's, which takes a name made for it
  */
@@ -73,8 +74,13 @@ export async function lockOwnRow(
   sql: Transaction,
   key: PhotoKey,
   objectKey: string,
-  own: PhotoRow | undefined,
+  { photo, own }: PhotoRows,
 ): Promise<PhotoRow> {
+  if (photo.event_id === key.eventId && photo.other_objects?.[objectKey]) {
+    const others = othersWithout(photo, objectKey);
+    await sql`
+      UPDATE photos SET other_objects = ${others === null ? null : sql.json(others as never)} WHERE id = ${photo.id}`;
+  }
   if (own) {
     return own;
   }
@@ -84,6 +90,23 @@ export async function lockOwnRow(
     throw new PipelineError('PhotoIdTaken', `The photo id ${key.keyId} is that of a photo of another event`);
   }
   return registered;
+}
+
+/** The photo's id is another photo's: its row is under the key's own id, and says so. */
+export async function writeTaken(
+  sql: Transaction,
+  key: PhotoKey,
+  rows: PhotoRows,
+  object: ObjectState,
+  executionArn: string,
+): Promise<void> {
+  const own = await lockOwnRow(sql, key, object.key, rows);
+  await writeFailed(sql, own, object, {
+    code: 'PhotoIdTaken',
+    message: takenMessage(key.photoId),
+    retryable: false,
+    executionArn,
+  });
 }
 
 async function selectForUpdate(sql: Transaction, photoId: string): Promise<PhotoRow | undefined> {
@@ -128,6 +151,10 @@ async function evict(
 ): Promise<void> {
   const { keyId } = parsePhotoKey(other.key);
   await register(sql, { event_id, photo_id: keyId }, other.key);
+  const own = await selectForUpdate(sql, keyId);
+  if (compareSequencers(own!.object_sequencer, other.sequencer) > 0) {
+    return;
+  }
   await sql`
     UPDATE photos SET
       status = 'failed',

@@ -263,6 +263,15 @@ export function othersWith(
   return { ...other_objects, [key]: other };
 }
 
+/** The same without one of the keys. */
+export function othersWithout(
+  { other_objects }: PhotoState,
+  key: string,
+): Record<string, OtherObject> | null {
+  const { [key]: _, ...others } = other_objects ?? {};
+  return Object.keys(others).length > 0 ? others : null;
+}
+
 /** An object as a listing of the bucket tells of it. */
 export interface SeenObject {
   event_id: string;

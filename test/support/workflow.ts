@@ -61,7 +61,7 @@ export const indexPhoto = JSON.parse(
   readFileSync(path.join(import.meta.dirname, '../../state-machines/index-photo.asl.json'), 'utf8')
     .replaceAll(/\$\{(\w+)FunctionArn\}/g, 'arn:aws:lambda:us-east-1:000000000000:function:$1')
     .replaceAll(/\$\{(\w+)StateMachineArn\}/g, 'arn:aws:states:us-east-1:000000000000:stateMachine:$1')
-    .replaceAll('${Partition}', 'aws'),
+    .replaceAll(/\$\{Partition\}/g, 'aws'),
 ) as { StartAt: string; TimeoutSeconds: number; States: Record<string, State> };
 
 export const taskStates = Object.entries(indexPhoto.States)
