@@ -13,14 +13,17 @@ ALTER TABLE erasures
   -- Whether the collection is searched for whatever was indexed under the photo's id, named by a row or not.
   ADD COLUMN search boolean NOT NULL DEFAULT false,
   -- When the removal of an event's collection began: what is uploaded after that needs another erasure.
-  ADD COLUMN begun_at timestamptz;
+  ADD COLUMN begun_at timestamptz,
+  -- When its last batch had left Rekognition: a response that was asked for before that may name what is gone, also where
+  -- the photo has no row yet that could tell.
+  ADD COLUMN removed_at timestamptz;
 UPDATE erasures SET search = true WHERE reason = 'photo_deleted' AND finished_at IS NULL;
 
 -- A request that comes after the removal began has a receipt of its own, and covers what was uploaded since.
 DROP INDEX one_erasure_of_an_event_at_a_time;
 CREATE INDEX open_erasures_of_events ON erasures (event_id)
   WHERE finished_at IS NULL AND reason IN ('event_requested', 'event_expired');
-CREATE INDEX open_erasures_of_photos ON erasures (event_id, photo_id) WHERE finished_at IS NULL;
+CREATE INDEX erasures_by_photo ON erasures (event_id, photo_id);
 
 CREATE FUNCTION keep_receipt() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

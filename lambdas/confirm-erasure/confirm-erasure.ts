@@ -155,6 +155,9 @@ async function confirmFaces(sql: Transaction, batch: RemovedBatch): Promise<read
   const photos = new Set([...gone.map(({ photo_id }) => photo_id), ...deleted_photos]);
   await markFacesErased(sql, batch.event_id, [...photos], removedAt);
   await sql`
+    UPDATE erasures SET removed_at = ${removedAt}
+    WHERE id IN (${uuidList(sql, erasure_ids)}) AND finished_at IS NULL`;
+  await sql`
     UPDATE erased_faces SET erased_at = ${removedAt} WHERE erasure_id IN (${uuidList(sql, erasure_ids)})`;
   if (batch.kept.length > 0) {
     const holding = await sql<{ erasure_id: string }[]>`

@@ -5,7 +5,12 @@ import {
   type QualityFilter,
   type RekognitionClient,
 } from '@aws-sdk/client-rekognition';
-import { HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import {
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
 import { rekognitionError, s3Error } from '../shared/aws-errors.ts';
 import { type IndexFacesRequest, type IndexResult, photoVersion, versionIdOf } from '../shared/contract.ts';
 import { awsErrorDetails, PipelineError } from '../shared/errors.ts';
@@ -106,11 +111,12 @@ async function indexOnce(
   if (stored) {
     return stored;
   }
-  await checkPhoto(deps, request);
+  const before = await checkPhoto(deps, request);
 
   const slot = await deps.ledger.takeSlot({ lane: input.lane, placeMs: input.slot.slot_ms });
   const calledMs = deps.now();
   const response = await callRekognition(deps, request, slot);
+  await checkUnchanged(deps, request, before);
   return storeResponse(deps, request, key, { response, calledMs });
 }
 
@@ -149,7 +155,7 @@ async function storedResult(
 async function checkPhoto(
   deps: IndexFacesDeps,
   { input: { bucket, object } }: IndexFacesRequest,
-): Promise<void> {
+): Promise<HeadObjectCommandOutput> {
   const versionId = versionIdOf(object['version-id']);
   try {
     const head = await deps.s3.send(
@@ -165,8 +171,33 @@ async function checkPhoto(
         `A newer upload (ETag ${head.ETag}) replaced this version (${object.etag}) before it was indexed`,
       );
     }
+    return head;
   } catch (error) {
     throw error instanceof PipelineError ? error : s3Error(error, 'InvalidS3Object');
+  }
+}
+
+/**
+ * IndexFaces cannot be told which ETag to read: where the photo was replaced meanwhile, the faces may be those of the newer
+ * upload, and must not be kept as this one's. One that is gone is its deletion's to tell.
+ */
+async function checkUnchanged(
+  deps: IndexFacesDeps,
+  { input: { bucket, object } }: IndexFacesRequest,
+  before: HeadObjectCommandOutput,
+): Promise<void> {
+  if (versionIdOf(object['version-id'])) {
+    return;
+  }
+  const after = await deps.s3
+    .send(new HeadObjectCommand({ Bucket: bucket, Key: object.key }))
+    // What was billed is not thrown away because nobody can look.
+    .catch(() => before);
+  if (after.ETag !== before.ETag || after.LastModified?.getTime() !== before.LastModified?.getTime()) {
+    throw new PipelineError(
+      'PhotoSuperseded',
+      `A newer upload (ETag ${after.ETag}) replaced this version (${object.etag}) while it was indexed`,
+    );
   }
 }
 

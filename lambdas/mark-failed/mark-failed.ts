@@ -15,11 +15,12 @@ import {
   lockRows,
   moveFence,
   noteEnd,
+  type PhotoRow,
   type Transaction,
   writeErased,
   writeFailed,
 } from '../shared/photo-rows.ts';
-import { standingOfUpload } from '../shared/photo-standing.ts';
+import { needsRow, standingOfUpload } from '../shared/photo-standing.ts';
 import { storableText } from '../shared/storable.ts';
 import { countBy, type Telemetry } from '../shared/telemetry.ts';
 
@@ -125,31 +126,25 @@ async function write(
     sequencer: rest.sequencer,
   };
   await lockEvent(sql, event_id, 'shared');
-  const rows = await lockRows(sql, key, objectKey);
-  const event = await readEventState(sql, event_id);
-  const ruling = standingOfUpload(
-    rows,
-    { event_id, ...object, uploadedAt: new Date(uploadedAt) },
-    // A failure need not wait for anything: it stores no face.
-    { ...event, erasing: false },
-  );
+  const upload = { event_id, ...object, uploadedAt: new Date(uploadedAt) };
+  const rows = await lockRows(sql, key, objectKey, (found) => needsRow(found, upload));
+  // A failure need not wait for anything: it stores no face.
+  const event = { ...(await readEventState(sql, event_id)), erasing: false };
+  const { standing } = standingOfUpload(rows, upload, event);
   // Only a photo whose id is taken needs a row of its own, and only then.
-  const isTaken = ruling.standing === 'taken';
-  const row = isTaken ? await lockOwnRow(sql, key, objectKey, rows) : (rows[ruling.row] ?? rows.photo);
+  const isTaken = standing === 'taken';
+  const row = isTaken ? await lockOwnRow(sql, key, objectKey, rows) : (rows.photo ?? rows.own!);
   const effect = await apply();
   // Whoever asked for it, this execution or an earlier attempt: that somebody has begun it is not known.
   const erasure_requested = await hasOpenErasure(sql, event_id, [key.photoId, row.id]);
   return { photo_id: row.id, effect, erasure_requested };
 
   async function apply(): Promise<MarkFailedOutcome['effect']> {
-    switch (ruling.standing) {
+    switch (standing) {
       case 'deleted':
         // Its faces may have been indexed without anyone being told: they are looked for by the photo's id. Where another
         // key of the event is the photo by now, what is found would be that one's.
-        if (
-          (rows.photo.status === 'deleted' || rows.photo.event_id !== event_id) &&
-          row.execution_arn !== execution_arn
-        ) {
+        if (!isAlive(rows.photo, event_id) && row.execution_arn !== execution_arn) {
           await searchForFaces(sql, { event_id, photo_id: key.photoId }, execution_arn);
           await noteEnd(sql, row, execution_arn);
         }
@@ -177,6 +172,11 @@ async function write(
         return 'written';
     }
   }
+}
+
+/** Whether the event has a photo under the id. */
+function isAlive(photo: PhotoRow | undefined, eventId: string): boolean {
+  return photo?.event_id === eventId && photo.status !== 'deleted';
 }
 
 /** One log line, and the metric for what is written nowhere else. */

@@ -11,6 +11,7 @@ import {
   erasedFacesOf,
   isBeingErased,
   type LateResult,
+  lastSearch,
   lockEvent,
   noteErasedBytes,
   readEventState,
@@ -26,14 +27,13 @@ import {
   moveFence,
   type ObjectState,
   type PhotoRow,
-  type PhotoRows,
   type Transaction,
   takenMessage,
   writeErased,
   writeIndexed,
   writeTaken,
 } from '../shared/photo-rows.ts';
-import { type Standing, standingOfUpload } from '../shared/photo-standing.ts';
+import { needsRow, type Standing, standingOfUpload } from '../shared/photo-standing.ts';
 import { storableJson, storableReal } from '../shared/storable.ts';
 import type { StoredResult } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
@@ -188,10 +188,11 @@ async function writePhoto(
   };
   await lockEvent(sql, event_id, 'shared');
   const key = parsePhotoKey(object.key);
-  const rows = await lockRows(sql, key, object.key);
-  const event = await readEventState(sql, event_id);
   const uploadedAt = new Date(input.event_time ?? started_at);
-  const { standing } = standingOfUpload(rows, { event_id, ...object, uploadedAt }, event);
+  const upload = { event_id, ...object, uploadedAt };
+  const rows = await lockRows(sql, key, object.key, (found) => needsRow(found, upload));
+  const event = await readEventState(sql, event_id);
+  const { standing } = standingOfUpload(rows, upload, event);
   if (standing === 'taken') {
     await writeTaken(sql, key, rows, object, request.execution_arn);
     if (!(stored instanceof PipelineError)) {
@@ -203,9 +204,9 @@ async function writePhoto(
     throw beingErased(request);
   }
   if (standing === 'current') {
-    return store(sql, request, stored, { rows, event, object, uploadedAt, faces });
+    return store(sql, request, stored, { row: rows.photo!, event, object, uploadedAt, faces });
   }
-  return withoutEffect(sql, request, stored, { rows, standing, object, faces });
+  return withoutEffect(sql, request, stored, { row: rows.photo, standing, object, faces });
 }
 
 function outcomeOf(
@@ -230,26 +231,25 @@ async function withoutEffect(
   request: PersistResultsRequest,
   stored: StoredResult | PipelineError,
   found: {
-    rows: PhotoRows;
+    row: PhotoRow | undefined;
     standing: Exclude<Standing, 'taken' | 'waits' | 'current'>;
     object: ObjectState;
     faces: FaceRow[];
   },
 ): Promise<PersistOutcome> {
-  const { standing, object, faces } = found;
-  const { photo: row } = found.rows;
+  const { row, standing, object, faces } = found;
   const isGone = standing === 'deleted' || standing === 'erased';
   const requested =
     !(stored instanceof PipelineError) &&
     (await retireResult(sql, request.input.photo, lateResult(request, stored, faces), { always: isGone }));
-  if (standing === 'erased') {
+  if (row && standing === 'erased') {
     await writeErased(sql, row, object, request.execution_arn);
-  } else if (standing === 'known' || standing === 'copy') {
+  } else if (row && (standing === 'known' || standing === 'copy')) {
     await moveFence(sql, row, object);
   }
   const counts = isGone
     ? { faces: 0, unindexed: 0 }
-    : { faces: row.face_count ?? 0, unindexed: row.unindexed_faces?.length ?? 0 };
+    : { faces: row?.face_count ?? 0, unindexed: row?.unindexed_faces?.length ?? 0 };
   return outcomeOf(request, standing, counts, requested);
 }
 
@@ -257,10 +257,9 @@ async function store(
   sql: Transaction,
   request: PersistResultsRequest,
   stored: StoredResult | PipelineError,
-  found: { rows: PhotoRows; event: EventState; object: ObjectState; uploadedAt: Date; faces: FaceRow[] },
+  found: { row: PhotoRow; event: EventState; object: ObjectState; uploadedAt: Date; faces: FaceRow[] },
 ): Promise<PersistOutcome> {
-  const { event, object, uploadedAt, faces } = found;
-  const { photo: row } = found.rows;
+  const { row, event, object, uploadedAt, faces } = found;
   const { execution_arn, input } = request;
   const { photo } = input;
   // Before the response is missed: the erasure may just be deleting it, and what is asked for now it would delete too.
@@ -272,7 +271,8 @@ async function store(
     throw stored;
   }
   const erased = await erasedFacesOf(sql, photo);
-  if (calledAt(stored) < lastErasure(row, event, erased)) {
+  const searched = await lastSearch(sql, photo);
+  if (calledAt(stored) < lastErasure(row, event, erased, searched)) {
     throw new PipelineError('ResultNotFound', 'The stored response is older than an erasure of its faces');
   }
 
@@ -311,8 +311,18 @@ function beingErased({ input }: PersistResultsRequest): PipelineError {
 }
 
 /** Rekognition names the faces it has: asked before an erasure was through, it may have named some that are gone. */
-function lastErasure(row: PhotoRow, event: EventState, erased: readonly ErasedFace[]): number {
-  const moments = [row.faces_erased_at, event.facesErasedAt, ...erased.map(({ erased_at }) => erased_at)];
+function lastErasure(
+  row: PhotoRow,
+  event: EventState,
+  erased: readonly ErasedFace[],
+  searched: Date | null,
+): number {
+  const moments = [
+    row.faces_erased_at,
+    event.facesErasedAt,
+    searched,
+    ...erased.map(({ erased_at }) => erased_at),
+  ];
   return Math.max(...moments.map(Number));
 }
 

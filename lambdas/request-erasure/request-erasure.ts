@@ -147,7 +147,8 @@ async function deleteObject(
   if (before) {
     return known(sql, before);
   }
-  const rows = await lockRows(sql, key, object.key);
+  // A deletion gives no photo its row: a name that nobody uploaded says nothing of whose id it is.
+  const rows = await lockRows(sql, key, object.key, () => key.photoId === key.keyId);
   // S3 tells of each old version that its lifecycle takes away, and of each delete marker.
   const version = deletion_type === 'Delete Marker Created' ? undefined : versionIdOf(object['version-id']);
   const { standing, row: about } = standingOfDeletion(rows, {
@@ -162,10 +163,10 @@ async function deleteObject(
     case 'superseded':
       return none('superseded');
     case 'remembered':
-      await rememberOther(sql, rows.photo, object.key, { sequencer: object.sequencer, version: null });
+      await rememberOther(sql, rows.photo!, object.key, { sequencer: object.sequencer, version: null });
       return none('ignored');
     case 'moved':
-      await moveToCopy(sql, rows.photo, copyOf(rows.photo)!, object.sequencer);
+      await moveToCopy(sql, rows.photo!, copyOf(rows.photo!)!, object.sequencer);
       return none('ignored');
     case 'known': {
       const [erasure] = await sql<{ id: string }[]>`
@@ -177,14 +178,14 @@ async function deleteObject(
     }
     case 'current':
       return about === 'photo'
-        ? deletePhotoRow(sql, { event_id, row: rows.photo }, object.sequencer, executionArn)
+        ? deletePhotoRow(sql, { event_id, row: rows.photo! }, object.sequencer, executionArn)
         : deleteOwnRow(
             sql,
             {
               event_id,
               row: await lockOwnRow(sql, key, object.key, rows),
               takenId: key.photoId,
-              isOthers: rows.photo.event_id !== event_id,
+              isSearchable: rows.photo?.event_id !== event_id,
             },
             object.sequencer,
             executionArn,
@@ -214,7 +215,7 @@ async function deletePhotoRow(
 
 /**
  * A photo whose id is taken has no faces, but for those that an execution may have left in the collection under that id.
- * They can be searched for only where the id is another event's: else what is found is the other photo's.
+ * They can be searched for only where no photo of the event has the id: else what is found is that photo's.
  */
 async function deleteOwnRow(
   sql: Transaction,
@@ -222,22 +223,26 @@ async function deleteOwnRow(
     event_id,
     row,
     takenId,
-    isOthers,
-  }: { event_id: string; row: PhotoRow; takenId: string; isOthers: boolean },
+    isSearchable,
+  }: { event_id: string; row: PhotoRow; takenId: string; isSearchable: boolean },
   sequencer: string,
   execution_arn: string,
 ): Promise<Requested> {
   const erasureId = await openErasure(sql, {
     event_id,
-    photo_id: isOthers ? takenId : row.id,
+    photo_id: isSearchable ? takenId : row.id,
     reason: 'photo_deleted',
     execution_arn,
     photos: 1,
-    search: isOthers,
+    search: isSearchable,
   });
-  if (row.object_version !== null) {
-    await removeResults(sql, erasureId, [resultsKey({ event_id, photo_id: takenId }, row.object_version)]);
-  }
+  const image = { event_id, photo_id: takenId };
+  const results = isSearchable
+    ? [resultsFolder(image)]
+    : row.object_version === null
+      ? []
+      : [resultsKey(image, row.object_version)];
+  await removeResults(sql, erasureId, results);
   await writeDeleted(sql, row, sequencer);
   return opened(erasureId);
 }

@@ -205,6 +205,17 @@ export async function hasOpenErasure(
   return state!.open;
 }
 
+/** When the collection was last searched for what was indexed under the photo's id; null for never. */
+export async function lastSearch(
+  sql: Transaction,
+  { event_id, photo_id }: { event_id: string; photo_id: string },
+): Promise<Date | null> {
+  const [last] = await sql<{ removed_at: Date | null }[]>`
+    SELECT max(removed_at) AS removed_at FROM erasures
+    WHERE event_id = ${event_id} AND photo_id = ${photo_id} AND search`;
+  return last?.removed_at ?? null;
+}
+
 /** A face of a photo that a person had erased. */
 export interface ErasedFace {
   /** As Rekognition gave it; null where nobody knew. */

@@ -29,8 +29,6 @@ export interface PhotoRow extends PhotoState {
   execution_arn: string | null;
 }
 
-export type PhotoRows = KeyRows<PhotoRow> & { photo: PhotoRow };
-
 /** An object, at one point of its key's history. */
 export interface ObjectState {
   key: string;
@@ -39,19 +37,32 @@ export interface ObjectState {
 }
 
 /**
- * Registers event and photo where the platform has not, and locks the rows that the key can be about until the
- * transaction ends.
+ * Locks the rows that the key can be about until the transaction ends. Event and photo are registered where the platform
+ * has not done so.
+ *
+ * @param needsRow whether the photo needs a row, where it has none: one that only an old event asks for would stay without
+ *   an end
  */
-export async function lockRows(sql: Transaction, key: PhotoKey, objectKey: string): Promise<PhotoRows> {
-  let photo = await selectForUpdate(sql, key.photoId);
-  if (!photo) {
-    await register(sql, { event_id: key.eventId, photo_id: key.photoId }, objectKey);
-    photo = await selectForUpdate(sql, key.photoId);
-  }
+export async function lockRows(
+  sql: Transaction,
+  key: PhotoKey,
+  objectKey: string,
+  needsRow: (rows: KeyRows<PhotoRow>) => boolean,
+): Promise<KeyRows<PhotoRow>> {
   // One row after the other, the photo's first: so that two keys of one photo never wait for each other.
-  const isClear = photo!.event_id === key.eventId && photo!.object_key === objectKey;
+  const photo = await selectForUpdate(sql, key.photoId);
+  const isClear = photo?.event_id === key.eventId && photo.object_key === objectKey;
   const own = isClear || key.keyId === key.photoId ? undefined : await selectForUpdate(sql, key.keyId);
-  return { photo: photo!, own };
+  if (photo || !needsRow({ photo, own })) {
+    return { photo, own };
+  }
+  await register(sql, { event_id: key.eventId, photo_id: key.photoId }, objectKey);
+  // Another execution may have been faster, with another key.
+  return { photo: await selectForUpdate(sql, key.photoId), own: own ?? (await ownRow(sql, key)) };
+}
+
+async function ownRow(sql: Transaction, key: PhotoKey): Promise<PhotoRow | undefined> {
+  return key.keyId === key.photoId ? undefined : selectForUpdate(sql, key.keyId);
 }
 
 async function register(
@@ -74,9 +85,9 @@ export async function lockOwnRow(
   sql: Transaction,
   key: PhotoKey,
   objectKey: string,
-  { photo, own }: PhotoRows,
+  { photo, own }: KeyRows<PhotoRow>,
 ): Promise<PhotoRow> {
-  if (photo.event_id === key.eventId && photo.other_objects?.[objectKey]) {
+  if (photo?.event_id === key.eventId && photo.other_objects?.[objectKey]) {
     const others = othersWithout(photo, objectKey);
     await sql`
       UPDATE photos SET other_objects = ${others === null ? null : sql.json(others as never)} WHERE id = ${photo.id}`;
@@ -96,7 +107,7 @@ export async function lockOwnRow(
 export async function writeTaken(
   sql: Transaction,
   key: PhotoKey,
-  rows: PhotoRows,
+  rows: KeyRows<PhotoRow>,
   object: ObjectState,
   executionArn: string,
 ): Promise<void> {

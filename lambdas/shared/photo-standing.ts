@@ -144,6 +144,13 @@ function placeOf(
   return key.version !== undefined && photo.object_version === key.version ? 'same_bytes' : 'taken';
 }
 
+/**
+ * Whether an upload needs a row of its photo, where there is none yet: not when a later event of its key is written already.
+ */
+export function needsRow(rows: KeyRows, upload: Upload): boolean {
+  return standingOfUpload(rows, upload, NEVER_ERASED).standing === 'current';
+}
+
 /** Where the result or the failure of an upload stands. */
 export function standingOfUpload(rows: KeyRows, upload: Upload, erasure: EventErasure): Ruling {
   const { photo } = rows;
@@ -203,13 +210,15 @@ export function standingOfDeletion(
   const { photo, own } = rows;
   const place = placeOf(rows, { event_id: deletion.event_id, key: deletion.key });
   const isOthers = photo !== undefined && photo.event_id !== deletion.event_id;
-  const about = place === 'mine' || photo === undefined ? 'photo' : own || isOthers ? 'own' : undefined;
+  // A photo that nobody has heard of: what is written down is about this key alone, so that the id stays free.
+  const isUnknown = photo === undefined;
+  const about = place === 'mine' ? 'photo' : own || isOthers || isUnknown ? 'own' : undefined;
   const fence = fenceOf(rows, deletion.key);
   const order = compareSequencers(deletion.sequencer, fence?.sequencer ?? null);
   if (fence && (fence.version === null ? order <= 0 : order < 0)) {
     return { standing: fence.version === null ? 'known' : 'superseded', row: about ?? 'photo' };
   }
-  if (about === undefined || (about === 'own' && own?.status === 'deleted')) {
+  if (about === undefined || (about === 'own' && own?.status === 'deleted' && !isOthers && !isUnknown)) {
     return { standing: 'remembered', row: 'photo' };
   }
   const row = rows[about];

@@ -256,7 +256,9 @@ describe('a deleted photo', () => {
     const [receipt] = await world.receipts(photo.event_id);
     expect(receipt).toMatchObject({ faces: 2, results: 1 });
     await expect(late.persist()).resolves.toMatchObject({ effect: 'deleted' });
-    await expect(world.photoRow(photo.photo_id)).resolves.toMatchObject({ status: 'deleted' });
+    // The photo's id stays free for whoever uploads it.
+    const { keyId } = parsePhotoKey(late.object.key);
+    await expect(world.photoRow(keyId)).resolves.toMatchObject({ status: 'deleted' });
   });
 
   test('that is uploaded again waits for the end of its erasure, and is asked for anew', async () => {
@@ -627,6 +629,7 @@ describe('the outbox', () => {
       'photos',
       'postponed',
       'reason',
+      'removed_at',
       'requested_at',
       'results',
       'search',

@@ -439,16 +439,11 @@ class Run {
     }
   }
 
-  /** After an erasure of more than a photo, no response on its way can be told from one that names erased faces. */
+  /** A response that was asked for before an erasure was through may name what is gone, for all that anybody can know. */
   #confirmed(request: unknown): void {
     const eventId = (request as { input?: { batch?: { event_id?: string } } }).input?.batch?.event_id;
-    for (const event of ['mine', 'other'] as const) {
-      const isAsked = this.#chronicle.asks.some(({ events }) => events.includes(event));
-      if (this.#chronicle.eventIds[event] === eventId && isAsked) {
-        for (const call of this.#world.paid) {
-          call.isDestroyed ||= eventOf(call.key) === event;
-        }
-      }
+    for (const call of this.#world.paid) {
+      call.isDestroyed ||= this.#chronicle.eventIds[eventOf(call.key)] === eventId;
     }
   }
 

@@ -24,6 +24,11 @@ import { recordingTelemetry } from './recording-telemetry.ts';
 
 export const FACE_RETENTION_DAYS = 30;
 
+/** Side by side, none over another. */
+export function boxNumber(i: number) {
+  return { Left: (i % 50) / 50, Top: Math.floor(i / 50) / 50, Width: 0.02, Height: 0.02 };
+}
+
 /** Rekognition's collections and the results bucket in memory, beside a real PostgreSQL; the cores on top. */
 export function erasureWorld(database: TestDatabase) {
   const { pipeline } = database;
@@ -140,11 +145,11 @@ export function erasureWorld(database: TestDatabase) {
   /** Indexes a photo as the pipeline does: faces in the collection, the response in the bucket, rows in the database. */
   async function index(
     photo: { event_id: string; photo_id: string },
-    upload: { version: string; sequencer: string; event_time?: string; called_at?: string },
+    upload: { version: string; sequencer: string; event_time?: string; called_at?: string; key?: string },
     faces: number | string[],
   ) {
     const object = {
-      key: `events/${photo.event_id}/${photo.photo_id}.jpg`,
+      key: upload.key ?? `events/${photo.event_id}/${photo.photo_id}.jpg`,
       etag: upload.version,
       sequencer: upload.sequencer,
       size: 1000,
@@ -167,8 +172,8 @@ export function erasureWorld(database: TestDatabase) {
         called_at,
         indexed_at: called_at,
         face_model_version: '7.0',
-        face_records: faceIds.map((FaceId) => ({
-          Face: { FaceId, Confidence: 99, BoundingBox: { Left: 0, Top: 0, Width: 1, Height: 1 } },
+        face_records: faceIds.map((FaceId, i) => ({
+          Face: { FaceId, Confidence: 99, BoundingBox: boxNumber(i) },
         })),
         unindexed_faces: [],
       } satisfies StoredResult),
@@ -219,8 +224,8 @@ export function erasureWorld(database: TestDatabase) {
   }
 
   /** What the last resort does with an execution that ended without its photo having an end. */
-  function end(object: Upload, status: 'FAILED' | 'TIMED_OUT' | 'ABORTED') {
-    const input = JSON.stringify({ lane: 'live', bucket: 'photos', object });
+  function end(object: Upload, status: 'FAILED' | 'TIMED_OUT' | 'ABORTED', event_time?: string) {
+    const input = JSON.stringify({ lane: 'live', bucket: 'photos', object, event_time });
     const detail = { executionArn: 'arn:ended', status, startDate: Date.now(), input };
     return markEnded({ telemetry, withDatabase, now: Date.now }, [
       { messageId: 'message', body: JSON.stringify({ detail }) },
@@ -280,6 +285,7 @@ export function erasureWorld(database: TestDatabase) {
     recording,
     tasks,
     index,
+    persist,
     event,
     fail,
     end,

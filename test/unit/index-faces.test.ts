@@ -279,6 +279,32 @@ describe('indexFaces', () => {
     expect(rekognition.calls).toEqual([]);
   });
 
+  test.each([
+    ['other bytes', { ETag: '"etag2"' }],
+    ['the same bytes once more', { ETag: '"etag1"', LastModified: new Date(NOW) }],
+  ])('keeps no faces that may be those of %s', async (_, replaced) => {
+    let looks = 0;
+    const { run, stored } = setUp({
+      photoHead: () => (looks++ === 0 ? { ETag: '"etag1"', LastModified: new Date(NOW - 1_000) } : replaced),
+    });
+    await expect(run()).rejects.toMatchObject({ name: 'PhotoSuperseded' });
+    expect(stored).toEqual([]);
+  });
+
+  test('keeps what was billed when nobody can look whether the photo is the same', async () => {
+    let looks = 0;
+    const { run, stored } = setUp({
+      photoHead: () => {
+        if (looks++ > 0) {
+          throw awsError('SlowDown', 503);
+        }
+        return { ETag: '"etag1"' };
+      },
+    });
+    await run();
+    expect(stored).toHaveLength(1);
+  });
+
   test('without a slot nothing is called', async () => {
     const { run, rekognition } = setUp({
       takeSlot: () => Promise.reject(new PipelineError('SlotExpired', 'the next free slot is 5000 ms away')),
