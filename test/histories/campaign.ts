@@ -1,15 +1,13 @@
 /** Many histories, and the shortest one for each kind of fault that they found. */
 import { availableParallelism } from 'node:os';
 import { check, type Violation } from './check.ts';
-import type { Environment } from './cores.ts';
+import { reconcile } from './cores.ts';
 import { type HistoryDatabase, startHistoryDatabase } from './database.ts';
 import { describe, generate, type History, shrink } from './history.ts';
 import { runHistory } from './run.ts';
 
 export interface CampaignOptions {
   seeds: Iterable<number>;
-  /** What mends by itself, on a schedule, whatever was lost; without it no event of S3 is lost. */
-  reconcile?: ((environment: Environment) => Promise<void>) | undefined;
   onHistory?(done: number, violating: number): void;
 }
 
@@ -26,11 +24,12 @@ export interface CampaignReport {
 
 export interface Campaign {
   run(options: CampaignOptions): Promise<CampaignReport>;
+  /** What does not hold at the end of one history. */
+  play(history: History): Promise<Violation[]>;
   /** The shortest history of a seed that still fails in this way, with what its steps did. */
   explain(
     seed: number,
     violation: string,
-    reconcile?: CampaignOptions['reconcile'],
   ): Promise<{ history: History; violations: Violation[]; trace: string[] }>;
   stop(): Promise<void>;
 }
@@ -39,12 +38,14 @@ export async function startCampaign(lanes = availableParallelism()): Promise<Cam
   const databases = await Promise.all(Array.from({ length: lanes }, startHistoryDatabase));
   return {
     run: (options) => run(databases, options),
-    async explain(seed, violation, reconcile) {
-      const [database] = databases as [HistoryDatabase];
-      const options = { database, reconcile };
+    async play(history) {
+      return (await violationsOf(history, { database: databases[0]! })).violations;
+    },
+    async explain(seed, violation) {
+      const options = { database: databases[0]! };
       const fails = async (history: History) =>
         (await violationsOf(history, options)).violations.some((one) => one.class === violation);
-      const history = await shrink(generate(seed, { loseEvents: reconcile !== undefined }), fails);
+      const history = await shrink(generated(seed), fails);
       return { history, ...(await violationsOf(history, { ...options, trace: true })) };
     },
     async stop() {
@@ -53,10 +54,14 @@ export async function startCampaign(lanes = availableParallelism()): Promise<Cam
   };
 }
 
+function generated(seed: number): History {
+  return generate(seed, { loseEvents: reconcile !== undefined });
+}
+
 async function violationsOf(history: History, options: Parameters<typeof runHistory>[1]) {
   const chronicle = await runHistory(history, options);
   return {
-    violations: check(chronicle, { reconciled: options.reconcile !== undefined }),
+    violations: check(chronicle, { reconciled: reconcile !== undefined }),
     trace: chronicle.trace,
     paid: chronicle.world.paid.length,
   };
@@ -65,7 +70,7 @@ async function violationsOf(history: History, options: Parameters<typeof runHist
 /** One history at a time in each database: the turn to erase, and what is over, are the whole database's. */
 async function run(
   databases: readonly HistoryDatabase[],
-  { seeds, reconcile, onHistory }: CampaignOptions,
+  { seeds, onHistory }: CampaignOptions,
 ): Promise<CampaignReport> {
   const startedMs = Date.now();
   const report: CampaignReport = { histories: 0, violations: 0, paid: 0, seconds: 0, classes: new Map() };
@@ -73,8 +78,8 @@ async function run(
   const lane = async (database: HistoryDatabase) => {
     for (let next = queue.next(); !next.done; next = queue.next()) {
       const seed = next.value;
-      const history = generate(seed, { loseEvents: reconcile !== undefined });
-      const { violations, paid } = await violationsOf(history, { database, reconcile });
+      const history = generated(seed);
+      const { violations, paid } = await violationsOf(history, { database });
       report.histories += 1;
       report.violations += violations.length > 0 ? 1 : 0;
       report.paid += paid;

@@ -28,7 +28,7 @@ export function check(chronicle: Chronicle, { reconciled }: CheckOptions): Viola
   checkEvents(context);
   checkReceipts(context);
   for (const { key, etag, label } of chronicle.world.paid.filter(({ isUnneeded }) => isUnneeded)) {
-    report('paid-twice', `#${label} paid again for ${contentOf(etag)} at ${key}`);
+    report('billed-twice', `#${label} was billed again for ${contentOf(etag)} at ${key}`);
   }
   return violations;
 }

@@ -41,6 +41,12 @@ export interface Environment {
   database: HistoryDatabase;
 }
 
+/**
+ * What mends by itself, on a schedule, whatever was lost; undefined where nothing does. With it events of S3 are lost too, and
+ * nothing that a lost event or a deleted collection left behind is excused.
+ */
+export const reconcile: ((environment: Environment) => Promise<void>) | undefined = undefined;
+
 type Core = (environment: Environment, caller: Caller, request: unknown) => Promise<unknown>;
 
 /** What a function with the database takes. */

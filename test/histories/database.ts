@@ -27,6 +27,8 @@ export interface ErasureState {
   reason: string;
   execution_arn: string | null;
   finished_at: string | null;
+  /** How often it was put off until the next regular one. */
+  postponed: number;
 }
 
 /** What the database holds at a moment. */
@@ -120,7 +122,7 @@ export async function startHistoryDatabase(): Promise<HistoryDatabase> {
     },
     async dueErasures() {
       return owner<ErasureState[]>`
-        SELECT id, event_id, photo_id, reason, execution_arn, finished_at FROM erasures
+        SELECT id, event_id, photo_id, reason, execution_arn, finished_at, postponed FROM erasures
         WHERE finished_at IS NULL AND not_before <= now()`;
     },
     async read() {

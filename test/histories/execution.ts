@@ -76,17 +76,16 @@ export abstract class Actor {
 
   /** Lets it go on to its next call or its end. */
   async step(): Promise<void> {
+    await this.settling(this.state === 'new' ? () => this.begin() : () => this.#go?.());
+  }
+
+  protected async settling(go: () => void): Promise<void> {
     const settled = new Promise<void>((resolve) => {
       this.#settled = resolve;
     });
     this.isSleeping = false;
-    if (this.state === 'new') {
-      this.state = 'running';
-      this.begin();
-    } else {
-      this.state = 'running';
-      this.#go?.();
-    }
+    this.state = 'running';
+    go();
     await settled;
   }
 
@@ -181,6 +180,13 @@ export class Execution extends Actor implements Caller {
     this.#wasFaulted = true;
     this.#die?.(named('Sandbox.Timedout', 'The environment died'));
     return new Promise(() => {});
+  }
+
+  /** Longer passes than any function may take: one that was at work timed out. */
+  async expire(): Promise<void> {
+    if (this.state === 'blocked' && !this.at.startsWith('Task ')) {
+      await this.settling(() => void this.crash());
+    }
   }
 
   /** Stops the execution. A function that it called runs on, as on Lambda; nobody hears its answer. */

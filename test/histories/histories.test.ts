@@ -3,6 +3,7 @@
  * and with any interleaving. Whatever happened, bucket, rows and collection agree in the end.
  */
 import { type Campaign, render, startCampaign } from './campaign.ts';
+import { known } from './known.ts';
 
 /** The same in every run. */
 const FIXED_SEEDS = Array.from({ length: 300 }, (_, i) => i + 1);
@@ -34,3 +35,10 @@ test.each([
   },
   180_000,
 );
+
+test.each(Object.entries(known))('%s', async (_name, steps) => {
+  for (const drain of ['oldest', 'newest'] as const) {
+    const violations = await campaign.play({ seed: 1, sequencers: 'plain', drain, steps });
+    expect(violations).toEqual([]);
+  }
+});

@@ -45,8 +45,8 @@ export type Step =
   | { op: 'lose_results'; event: EventName }
   /** Minutes pass: whoever had a turn has it no longer, and what was put off is due. */
   | { op: 'time' }
-  /** An execution goes on, so many calls far. */
-  | { op: 'run'; of: string; calls: number }
+  /** An execution goes on, so many calls far, or until the next would be this one. */
+  | { op: 'run'; of: string; calls: number; until?: string }
   /** Everything comes to its end. */
   | { op: 'settle' };
 
@@ -59,9 +59,9 @@ export interface History {
 }
 
 /** More calls than an execution makes. */
-const TO_THE_END = 40;
+export const TO_THE_END = 40;
 
-type OpName = Exclude<Step['op'], 'run' | 'settle' | 'fault' | 'lose'> | 'rename' | 'fault' | 'lose';
+type OpName = Exclude<Step['op'], 'run' | 'settle' | 'copy'> | 'rename' | 'interrupt';
 type Weights = Partial<Record<OpName, number>>;
 
 interface Theme {
@@ -84,6 +84,7 @@ const usual: Weights = {
   lose_results: 3,
   time: 3,
   rename: 3,
+  interrupt: 5,
   lose: 1,
 };
 
@@ -115,19 +116,33 @@ const themes: readonly Theme[] = [
     weights: { put: 50, delete: 25, again: 10, rename: 12, person: 3, fault: 3 },
   },
   {
+    keys: ['P.jpg', 'P.jpg', 'other/P.jpg'],
+    contents: ['A', 'A', 'C'],
+    weights: { put: 50, delete: 25, again: 8, event: 5, person: 5, fault: 3, interrupt: 6 },
+  },
+  {
     keys: ['P.jpg', 'IMG_1.jpg'],
     contents: ['A', 'B', 'empty'],
-    weights: { put: 40, event: 25, retention: 5, again: 12, delete: 6, fault: 8, stop: 4, time: 4 },
+    weights: { put: 40, event: 22, retention: 5, again: 12, delete: 6, fault: 8, stop: 4, interrupt: 12 },
   },
   {
     keys: ['P.jpg', 'IMG_1.jpg'],
     contents: ['A', 'B', 'C'],
-    weights: { put: 40, person: 22, again: 10, delete: 6, fault: 8, event: 3, lose_results: 3, time: 4 },
+    weights: {
+      put: 40,
+      person: 20,
+      again: 10,
+      delete: 6,
+      fault: 8,
+      event: 3,
+      lose_results: 3,
+      interrupt: 12,
+    },
   },
   {
     keys: ['P.jpg', 'IMG_1.jpg'],
     contents: ['A', 'A', 'B'],
-    weights: { put: 40, delete: 30, time: 18, again: 4, fault: 8, stop: 4 },
+    weights: { put: 40, delete: 25, time: 6, again: 4, fault: 8, stop: 6, interrupt: 20 },
   },
 ];
 
@@ -139,15 +154,15 @@ export interface GeneratorOptions {
 export function generate(seed: number, { loseEvents }: GeneratorOptions): History {
   const random = seededRandom(Math.imul(seed, 0x9e3779b1) ^ 0x5bd1e995);
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!;
-  const theme = pick(themes);
+  const { keys, contents, ...theme } = pick(themes);
+  const weights: Weights = { ...theme.weights, ...(loseEvents && { lose: 8 }) };
   const steps: Step[] = [];
   /** Whatever can be run, the newest last. */
   const labels: string[] = [];
-  const uploads: string[] = [];
   let ids = 0;
 
   const weighted = (): OpName => {
-    const entries = Object.entries(theme.weights) as [OpName, number][];
+    const entries = Object.entries(weights) as [OpName, number][];
     let left = random() * entries.reduce((sum, [, weight]) => sum + weight, 0);
     for (const [name, weight] of entries) {
       left -= weight;
@@ -168,15 +183,15 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
     labels.push(id);
     return id;
   };
+  const erasing = (['delete', 'person', 'event'] as const).filter((name) => (weights[name] ?? 0) > 4);
   const calls = () => (random() < 0.3 ? TO_THE_END : 1 + Math.floor(random() * 12));
 
   const operate = (op: OpName): void => {
-    const event = (): EventName => (theme.keys.includes('other/P.jpg') && random() < 0.2 ? 'other' : 'mine');
+    const event = (): EventName => (keys.includes('other/P.jpg') && random() < 0.2 ? 'other' : 'mine');
     switch (op) {
       case 'put': {
         const id = starts();
-        uploads.push(id);
-        steps.push({ op, id, key: pick(theme.keys), content: pick(theme.contents) });
+        steps.push({ op, id, key: pick(keys), content: pick(contents) });
         return;
       }
       case 'rename': {
@@ -185,7 +200,7 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
         return;
       }
       case 'delete':
-        steps.push({ op, id: starts(), key: pick(theme.keys) });
+        steps.push({ op, id: starts(), key: pick(keys) });
         return;
       case 'again': {
         const of = random() < 0.1 ? `${pick(labels)}!` : pick(labels);
@@ -203,7 +218,10 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
         steps.push({ op, id: starts() });
         return;
       case 'stop': {
-        const of = pick(labels);
+        if (random() < 0.5) {
+          operate('put');
+        }
+        const of = random() < 0.5 ? labels.at(-1)! : pick(labels);
         steps.push({ op: 'run', of, calls: calls() }, { op, of });
         return;
       }
@@ -220,8 +238,26 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
       case 'time':
         steps.push({ op });
         return;
-      case 'copy':
+      case 'interrupt': {
+        // An erasure is held up, or somebody takes its turn, and goes on when there are new faces.
+        operate(pick(erasing));
+        const held = labels.at(-1)!;
+        steps.push({ op: 'run', of: held, calls: 1 + Math.floor(random() * 10) });
+        if (random() < 0.5) {
+          steps.push({ op: 'fault', of: held, fault: 'answer' }, { op: 'run', of: held, calls: 1 });
+        } else {
+          const id = starts();
+          steps.push({ op: 'time' }, { op: 'outbox', id }, { op: 'run', of: id, calls: TO_THE_END });
+        }
+        if (random() < 0.8) {
+          operate('put');
+          steps.push({ op: 'run', of: labels.at(-1)!, calls: TO_THE_END });
+        }
+        if (random() < 0.7) {
+          steps.push({ op: 'run', of: held, calls: TO_THE_END });
+        }
         return;
+      }
     }
   };
 
@@ -250,11 +286,6 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
     drain: random() < 0.5 ? 'oldest' : 'newest',
     steps,
   };
-}
-
-/** Its numbers of operations and steps, for telling which of two is shorter. */
-export function sizeOfHistory({ steps, drain, sequencers }: History): number {
-  return steps.length * 4 + (drain === 'newest' ? 1 : 0) + (sequencers === 'varied' ? 1 : 0);
 }
 
 export function describe(step: Step): string {
@@ -288,6 +319,9 @@ export function describe(step: Step): string {
     case 'time':
       return 'minutes pass';
     case 'run':
+      if (step.until !== undefined) {
+        return `#${step.of} runs to ${step.until}`;
+      }
       return step.calls >= TO_THE_END ? `#${step.of} runs` : `#${step.of} runs ${step.calls}`;
     case 'settle':
       return 'everything comes to its end';

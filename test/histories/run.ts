@@ -1,7 +1,7 @@
 /** Runs a history through the real state machines and functions, to the end of everything that it started. */
 import { seededRandom } from '../../bench/support/random.ts';
 import { awsErrorDetails, PipelineError } from '../../lambdas/shared/errors.ts';
-import { cores, type Environment, lastResort, personRequest } from './cores.ts';
+import { cores, type Environment, lastResort, personRequest, reconcile } from './cores.ts';
 import type { HistoryDatabase, Rows } from './database.ts';
 import {
   type Actor,
@@ -77,8 +77,6 @@ export interface Chronicle {
 
 export interface RunOptions {
   database: HistoryDatabase;
-  /** What mends by itself, on a schedule, whatever was lost. */
-  reconcile?: ((environment: Environment) => Promise<void>) | undefined;
   /** Whether to note what each step did. */
   trace?: boolean;
 }
@@ -132,14 +130,13 @@ class Run {
   }
 
   async play(): Promise<Chronicle> {
-    const { database, reconcile } = this.#options;
+    const { database } = this.#options;
     for (const step of this.#history.steps) {
       this.#tick += 1;
       await this.#take(step);
     }
     await this.#settle();
-    const started = this.#chronicle.executions.every(({ isStopped }) => !isStopped);
-    this.#chronicle.unstarted = started ? await database.dueErasures() : [];
+    await this.#noteUnstarted();
     if (reconcile) {
       await reconcile(this.#environment);
       await this.#settle();
@@ -236,10 +233,16 @@ class Run {
         }
         return;
       case 'time':
+        for (const execution of this.#chronicle.executions) {
+          if (execution.at === 'PutObject' && execution.state === 'blocked') {
+            this.#world.loseAnswer(execution);
+          }
+          await execution.expire();
+        }
         await this.#options.database.timePasses();
         return;
       case 'run':
-        await this.#run(step.of, step.calls);
+        await this.#run(step.of, step.calls, step.until);
         return;
       case 'settle':
         await this.#settle();
@@ -320,7 +323,7 @@ class Run {
     if (label.endsWith('!')) {
       this.#dropped.add(label);
       this.#chronicle.untold.add(label.slice(0, -1));
-    } else if (actor instanceof Execution && this.#options.reconcile) {
+    } else if (actor instanceof Execution && reconcile) {
       this.#chronicle.lostEvents = true;
     } else {
       return;
@@ -455,14 +458,14 @@ class Run {
     }
   }
 
-  async #run(label: string, calls: number): Promise<void> {
+  async #run(label: string, calls: number, until?: string): Promise<void> {
     const actor = this.#actors.get(label);
     if (!actor) {
       return;
     }
     for (let call = 0; call < calls && actor.state !== 'ended'; call++) {
       await this.#step(actor);
-      if (actor.isSleeping) {
+      if (actor.isSleeping || actor.at === until) {
         return;
       }
     }
@@ -510,6 +513,11 @@ class Run {
       if (!woke) {
         idleRounds += 1;
         await this.#options.database.timePasses();
+        if (idleRounds > 1) {
+          // What is still waited for is what only the daily erasure takes along.
+          await this.#noteUnstarted();
+          this.#erase(`day ${idleRounds}`, { request: 'outbox' });
+        }
       }
       if (idleRounds > MAX_IDLE_ROUNDS || this.#calls >= MAX_CALLS) {
         this.#chronicle.mishaps.push({
@@ -526,6 +534,14 @@ class Run {
         }
         return;
       }
+    }
+  }
+
+  /** A stopped execution's erasures are left to the daily one; all others should have been begun by somebody. */
+  async #noteUnstarted(): Promise<void> {
+    if (this.#chronicle.executions.every(({ isStopped }) => !isStopped)) {
+      const due = await this.#options.database.dueErasures();
+      this.#chronicle.unstarted.push(...due.filter(({ postponed }) => postponed === 0));
     }
   }
 

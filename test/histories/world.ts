@@ -1,7 +1,6 @@
 /** S3 and Rekognition in memory, as the functions see them, with the rules that the order of things depends on. */
 import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import type { S3Client } from '@aws-sdk/client-s3';
-import type { IndexResult } from '../../lambdas/shared/contract.ts';
 import { PipelineError } from '../../lambdas/shared/errors.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import type { ContentName, KeyName } from './history.ts';
@@ -146,6 +145,14 @@ export class World {
     this.#deleteCollection(collectionId);
   }
 
+  /** A function died with the response in its hands. */
+  loseAnswer(caller: Caller): void {
+    const call = this.#lastCall(caller);
+    if (call) {
+      call.isDestroyed = true;
+    }
+  }
+
   deleteResult(key: string): void {
     const call = this.results.get(key)?.call;
     if (call) {
@@ -191,9 +198,8 @@ export class World {
         await caller.point(name);
         const answer = effect(input as Input);
         if (caller.takeFault('crash')) {
-          const paid = name === 'IndexFaces' ? this.#lastCall(caller) : undefined;
-          if (paid) {
-            paid.isDestroyed = true;
+          if (name === 'IndexFaces') {
+            this.loseAnswer(caller);
           }
           return caller.crash();
         }
@@ -238,14 +244,12 @@ export class World {
         PutObject: call(
           'PutObject',
           (input: { Key: string; Body: string; Metadata: { [name: string]: string } }) => {
-            const paid = this.#lastCall(caller);
             if (caller.takeFault('put')) {
               caller.faulted();
-              if (paid) {
-                paid.isDestroyed = true;
-              }
+              this.loseAnswer(caller);
               throw networkError();
             }
+            const paid = this.#lastCall(caller);
             this.deleteResult(input.Key);
             this.results.set(input.Key, { body: input.Body, metadata: input.Metadata, call: paid });
             return {};
@@ -371,9 +375,6 @@ interface ListFacesInput {
   FaceIds?: string[];
   NextToken?: string;
 }
-
-/** `once` of index-faces. */
-export type OncePhoto = (key: string, work: () => Promise<IndexResult>) => Promise<IndexResult>;
 
 function found<Value>(value: Value | undefined, error: string, status = 404): Value {
   if (value === undefined) {
