@@ -1,8 +1,9 @@
 /**
  * `npm run bench:scale`: what a burst of 10,000, 100,000 and 1,000,000 photos does to the account, in virtual time and
- * with the slot ledger's own decision code.
+ * with the slot ledger's own decision code. With `--new-events`, what many new events at once do to CreateCollection.
  */
 import { parseArgs } from 'node:util';
+import { simulateNewEvents } from './scale/new-events.ts';
 import { type SimulationResult, simulate } from './scale/simulation.ts';
 
 const USAGE = `npm run bench:scale -- [options]
@@ -13,6 +14,7 @@ const USAGE = `npm run bench:scale -- [options]
   --latency-ms MEDIAN of IndexFaces, 600
   --starts TPS       StartExecution's refill rate, 300 (150 outside the three large Regions)
   --burst N          StartExecution's bucket, 1300 (800 outside)
+  --new-events N[xPHOTOS][,...]  instead: so many new events at once, with so many photos each (1)
   --seed N           1
   --json             the last line of stdout is one JSON object
 `;
@@ -35,6 +37,7 @@ function options() {
         'latency-ms': string,
         starts: string,
         burst: string,
+        'new-events': string,
         seed: string,
         json: { type: 'boolean' },
         help: { type: 'boolean' },
@@ -61,9 +64,64 @@ function options() {
     latencyMs: number('latency-ms', values['latency-ms'] ?? '600', 1),
     startsPerSecond: number('starts', values.starts ?? '300', 0.1),
     startBurst: number('burst', values.burst ?? '1300', 0),
+    newEvents: values['new-events'] === undefined ? undefined : newEvents(String(values['new-events'])),
     seed: number('seed', values.seed ?? '1', 0),
   };
 }
+
+function newEvents(list: string): NewEvents[] {
+  return list.split(',').map((text) => {
+    const [, events, photos = '1'] = /^(\d+)(?:x(\d+))?$/.exec(text) ?? [];
+    if (!(Number(events) >= 1 && Number(photos) >= 1)) {
+      throw new UsageError(`--new-events takes numbers as 5000 or 500x20, not "${text}"`);
+    }
+    return { events: Number(events), photosPerEvent: Number(photos) };
+  });
+}
+
+interface NewEvents {
+  events: number;
+  photosPerEvent: number;
+}
+
+interface NewEventsRow {
+  events: number;
+  photos_per_event: number;
+  failed: number;
+  collections_s: number;
+  simulated_s: number;
+  attempts_per_photo: number;
+  max_attempts: number;
+  calls_per_event: number;
+  attempts_dollars: number;
+}
+
+function newEventsRow({ events, photosPerEvent }: NewEvents, seed: number): NewEventsRow {
+  const result = simulateNewEvents({ events: Array<number>(events).fill(photosPerEvent), seed });
+  return {
+    events,
+    photos_per_event: photosPerEvent,
+    failed: result.failed,
+    collections_s: Math.round(result.collectionsSeconds),
+    simulated_s: Math.round(result.seconds),
+    attempts_per_photo: Number((result.attempts / (events * photosPerEvent)).toFixed(1)),
+    max_attempts: result.maxAttempts,
+    calls_per_event: Number((result.calls / events).toFixed(1)),
+    attempts_dollars: Number((result.attempts * DOLLARS_PER_TRANSITION).toFixed(2)),
+  };
+}
+
+const NEW_EVENTS_LABELS: Record<keyof NewEventsRow, string> = {
+  events: 'new events at once',
+  photos_per_event: 'photos of each',
+  failed: 'photos that failed',
+  collections_s: 'time on AWS until the last collection',
+  simulated_s: '  until the last photo went on',
+  attempts_per_photo: 'attempts of EnsureCollection by photo',
+  max_attempts: '  of the photo that had the most',
+  calls_per_event: 'CreateCollection calls by event',
+  attempts_dollars: 'attempts, $',
+};
 
 interface Row {
   photos: number;
@@ -127,8 +185,10 @@ const LABELS: Record<keyof Row, string> = {
   ledger_dollars: 'ledger writes, $',
 };
 
-function show(key: keyof Row, value: number): string {
-  if (key === 'simulated_s') {
+const SECONDS = new Set<string>(['simulated_s', 'collections_s']);
+
+function show(key: string, value: number): string {
+  if (SECONDS.has(key)) {
     const [hours, minutes, seconds] = [
       Math.floor(value / 3_600),
       Math.floor((value % 3_600) / 60),
@@ -140,9 +200,12 @@ function show(key: keyof Row, value: number): string {
   return key === 'wall_ms' ? `${text} ms` : key === 'memory_mb' ? `${text} MB` : text;
 }
 
-function table(rows: readonly Row[]): string {
-  const cells = (Object.keys(LABELS) as (keyof Row)[]).map((key) => [
-    LABELS[key],
+function table<Key extends string>(
+  labels: Record<Key, string>,
+  rows: readonly Record<Key, number>[],
+): string {
+  const cells = (Object.keys(labels) as Key[]).map((key) => [
+    labels[key],
     ...rows.map((each) => show(key, each[key])),
   ]);
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)));
@@ -155,23 +218,41 @@ function table(rows: readonly Row[]): string {
     .join('\n');
 }
 
-try {
-  const { help, json, sizes, neighbour, ...shared } = options();
-  if (help) {
-    process.stdout.write(USAGE);
-    process.exit(0);
-  }
+type Shared = Omit<ReturnType<typeof options>, 'help' | 'json' | 'sizes' | 'neighbour' | 'newEvents'>;
+
+/** The table and the figures of it. */
+type Report = [text: string, figures: object];
+
+function reportBurst(sizes: readonly number[], neighbour: number, shared: Shared): Report {
   const rows = sizes.map((photos) =>
     row(photos, () =>
       simulate({ ...shared, photos, ...(neighbour > 0 && { neighbour: { perSecond: neighbour } }) }),
     ),
   );
   const { perSecond, latencyMs, startsPerSecond, startBurst } = shared;
-  process.stdout.write(
-    `Quota ${perSecond}/s${neighbour > 0 ? `, neighbour ${neighbour}/s` : ''}, latency ${latencyMs} ms, ${startBurst} starts at once and then ${startsPerSecond}/s\n\n${table(rows)}\n`,
-  );
+  return [
+    `Quota ${perSecond}/s${neighbour > 0 ? `, neighbour ${neighbour}/s` : ''}, latency ${latencyMs} ms, ${startBurst} starts at once and then ${startsPerSecond}/s\n\n${table(LABELS, rows)}`,
+    { ...shared, neighbour, sizes: rows },
+  ];
+}
+
+function reportNewEvents(cases: readonly NewEvents[], seed: number): Report {
+  const rows = cases.map((each) => newEventsRow(each, seed));
+  return [`CreateCollection 5/s\n\n${table(NEW_EVENTS_LABELS, rows)}`, { seed, new_events: rows }];
+}
+
+try {
+  const { help, json, sizes, neighbour, newEvents, ...shared } = options();
+  if (help) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
+  const [text, figures] = newEvents
+    ? reportNewEvents(newEvents, shared.seed)
+    : reportBurst(sizes, neighbour, shared);
+  process.stdout.write(`${text}\n`);
   if (json) {
-    process.stdout.write(`${JSON.stringify({ ...shared, neighbour, sizes: rows })}\n`);
+    process.stdout.write(`${JSON.stringify(figures)}\n`);
   }
 } catch (error) {
   if (!(error instanceof UsageError)) {

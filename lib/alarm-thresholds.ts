@@ -23,6 +23,8 @@ export interface AlarmThresholds {
   readonly withoutFacesPercent: number;
   /** Photos within an hour below which `photos-without-faces` says nothing. Default: 50. */
   readonly minimumPhotos: number;
+  /** `photos-at-fault`: uploads within an hour that failed because of what they are. Default: 1,000. */
+  readonly photosAtFault: number;
   /** `collection-errors`: collections that could not be created within an hour. Default: 5. */
   readonly collectionErrors: number;
   /**
@@ -49,6 +51,7 @@ export const defaultAlarmThresholds: AlarmThresholds = {
   databaseErrorPercent: 90,
   withoutFacesPercent: 50,
   minimumPhotos: 50,
+  photosAtFault: 1_000,
   collectionErrors: 5,
   openExecutions: 1_000,
   throttlePercent: 1,

@@ -165,6 +165,12 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       }),
       threshold: limits.withoutFacesPercent,
     },
+    'photos-at-fault': {
+      severity: 'warning',
+      meaning: `More than ${limits.photosAtFault} uploads of the last hour failed because of what they are: empty, too large, not a picture. Rekognition charges nothing for them and no cap counts them, but each costs an execution.`,
+      metric: pipelineMetricOf('PhotosFailed', 'photo', { period: HOUR }),
+      threshold: limits.photosAtFault,
+    },
     'collection-errors': {
       severity: 'warning',
       meaning: `Creating a collection failed more than ${limits.collectionErrors} times within an hour, throttling apart. The photos of those events wait or fail.`,

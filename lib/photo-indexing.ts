@@ -82,9 +82,18 @@ export class PhotoIndexing extends Construct {
         [environmentNames.ledgerTable]: slotLedger.tableName,
         [environmentNames.indexFacesPerSecond]: rate,
         [environmentNames.dailyImageCap]: String(config.dailyImageCap),
+        [environmentNames.resultsBucket]: resultsBucket.bucketName,
       },
     });
     allow(reserveSlot, slots, slotLedger.tableArn);
+    allow(reserveSlot, ['s3:GetObject'], results);
+    // Without the right to list, S3 calls a response that is not there "forbidden".
+    allow(reserveSlot, ['s3:ListBucket'], resultsBucket.bucketArn);
+    acknowledge(
+      reserveSlot.role!,
+      'One object a photo: only the folder that it lies in is known beforehand',
+      objectsFinding(resultsBucket, 'results/*'),
+    );
 
     const indexFaces = this.pipelineFunction('IndexFaces', {
       config,

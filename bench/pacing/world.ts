@@ -205,7 +205,10 @@ export async function startWorld(
     ReserveSlot: () => {
       const own = ledgerOf();
       return (request) =>
-        reserveSlot({ ...common, ledger: own }, parseRequest(reserveSlotRequestSchema, request));
+        reserveSlot(
+          { ...common, s3, resultsBucket: 'results', ledger: own },
+          parseRequest(reserveSlotRequestSchema, request),
+        );
     },
     IndexFaces: () => {
       const own = ledger ? ledgerOf() : unpaced;

@@ -9,6 +9,7 @@ import { awsErrorDetails, PipelineError } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
 import { parsePhotoKey } from '../shared/photo-key.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
+import { checkUpload } from '../shared/upload-check.ts';
 
 /** What is remembered of an event's collection. */
 export type Collection = {
@@ -26,12 +27,13 @@ export interface EnsureCollectionDeps {
 }
 
 /**
- * Reads event and photo id out of the key and makes sure that the event's collection exists.
+ * Reads event and photo id out of the key and makes sure that the event's collection exists. An upload that can be no
+ * photo ends here: before it makes a collection, and before it stands in anybody's way in line.
  *
  * When IndexFaces found the collection gone, it is created whatever the idempotency record says.
  *
- * @throws PipelineError `InvalidPhotoKey`, `CollectionLostTooOften`, `RekognitionThrottled`, `RekognitionUnavailable`,
- *   `QuotaExceeded`, `AccessDenied` and the errors of `once`
+ * @throws PipelineError `InvalidPhotoKey`, `InvalidImageFormat`, `ImageTooLarge`, `CollectionLostTooOften`,
+ *   `RekognitionThrottled`, `RekognitionUnavailable`, `QuotaExceeded`, `AccessDenied` and the errors of `once`
  */
 export async function ensureCollection(
   deps: EnsureCollectionDeps,
@@ -40,6 +42,7 @@ export async function ensureCollection(
   const { input, max_recreations } = request;
   const { eventId, photoId } = parsePhotoKey(input.object.key);
   deps.telemetry.logger.appendKeys({ event_id: eventId, photo_id: photoId });
+  checkUpload(input.object);
 
   // The only way back into this state with a caught error is a collection that IndexFaces did not find.
   const lost = input.returned?.Error === 'CollectionNotFound';

@@ -17,12 +17,11 @@ import { awsErrorDetails, PipelineError } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
 import type { GateSlot } from '../shared/slot-ledger.ts';
 import type { SlotLedger } from '../shared/slot-ledger-store.ts';
+import { storedCounts } from '../shared/stored-counts.ts';
 import { resultMetadata, resultsKey, type StoredResult } from '../shared/stored-result.ts';
 import { countBy, type Telemetry } from '../shared/telemetry.ts';
+import { checkUpload } from '../shared/upload-check.ts';
 import { minimalFace, minimalUnindexedFace } from './minimal-response.ts';
-
-/** https://docs.aws.amazon.com/rekognition/latest/dg/limits.html: an image in S3 may have 15 MB. */
-const MAX_IMAGE_BYTES = 15 * 1024 * 1024;
 
 export interface IndexFacesDeps {
   rekognition: RekognitionClient;
@@ -53,16 +52,8 @@ export interface IndexFacesDeps {
  */
 export async function indexFaces(deps: IndexFacesDeps, request: IndexFacesRequest): Promise<IndexResult> {
   const { bucket, object } = request.input;
-  // What the event already tells costs no call.
-  if (object.size === 0) {
-    throw new PipelineError('InvalidImageFormat', 'The photo is empty (0 bytes)');
-  }
-  if (object.size !== undefined && object.size > MAX_IMAGE_BYTES) {
-    throw new PipelineError(
-      'ImageTooLarge',
-      `The photo has ${object.size} bytes; Rekognition takes at most ${MAX_IMAGE_BYTES}`,
-    );
-  }
+  // EnsureCollection did so too; whatever comes here past it still costs no call.
+  checkUpload(object);
   const version = photoVersion(object);
   const resultKey = resultsKey(request.input.photo, version);
   const lost = lostCall(request);
@@ -126,29 +117,8 @@ async function storedResult(
   key: string,
   lost: string | undefined,
 ): Promise<IndexResult | undefined> {
-  try {
-    const { Metadata: metadata } = await deps.s3.send(
-      new HeadObjectCommand({ Bucket: deps.resultsBucket, Key: key }),
-    );
-    const faceCount = Number(metadata?.[resultMetadata.faceCount] ?? Number.NaN);
-    const unindexedCount = Number(metadata?.[resultMetadata.unindexedCount] ?? Number.NaN);
-    const calledAt = metadata?.[resultMetadata.calledAt];
-    const isWanted = lost === undefined || (calledAt ?? UNKNOWN_CALL) !== lost;
-    return isWanted && Number.isInteger(faceCount) && Number.isInteger(unindexedCount)
-      ? {
-          results_key: key,
-          face_count: faceCount,
-          unindexed_count: unindexedCount,
-          ...(calledAt !== undefined && { called_at: calledAt }),
-        }
-      : undefined;
-  } catch (error) {
-    const renamed = s3Error(error, 'ResultNotFound');
-    if (renamed.name === 'ResultNotFound') {
-      return undefined;
-    }
-    throw renamed;
-  }
+  const stored = await storedCounts(deps, key);
+  return lost === undefined || (stored?.called_at ?? UNKNOWN_CALL) !== lost ? stored : undefined;
 }
 
 /** Nothing is paid for an object that is gone, or that a newer upload has replaced since its event was sent. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { S3Client } from '@aws-sdk/client-s3';
 import { clientOptions } from '../shared/clients.ts';
 import { parseRequest, reserveSlotRequestSchema } from '../shared/contract.ts';
 import { requireEnv, requireNumberEnv } from '../shared/environment.ts';
@@ -8,6 +9,9 @@ import { slotLedger } from '../shared/slot-ledger-store.ts';
 import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
 import { reserveSlot } from './reserve-slot.ts';
 
+// One short attempt: without an answer the photo takes a place in line, and the ledger needs the rest of the time.
+const s3 = new S3Client(clientOptions(1_000, 1));
+const resultsBucket = requireEnv(environmentNames.resultsBucket);
 const ledger = slotLedger(
   {
     dynamodb: new DynamoDBClient(clientOptions(3_000, 3)),
@@ -23,5 +27,8 @@ const ledger = slotLedger(
 );
 
 export const handler = lambdaHandler((request) =>
-  reserveSlot({ ledger, telemetry, now: Date.now }, parseRequest(reserveSlotRequestSchema, request)),
+  reserveSlot(
+    { s3, resultsBucket, ledger, telemetry, now: Date.now },
+    parseRequest(reserveSlotRequestSchema, request),
+  ),
 );

@@ -1,10 +1,15 @@
-import type { ReserveSlotRequest, Slot } from '../shared/contract.ts';
+import type { S3Client } from '@aws-sdk/client-s3';
+import { photoVersion, type ReserveSlotRequest, type Slot } from '../shared/contract.ts';
 import { PipelineError } from '../shared/errors.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
 import type { SlotLedger } from '../shared/slot-ledger-store.ts';
+import { storedCounts } from '../shared/stored-counts.ts';
+import { resultsKey } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 
 export interface ReserveSlotDeps {
+  s3: S3Client;
+  resultsBucket: string;
   ledger: Pick<SlotLedger, 'reserve'>;
   telemetry: Telemetry;
   /** Milliseconds since the epoch. */
@@ -17,10 +22,21 @@ export interface ReserveSlotDeps {
  * The counts are those of the last place plus one for the error that led here; a Retry of this state computes the same
  * again. A slot that expired counts as nothing: the line was longer than thought.
  *
- * @throws PipelineError `ThrottledTooOften`, `ResultLostTooOften` and the errors of `SlotLedger.reserve`
+ * A photo whose response is stored already needs no call, so it takes no place: its slot is due at once, whatever holds
+ * or fills the line.
+ *
+ * @throws PipelineError `ThrottledTooOften`, `ResultLostTooOften`, `AccessDenied` and the errors of `SlotLedger.reserve`
  */
 export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotRequest): Promise<Slot> {
   const { input, max_throttles, max_reindexes } = request;
+  // What comes back needs a call, whatever is stored.
+  if (!input.slot && (await isKnown(deps, request))) {
+    deps.telemetry.logger.info('Needs no place in line: its response is stored', {
+      event: logEvents.slotNotNeeded,
+    });
+    const nowMs = deps.now();
+    return { slot_ms: nowMs, wait_until: wholeSecond(nowMs), throttles: 0, reindexes: 0 };
+  }
   // Every way back into this state overwrites `returned`, so what it holds is why this place is needed.
   const returned = input.slot ? input.returned?.Error : undefined;
   const throttled = returned === 'RekognitionThrottled';
@@ -49,6 +65,23 @@ export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotReq
     attempt: throttles + 1,
   });
   return { slot_ms: placeMs, wait_until: wholeSecond(placeMs), throttles, reindexes };
+}
+
+/**
+ * Whether the response of this photo version is stored. While S3 does not say, it counts as unknown: that costs a known
+ * photo its wait in line, where waiting for S3 would hold up every photo for what only saves some a wait.
+ */
+async function isKnown(deps: ReserveSlotDeps, { input }: ReserveSlotRequest): Promise<boolean> {
+  try {
+    const key = resultsKey(input.photo, photoVersion(input.object));
+    return (await storedCounts(deps, key)) !== undefined;
+  } catch (error) {
+    if (error instanceof PipelineError && error.name === 'StorageUnavailable') {
+      deps.telemetry.logger.warn(error.message, { event: logEvents.slotUnknown });
+      return false;
+    }
+    throw error;
+  }
 }
 
 /** The second that a moment lies in: a Wait state knows no less, and must not wait past the moment. */

@@ -109,7 +109,7 @@ export const ensureCollectionRequestSchema = v.object({
 export type EnsureCollectionRequest = v.InferOutput<typeof ensureCollectionRequestSchema>;
 
 export const reserveSlotRequestSchema = v.object({
-  input: stateSchema,
+  input: v.object({ ...stateSchema.entries, photo: photoSchema }),
   execution_arn: storable,
   max_throttles: v.number(),
   max_reindexes: v.number(),

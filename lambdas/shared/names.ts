@@ -45,6 +45,9 @@ export const metricDimensions = {
 export const logEvents = {
   collectionCreated: 'collection.created',
   slotReserved: 'slot.reserved',
+  slotNotNeeded: 'slot.not_needed',
+  /** S3 did not say whether the photo needs one. */
+  slotUnknown: 'slot.need_unknown',
   facesIndexed: 'face_index.indexed',
   succeeded: 'face_index.succeeded',
   superseded: 'face_index.superseded',

@@ -78,9 +78,15 @@ export const cores: Readonly<Record<string, Core>> = {
       },
       parseRequest(ensureCollectionRequestSchema, request),
     ),
-  ReserveSlot: (_environment, _caller, request) =>
+  ReserveSlot: ({ world }, caller, request) =>
     reserveSlot(
-      { ledger: { reserve: async () => Date.now() }, telemetry, now: Date.now },
+      {
+        s3: world.clients(caller).s3,
+        resultsBucket: RESULTS_BUCKET,
+        ledger: { reserve: async () => Date.now() },
+        telemetry,
+        now: Date.now,
+      },
       parseRequest(reserveSlotRequestSchema, request),
     ),
   IndexFaces: ({ world }, caller, request) =>

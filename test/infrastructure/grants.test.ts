@@ -76,6 +76,8 @@ const expected: Record<string, RoleGrants['allowed']> = {
     ...logs(`${indexing}/ReserveSlot`),
     'dynamodb:GetItem': [LEDGER],
     'dynamodb:UpdateItem': [LEDGER],
+    's3:GetObject': ['{ResultsBucket.Arn}/results/*'],
+    's3:ListBucket': ['{ResultsBucket.Arn}'],
   },
   [`${indexing}/IndexFacesRole`]: {
     ...logs(`${indexing}/IndexFaces`),

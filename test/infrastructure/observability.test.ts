@@ -24,6 +24,7 @@ const CRITICAL = [
 ];
 const WARNING = [
   'photos-without-faces',
+  'photos-at-fault',
   'collection-errors',
   'open-executions',
   'throttles',
@@ -148,6 +149,14 @@ const scenarios: Record<string, { bad: Sample[]; close: Sample[] }> = {
     bad: [...printed('PhotosIndexed', 100), ...printed('PhotosWithoutFaces', 51)],
     close: [...printed('PhotosIndexed', 100), ...printed('PhotosWithoutFaces', 50)],
   },
+  'photos-at-fault': {
+    bad: printed('PhotosFailed', 1_001, { Class: 'photo' }),
+    // As many as it takes, and what fails for other reasons.
+    close: [
+      ...printed('PhotosFailed', 1_000, { Class: 'photo' }),
+      ...printed('PhotosFailed', 500, { Class: 'transient' }),
+    ],
+  },
   'collection-errors': {
     bad: printed('CollectionErrors', 6),
     close: printed('CollectionErrors', 5),
@@ -196,6 +205,7 @@ describe('the alarms', () => {
       'spend-today',
       'daily-cap-reached',
       'setup-failures',
+      'photos-at-fault',
       'collection-errors',
     ];
     for (const name of hidden) {

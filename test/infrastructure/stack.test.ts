@@ -195,7 +195,12 @@ describe('the functions', () => {
   const secret = ['DATABASE_AUTH', 'DATABASE_SECRET_ARN', 'NODE_EXTRA_CA_CERTS'];
   const functions: [path: string, seconds: number, environment: string[], database: boolean][] = [
     ['PhotoIndexing/EnsureCollection', 15, ['IDEMPOTENCY_TABLE', 'COLLECTION_PREFIX'], false],
-    ['PhotoIndexing/ReserveSlot', 15, ['LEDGER_TABLE', 'INDEX_FACES_PER_SECOND', 'DAILY_IMAGE_CAP'], false],
+    [
+      'PhotoIndexing/ReserveSlot',
+      15,
+      ['LEDGER_TABLE', 'INDEX_FACES_PER_SECOND', 'DAILY_IMAGE_CAP', 'RESULTS_BUCKET'],
+      false,
+    ],
     [
       'PhotoIndexing/IndexFaces',
       60,

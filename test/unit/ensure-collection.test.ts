@@ -83,6 +83,24 @@ describe('ensureCollection', () => {
   });
 
   test.each([
+    ['an empty file', { size: 0 }, 'InvalidImageFormat', /0 bytes/],
+    ['a file that is too large', { size: 15 * 1024 * 1024 + 1 }, 'ImageTooLarge', /15728641 bytes/],
+    ['a film', { key: `events/${EVENT}/clip.MP4` }, 'InvalidImageFormat', /\.mp4.*JPEG and PNG/],
+  ])('%s makes no collection and no record', async (_, more, name, message) => {
+    const { run, rekognition, remembered } = setUp({});
+    const object = { key: KEY, etag: 'e1', sequencer: '1', ...more };
+    await expect(run({ object })).rejects.toMatchObject({ name, message: expect.stringMatching(message) });
+    expect([rekognition.calls, remembered]).toEqual([[], []]);
+  });
+
+  test('a key that is no photo’s is told before what is wrong with the file: it has no row', async () => {
+    const { run } = setUp({});
+    await expect(run({ object: { key: 'clip.mp4', etag: 'e1', size: 0 } })).rejects.toMatchObject({
+      name: 'InvalidPhotoKey',
+    });
+  });
+
+  test.each([
     ['ThrottlingException', 'RekognitionThrottled'],
     ['ProvisionedThroughputExceededException', 'RekognitionThrottled'],
     ['AccessDeniedException', 'AccessDenied'],

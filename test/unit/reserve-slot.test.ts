@@ -1,46 +1,77 @@
+import type { S3Client } from '@aws-sdk/client-s3';
 import { reserveSlot } from '../../lambdas/reserve-slot/reserve-slot.ts';
-import type { ReserveSlotRequest, Slot } from '../../lambdas/shared/contract.ts';
+import type { Slot } from '../../lambdas/shared/contract.ts';
 import { PipelineError } from '../../lambdas/shared/errors.ts';
-import { metricNames } from '../../lambdas/shared/names.ts';
+import { logEvents, metricNames } from '../../lambdas/shared/names.ts';
 import type { SlotLedger } from '../../lambdas/shared/slot-ledger-store.ts';
+import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
 const NOW = Date.parse('2026-05-01T10:00:00.250Z');
+const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
+const PHOTO = '9d2c4f60-71d4-4f5e-8a39-0f6f5b8f4c11';
 
 type Asked = Parameters<SlotLedger['reserve']>[0];
 
-async function reserve(
-  input: { slot?: Slot; returned?: string; lane?: 'live' | 'backfill' } = {},
-  placeMs = NOW + 1_640,
-) {
+interface Setup {
+  slot?: Slot;
+  returned?: string;
+  lane?: 'live' | 'backfill';
+  object?: object;
+  /** S3's answer to whether the response is stored; none is by default. */
+  resultHead?: () => unknown;
+  place?: () => Promise<number>;
+}
+
+const notStored = () => {
+  throw awsError('NotFound', 404);
+};
+
+function setUp(setup: Setup = {}) {
   const asked: Asked[] = [];
   const recording = recordingTelemetry();
-  const request: ReserveSlotRequest = {
-    input: {
-      lane: input.lane ?? 'live',
-      bucket: 'photos',
-      object: { key: 'k', etag: 'e', sequencer: '0' },
-      ...(input.slot && { slot: input.slot }),
-      ...(input.returned && { returned: { Error: input.returned, Cause: 'why' } }),
-    },
-    execution_arn: 'arn',
-    max_throttles: 30,
-    max_reindexes: 2,
-  };
-  const slot = await reserveSlot(
-    {
-      ledger: {
-        reserve: async (each) => {
-          asked.push(each);
-          return placeMs;
+  const s3 = fakeClient<S3Client>({ HeadObject: setup.resultHead ?? notStored });
+  const run = () =>
+    reserveSlot(
+      {
+        s3: s3.client,
+        resultsBucket: 'results',
+        ledger: {
+          reserve: (each) => {
+            asked.push(each);
+            return setup.place?.() ?? Promise.resolve(NOW + 1_640);
+          },
         },
+        telemetry: recording.telemetry,
+        now: () => NOW,
       },
-      telemetry: recording.telemetry,
-      now: () => NOW,
-    },
-    request,
-  );
-  return { slot, asked: asked[0]!, delay: recording.total(metricNames.slotDelay) };
+      {
+        input: {
+          lane: setup.lane ?? 'live',
+          bucket: 'photos',
+          object: { key: `events/${EVENT}/${PHOTO}.jpg`, etag: 'etag1', sequencer: '0', ...setup.object },
+          photo: {
+            event_id: EVENT,
+            photo_id: PHOTO,
+            collection_id: `rollcall-${EVENT}`,
+            face_model_version: '7.0',
+            recreations: 0,
+          },
+          ...(setup.slot && { slot: setup.slot }),
+          ...(setup.returned && { returned: { Error: setup.returned, Cause: 'why' } }),
+        },
+        execution_arn: 'arn',
+        max_throttles: 30,
+        max_reindexes: 2,
+      },
+    );
+  return { run, s3, asked, recording };
+}
+
+async function reserve(setup: Setup = {}) {
+  const { run, s3, asked, recording } = setUp(setup);
+  const slot = await run();
+  return { slot, s3, asked: asked[0]!, delay: recording.total(metricNames.slotDelay) };
 }
 
 /** Follows a photo that comes back with these errors, one after the other. */
@@ -65,7 +96,7 @@ test('a photo’s first place: when its turn comes, and the second to wait for',
 });
 
 test('never waits past the place: the second is cut off, not rounded', async () => {
-  const { slot } = await reserve({}, Date.parse('2026-05-01T10:00:59.999Z'));
+  const { slot } = await reserve({ place: async () => Date.parse('2026-05-01T10:00:59.999Z') });
   expect(slot.wait_until).toBe('2026-05-01T10:00:59Z');
 });
 
@@ -107,19 +138,70 @@ test('gives up a photo that was throttled or lost too often', async () => {
 });
 
 test('what the ledger refuses with passes through', async () => {
-  await expect(
-    reserveSlot(
-      {
-        ledger: { reserve: () => Promise.reject(new PipelineError('IndexingPaused', 'by an operator')) },
-        telemetry: recordingTelemetry().telemetry,
-        now: () => NOW,
+  const place = () => Promise.reject(new PipelineError('IndexingPaused', 'by an operator'));
+  await expect(reserve({ place })).rejects.toMatchObject({ name: 'IndexingPaused' });
+});
+
+describe('a photo whose response is stored', () => {
+  const resultHead = () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1' } });
+  const dueNow = { slot_ms: NOW, wait_until: '2026-05-01T10:00:00Z', throttles: 0, reindexes: 0 };
+
+  test('is due at once and takes no place in line, whatever holds the line', async () => {
+    const place = () => Promise.reject(new PipelineError('IndexingPaused', 'by an operator'));
+    for (const lane of ['live', 'backfill'] as const) {
+      const { run, s3, asked, recording } = setUp({ resultHead, place, lane });
+      await expect(run()).resolves.toEqual(dueNow);
+      expect(asked).toEqual([]);
+      expect(s3.calls).toEqual([
+        ['HeadObject', { Bucket: 'results', Key: `results/${EVENT}/${PHOTO}/etag1.json` }],
+      ]);
+      expect(recording.lines).toMatchObject([{ event: logEvents.slotNotNeeded }]);
+      // It waits for nothing, and would hide how long others wait.
+      expect(recording.recorded).toEqual([]);
+    }
+  });
+
+  test('is looked for by its version', async () => {
+    const { s3 } = await reserve({ object: { 'version-id': 'v.1' } });
+    expect(s3.calls).toMatchObject([['HeadObject', { Key: `results/${EVENT}/${PHOTO}/v.1.json` }]]);
+  });
+
+  test.each(['RekognitionThrottled', 'SlotExpired', 'ResultNotFound', 'CollectionNotFound'])(
+    'takes a place all the same when it comes back with %s',
+    async (returned) => {
+      const { s3, asked } = await reserve({ slot: dueNow, returned, resultHead });
+      expect(s3.calls).toEqual([]);
+      expect(asked).toBeDefined();
+    },
+  );
+
+  test('without its counts is not known', async () => {
+    const { asked } = await reserve({ resultHead: () => ({ Metadata: { 'face-count': '4' } }) });
+    expect(asked).toBeDefined();
+  });
+
+  test.each([
+    ['ServiceUnavailable', 503],
+    ['SlowDown', 503],
+    ['TimeoutError', 0],
+  ])('only loses its privilege while S3 says %s', async (thrown, status) => {
+    const { run, asked, recording } = setUp({
+      resultHead: () => {
+        throw awsError(thrown, status);
       },
-      {
-        input: { lane: 'live', bucket: 'photos', object: { key: 'k', etag: 'e', sequencer: '0' } },
-        execution_arn: 'arn',
-        max_throttles: 30,
-        max_reindexes: 2,
+    });
+    await expect(run()).resolves.toMatchObject({ slot_ms: NOW + 1_640 });
+    expect(asked).toHaveLength(1);
+    expect(recording.lines[0]).toMatchObject({ level: 'warn', event: logEvents.slotUnknown });
+  });
+
+  test('that may not be looked for is a broken set-up', async () => {
+    const { run, asked } = setUp({
+      resultHead: () => {
+        throw awsError('Forbidden', 403);
       },
-    ),
-  ).rejects.toMatchObject({ name: 'IndexingPaused' });
+    });
+    await expect(run()).rejects.toMatchObject({ name: 'AccessDenied' });
+    expect(asked).toEqual([]);
+  });
 });

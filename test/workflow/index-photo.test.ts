@@ -20,6 +20,16 @@ const UNKNOWN_ERRORS = ['TypeError', 'Error', 'Function.ResponseSizeTooLarge', '
 const retrier = (state: string, error: string): Retrier | undefined =>
   indexPhoto.States[state]?.Retry?.find(({ ErrorEquals }) => ErrorEquals.includes(error));
 
+/** How long a retrier waits until it gives up. */
+function expectedSeconds({ IntervalSeconds, BackoffRate, MaxDelaySeconds, MaxAttempts }: Retrier): number {
+  let expected = 0;
+  for (let attempt = 0; attempt < MaxAttempts; attempt++) {
+    // Full jitter waits half of the delay on average.
+    expected += Math.min(IntervalSeconds * BackoffRate ** attempt, MaxDelaySeconds!) / 2;
+  }
+  return expected;
+}
+
 const always = (error: string) => (): Attempt => ({ error });
 const count = <T>(list: T[], item: T) => list.filter((other) => other === item).length;
 
@@ -218,15 +228,15 @@ describe('the definition', () => {
   });
 
   test('rides out a database that is away for half an hour', () => {
-    const { IntervalSeconds, BackoffRate, MaxDelaySeconds, MaxAttempts } = retrier(
-      'PersistResults',
-      'DatabaseUnavailable',
-    )!;
-    let expected = 0;
-    for (let attempt = 0; attempt < MaxAttempts; attempt++) {
-      // Full jitter waits half of the delay on average.
-      expected += Math.min(IntervalSeconds * BackoffRate ** attempt, MaxDelaySeconds!) / 2;
-    }
-    expect(expected).toBeGreaterThan(30 * 60);
+    expect(expectedSeconds(retrier('PersistResults', 'DatabaseUnavailable')!)).toBeGreaterThan(30 * 60);
+  });
+
+  test('gives a new event hours to get its collection, and no other error as long', () => {
+    const throttled = retrier('EnsureCollection', 'RekognitionThrottled')!;
+    expect(throttled.ErrorEquals).toEqual(['RekognitionThrottled']);
+    // 100,000 new events at 5 calls a second.
+    expect(expectedSeconds(throttled)).toBeGreaterThan(100_000 / 5);
+    const atWork = retrier('EnsureCollection', 'IdempotencyAlreadyInProgressError')!;
+    expect(expectedSeconds(atWork)).toBeGreaterThan(20 * 60);
   });
 });

@@ -1,0 +1,36 @@
+import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { s3Error } from './aws-errors.ts';
+import type { IndexResult } from './contract.ts';
+import { resultMetadata } from './stored-result.ts';
+
+/**
+ * The counts of a response that is stored, and which call it answered; undefined where none is.
+ *
+ * @param key as `resultsKey` makes it
+ * @throws PipelineError `StorageUnavailable`, `AccessDenied`
+ */
+export async function storedCounts(
+  { s3, resultsBucket }: { s3: S3Client; resultsBucket: string },
+  key: string,
+): Promise<IndexResult | undefined> {
+  try {
+    const { Metadata: metadata } = await s3.send(new HeadObjectCommand({ Bucket: resultsBucket, Key: key }));
+    const faceCount = Number(metadata?.[resultMetadata.faceCount] ?? Number.NaN);
+    const unindexedCount = Number(metadata?.[resultMetadata.unindexedCount] ?? Number.NaN);
+    const calledAt = metadata?.[resultMetadata.calledAt];
+    return Number.isInteger(faceCount) && Number.isInteger(unindexedCount)
+      ? {
+          results_key: key,
+          face_count: faceCount,
+          unindexed_count: unindexedCount,
+          ...(calledAt !== undefined && { called_at: calledAt }),
+        }
+      : undefined;
+  } catch (error) {
+    const renamed = s3Error(error, 'ResultNotFound');
+    if (renamed.name === 'ResultNotFound') {
+      return undefined;
+    }
+    throw renamed;
+  }
+}
