@@ -286,6 +286,14 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
   };
 }
 
+/** The ledger for who only looks at it: no slot is ever taken, so it needs no pace. */
+export function readLedger(dynamodb: DynamoDBClient, table: string): Pick<SlotLedger, 'read'> {
+  return slotLedger(
+    { dynamodb, table, now: Date.now, random: Math.random, sleep: async () => {} },
+    { perSecond: 1 },
+  );
+}
+
 async function send<Output>(command: () => Promise<Output>): Promise<Output> {
   try {
     return await command();

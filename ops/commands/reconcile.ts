@@ -1,5 +1,6 @@
 import { inputFor } from '../../lambdas/shared/photo-input.ts';
 import { sequencerAfter } from '../../lambdas/shared/photo-standing.ts';
+import { compare, type Finding, type FindingKind } from '../../lambdas/shared/reconciliation.ts';
 import { count } from '../../local/cli/text.ts';
 import { headObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
@@ -10,7 +11,6 @@ import { startPhoto, waitForAll } from '../executions.ts';
 import { parallel } from '../parallel.ts';
 import { priceOf } from '../price.ts';
 import { collectionId, readEventIds, readWorld } from '../reading.ts';
-import { compare, type Finding, type FindingKind } from '../reconciliation.ts';
 import { table } from '../table.ts';
 
 const MEANING: Record<FindingKind, string> = {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ListFacesCommand, RekognitionClient } from '@aws-sdk/client-rekognition';
-import { evenPace } from '../../lambdas/remove-faces/pace.ts';
+import { evenPace } from '../../lambdas/shared/pace.ts';
 import { removeFaces } from '../../lambdas/remove-faces/remove-faces.ts';
 import { parseRequest } from '../../lambdas/shared/contract.ts';
 import { removeFacesRequestSchema } from '../../lambdas/shared/erasure-contract.ts';
