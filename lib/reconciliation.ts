@@ -1,4 +1,4 @@
-import { ArnFormat, type CfnElement, Duration, Stack } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import { EventField, Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
 import { Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
@@ -8,6 +8,7 @@ import { environmentNames } from '../lambdas/shared/names.ts';
 import { acknowledge, objectsFinding } from './acknowledge.ts';
 import type { PhotoBucket, ResultsBucket } from './buckets.ts';
 import type { RollcallConfig } from './config.ts';
+import { executionsOf } from './executions-of.ts';
 import type { FaceDatabase } from './face-database.ts';
 import { PipelineFunction, type PipelineFunctionProps } from './pipeline-function.ts';
 import { PipelineStateMachine } from './pipeline-state-machine.ts';
@@ -209,20 +210,6 @@ export class Reconciliation extends Construct {
     // After the daily erasure, whose faces are gone by then.
     rule('Daily', 'Compare all events', Schedule.cron({ hour: '4', minute: '45' }), 'all');
   }
-}
-
-/** The executions of a machine, and the rule packs' finding for all of them. */
-function executionsOf(machine: StateMachine): { arn: string; finding: string } {
-  const logicalId = Stack.of(machine).getLogicalId(machine.node.defaultChild as CfnElement);
-  return {
-    arn: Stack.of(machine).formatArn({
-      service: 'states',
-      resource: 'execution',
-      resourceName: `${machine.stateMachineName}:*`,
-      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    }),
-    finding: `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<${logicalId}.Name>:*]`,
-  };
 }
 
 function allow(to: PipelineFunction | StateMachine, actions: string[], ...resources: string[]): void {

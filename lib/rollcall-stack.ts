@@ -73,7 +73,9 @@ export class RollcallStack extends Stack {
       answerOperator: operations.answerOperator,
     });
     if (config.removal === 'destroy') {
-      new CollectionsRemoval(this, 'CollectionsRemoval', { config });
+      // Created before whatever makes collections, so deleted after it.
+      const removal = new CollectionsRemoval(this, 'CollectionsRemoval', { config });
+      indexing.stateMachine.node.addDependency(removal);
     }
     const databaseClients = [
       ...indexing.databaseClients,

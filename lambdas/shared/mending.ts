@@ -1,6 +1,8 @@
 /** How what a comparison found is mended: for the scheduled reconciliation and for `ops reconcile --fix` alike. */
+import { createHash } from 'node:crypto';
 import type { ExecutionInput } from './contract.ts';
-import { inputFor, next } from './photo-input.ts';
+import { inputFor } from './photo-input.ts';
+import { sequencerAfter } from './photo-standing.ts';
 import type { Finding } from './reconciliation.ts';
 
 /** A finding that another execution of the photo mends; it may cost an image. */
@@ -11,8 +13,8 @@ export function isIndexable(finding: Finding): finding is Indexable {
 }
 
 /**
- * The execution that mends it. Its name is of the photo, the finding and the photo's last end, so that the same finding, by
- * whomever it is found, is the same execution. A photo whose object is gone finds that out, and says so in its row.
+ * The execution that mends it. Its name is of the photo, the object's version and the photo's last end, so that the same
+ * finding, by whomever it is found, is the same execution. A photo whose object is gone finds that out, and says so in its row.
  */
 export function indexingOf(bucket: string, finding: Indexable): { input: ExecutionInput; name: string } {
   const { row, photoId, key, kind } = finding;
@@ -22,18 +24,22 @@ export function indexingOf(bucket: string, finding: Indexable): { input: Executi
     size: 1,
     uploadedAt: row?.created_at ?? new Date(0).toISOString(),
   };
-  const since = Date.parse(row?.ended_at ?? row?.created_at ?? object.uploadedAt);
-  return {
-    input: inputFor(bucket, object, row, 'backfill'),
-    name: `reconcile-${photoId}-${kind}-${since}`,
-  };
+  const rows = finding.kind === 'never_seen' ? finding.rows : { photo: row, own: undefined };
+  const input = inputFor(bucket, object, rows, 'backfill');
+  return { input, name: nameOf(photoId, kind, [input.object, row?.ended_at ?? row?.created_at]) };
 }
 
 /** What S3's event of the deletion would have started. */
 export function deletionOf({ key, photoId, row }: Extract<Finding, { kind: 'object_gone' }>) {
-  const sequencer = next(row.object_sequencer ?? '0');
+  const object = { key, sequencer: sequencerAfter(row.object_sequencer) };
   return {
-    input: { request: 'photo_deleted' as const, object: { key, sequencer } },
-    name: `reconcile-${photoId}-gone-${sequencer}`,
+    input: { request: 'photo_deleted' as const, object },
+    name: nameOf(photoId, 'object_gone', object),
   };
+}
+
+/** Within the 80 characters of an execution's name, with room for a number at its end. */
+function nameOf(photoId: string, kind: Finding['kind'], of: unknown): string {
+  const hash = createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 16);
+  return `reconcile-${photoId}-${kind}-${hash}`;
 }

@@ -133,7 +133,7 @@ async function startAll({ deployment, progress }: Context, jobs: readonly Job[])
     const executionArn = await startPhoto(
       deployment,
       input,
-      `${row.id}-${Date.parse(row.ended_at ?? row.created_at)}`,
+      `ops-${row.id}-${Date.parse(row.ended_at ?? row.created_at)}`,
     );
     progress.done();
     return executionArn;
