@@ -14,14 +14,14 @@ import {
   type Memory,
   type Reconciliation,
 } from '../shared/reconciliation-contract.ts';
-import type { SlotLedger } from '../shared/slot-ledger-store.ts';
+import type { LedgerState } from '../shared/slot-ledger.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 
 export interface BeginReconciliationDeps {
   states: SFNClient;
   s3: S3Client;
   rekognition: RekognitionClient;
-  ledger: Pick<SlotLedger, 'read'>;
+  readLedger(): Promise<LedgerState>;
   objects: JsonObjects;
   telemetry: Pick<Telemetry, 'metrics'>;
   /** Resolves when the next call to Rekognition may be made. */
@@ -55,7 +55,7 @@ export async function beginReconciliation(
   { input, execution_arn, machine_arn, started_at }: BeginReconciliationRequest,
 ): Promise<Reconciliation> {
   const asOf = Date.parse(input.as_of);
-  const { line_ms = 0, backfill_ms = 0 } = await deps.ledger.read();
+  const { line_ms = 0, backfill_ms = 0 } = await deps.readLedger();
   const line = Math.max(0, line_ms - asOf, backfill_ms - asOf);
   const settled = new Date(asOf - SETTLE_MS - line);
   const run: Reconciliation = {

@@ -5,19 +5,21 @@ import { clientOptions } from '../shared/clients.ts';
 import { parseRequest } from '../shared/contract.ts';
 import { requireEnv, requireNumberEnv } from '../shared/environment.ts';
 import { jsonObjects } from '../shared/json-objects.ts';
+import { readLedger } from '../shared/ledger-item.ts';
 import { environmentNames } from '../shared/names.ts';
 import { mendDisagreementsRequestSchema } from '../shared/reconciliation-contract.ts';
-import { readLedger } from '../shared/slot-ledger-store.ts';
 import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
 import { mendDisagreements } from './mend-disagreements.ts';
 
 const s3 = new S3Client(clientOptions(30_000, 3));
 const resultsBucket = requireEnv(environmentNames.resultsBucket);
+const dynamodb = new DynamoDBClient(clientOptions(3_000, 3));
+const ledgerTable = requireEnv(environmentNames.ledgerTable);
 const deps = {
   states: new SFNClient(clientOptions(10_000, 5)),
   s3,
   objects: jsonObjects(s3, resultsBucket),
-  ledger: readLedger(new DynamoDBClient(clientOptions(3_000, 3)), requireEnv(environmentNames.ledgerTable)),
+  readLedger: () => readLedger(dynamodb, ledgerTable),
   telemetry,
   now: Date.now,
   photoBucket: requireEnv(environmentNames.photoBucket),

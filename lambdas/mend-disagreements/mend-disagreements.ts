@@ -22,8 +22,7 @@ import {
   runFolder,
   type SurveyedEvent,
 } from '../shared/reconciliation-contract.ts';
-import { dayOf } from '../shared/slot-ledger.ts';
-import type { SlotLedger } from '../shared/slot-ledger-store.ts';
+import { dayOf, type LedgerState } from '../shared/slot-ledger.ts';
 import { startOnce } from '../shared/start-once.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 import { conclude } from './conclude.ts';
@@ -33,7 +32,7 @@ export interface MendDisagreementsDeps {
   states: SFNClient;
   s3: S3Client;
   objects: JsonObjects;
-  ledger: Pick<SlotLedger, 'read'>;
+  readLedger(): Promise<LedgerState>;
   telemetry: Telemetry;
   /** Milliseconds since the epoch. */
   now(): number;
@@ -128,8 +127,8 @@ function worldOf(
 }
 
 /** Not while an operator or the day's cap holds the pipeline: what is started would only wait. */
-async function mayIndex({ ledger, dailyImageCap, now }: MendDisagreementsDeps): Promise<boolean> {
-  const { paused_ms, daily_image_cap: cap = dailyImageCap, day, images = 0 } = await ledger.read();
+async function mayIndex({ readLedger, dailyImageCap, now }: MendDisagreementsDeps): Promise<boolean> {
+  const { paused_ms, daily_image_cap: cap = dailyImageCap, day, images = 0 } = await readLedger();
   const today = day === dayOf(now()) ? images : 0;
   return paused_ms === undefined && today < cap;
 }
