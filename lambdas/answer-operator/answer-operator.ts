@@ -1,16 +1,10 @@
 import type { Sql } from '../shared/database.ts';
 import { lockEvent, retireResult } from '../shared/erasures.ts';
 import { failureKind } from '../shared/errors.ts';
-import {
-  type EventRow,
-  facePage,
-  isoTime,
-  leavingPage,
-  type PhotoRow,
-  photoPage,
-} from '../shared/event-rows.ts';
+import type { EventRow, PhotoRow } from '../shared/event-rows.ts';
 import { logEvents } from '../shared/names.ts';
 import { idList, loseFaces, type Transaction } from '../shared/photo-rows.ts';
+import { facePage, isoTime, leavingPage, photoPage } from '../shared/row-pages.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 import {
   type Answers,

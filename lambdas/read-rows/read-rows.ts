@@ -1,5 +1,5 @@
 import type { Sql } from '../shared/database.ts';
-import { type EventRow, facePage, isoTime, leavingPage, type Page, photoPage } from '../shared/event-rows.ts';
+import type { EventRow } from '../shared/event-rows.ts';
 import type { JsonObjects } from '../shared/json-objects.ts';
 import { logEvents } from '../shared/names.ts';
 import { idList, type Transaction } from '../shared/photo-rows.ts';
@@ -14,6 +14,7 @@ import {
   type ReadRowsRequest,
   type Reconciliation,
 } from '../shared/reconciliation-contract.ts';
+import { facePage, isoTime, leavingPage, type Page, photoPage } from '../shared/row-pages.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 import { type KnownEvent, planEvents } from './plan-events.ts';
 

@@ -221,6 +221,7 @@ test('throttled, broken, faceless, forbidden, without a database: all of it is t
   await changeRole('LOGIN');
   await cloud.idle();
 
+  await expect(cloud.reconcile()).resolves.toMatchObject({ status: 'SUCCEEDED' });
   await cloud.dynamodb.send(new DeleteTableCommand({ TableName: cloud.outputs.SlotLedgerTableName }));
   await put();
   await cloud.idle();

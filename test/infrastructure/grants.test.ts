@@ -175,9 +175,9 @@ const expected: Record<string, RoleGrants['allowed']> = {
     'rekognition:ListCollections': ['*'],
     's3:ListBucket': ['{PhotoBucket.Arn}', '{ResultsBucket.Arn}'],
     'states:ListExecutions': [
-      '{Reconciliation/StateMachine}',
-      `{${indexing}/StateMachine}`,
       '{Erasure/StateMachine}',
+      `{${indexing}/StateMachine}`,
+      '{Reconciliation/StateMachine}',
     ],
   },
   'Reconciliation/ReadRowsRole': {
@@ -202,18 +202,18 @@ const expected: Record<string, RoleGrants['allowed']> = {
     's3:DeleteObject': [RECONCILIATIONS],
     's3:GetObject': ['{PhotoBucket.Arn}/events/*', RECONCILIATIONS],
     's3:ListBucket': ['{PhotoBucket.Arn}', '{ResultsBucket.Arn}'],
-    'states:StartExecution': [`{${indexing}/StateMachine}`, '{Erasure/StateMachine}'],
+    'states:StartExecution': ['{Erasure/StateMachine}', `{${indexing}/StateMachine}`],
     'states:DescribeExecution': [
-      executionsOf(`${indexing}/StateMachine`),
       executionsOf('Erasure/StateMachine'),
+      executionsOf(`${indexing}/StateMachine`),
     ],
   },
   'Reconciliation/StateMachine/Role': {
     'lambda:InvokeFunction': [
-      ...['BeginReconciliation', 'ReadRows', 'SurveyEvents', 'MendDisagreements'].map(
+      '{Operations/AnswerOperator.Arn}',
+      ...['BeginReconciliation', 'MendDisagreements', 'ReadRows', 'SurveyEvents'].map(
         (name) => `{Reconciliation/${name}.Arn}`,
       ),
-      '{Operations/AnswerOperator.Arn}',
     ],
     ...logDelivery,
   },
