@@ -11,6 +11,7 @@ import {
 import { DeleteObjectCommand, PutObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import { freePort } from '../../bench/support/free-port.ts';
+import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import { backfill } from '../../ops/commands/backfill.ts';
@@ -308,11 +309,14 @@ describe('least privilege', () => {
     await upload(fair, 'k', 1, 55);
     await upload(fair, 'l', 1, 65);
     await cloud.idle();
-    const hidden = await photo(fair, 'l');
-    await sql`DELETE FROM faces WHERE photo_id = ${hidden.id}`;
-    await sql`UPDATE photos SET face_count = 0, object_key = ${keyOf(fair, 'gone')} WHERE id = ${hidden.id}`;
-    await sql`DELETE FROM faces USING photos WHERE photos.id = photo_id AND event_id = ${fair}`;
-    await sql`DELETE FROM photos WHERE event_id = ${fair} AND id <> ${hidden.id}`;
+    const [seen, stray] = [await photo(fair, 'k'), await photo(fair, 'l')];
+    await sql`DELETE FROM faces WHERE photo_id IN (${seen.id}, ${stray.id})`;
+    await sql`DELETE FROM photos WHERE id = ${seen.id}`;
+    await sql`UPDATE photos SET face_count = 0 WHERE id = ${stray.id}`;
+    const { photoId } = parsePhotoKey(keyOf(fair, 'gone'));
+    await sql`
+      INSERT INTO photos (id, event_id, object_key, object_version, status, face_count, indexed_at)
+      VALUES (${photoId}, ${fair}, ${keyOf(fair, 'gone')}, 'v1', 'indexed', 0, now())`;
     const orphan = `${cloud.collectionPrefix}0f205d93-6e85-4e3b-8d86-5f6071829304`;
     await cloud.rekognition.send(new CreateCollectionCommand({ CollectionId: orphan }));
 
