@@ -149,7 +149,6 @@ export type DisagreementKind =
   | 'wrong_count'
   | 'face_of_two_photos'
   | 'erasure_stuck'
-  | 'collection_abandoned'
   | 'event_too_large';
 
 export interface Disagreement {
