@@ -180,7 +180,9 @@ async function leaveToAPerson(
   await objects.put(
     key,
     disagreements.map((one) =>
-      names.some((name) => name.startsWith(`reconcile-${one.about}-`)) ? { ...one, fate: 'left' } : one,
+      names.some((name) => name.startsWith(`reconcile-${one.about}-${one.kind}-`))
+        ? { ...one, fate: 'left' }
+        : one,
     ),
   );
 }

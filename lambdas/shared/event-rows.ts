@@ -1,6 +1,5 @@
 /** Rows of the database as the operator's commands and the reconciliation get them. */
-
-export type PhotoStatus = 'processing' | 'indexed' | 'failed' | 'deleted' | 'erased';
+import type { OtherObject, PhotoStatus } from './photo-standing.ts';
 
 export interface EventRow {
   id: string;
@@ -16,6 +15,7 @@ export interface PhotoRow {
   object_key: string;
   object_version: string | null;
   object_sequencer: string | null;
+  other_objects: Readonly<Record<string, OtherObject>> | null;
   face_count: number | null;
   failure_code: string | null;
   failure_message: string | null;

@@ -1,7 +1,8 @@
 /** What the database knows of an event, in pages: for the operator's commands and for the reconciliation. Reads only. */
 import type { Sql } from './database.ts';
-import type { FaceRow, PhotoRow, PhotoStatus } from './event-rows.ts';
+import type { FaceRow, PhotoRow } from './event-rows.ts';
 import { idList, type Transaction } from './photo-rows.ts';
+import type { PhotoStatus } from './photo-standing.ts';
 
 /** Of what comes in the order of an id: those after this one, and at most so many. */
 export interface Page {
@@ -19,8 +20,8 @@ export interface PhotoFilter {
 export function photoPage(sql: Sql | Transaction, filter: PhotoFilter, { after, limit }: Page) {
   const { event_id, photo_ids, status, retryable } = filter;
   return sql<PhotoRow[]>`
-    SELECT id, event_id, status, object_key, object_version, object_sequencer, face_count, failure_code,
-           failure_message, failure_retryable, execution_arn, ${isoTime(sql, sql`created_at`)} AS created_at,
+    SELECT id, event_id, status, object_key, object_version, object_sequencer, other_objects, face_count,
+           failure_code, failure_message, failure_retryable, execution_arn, ${isoTime(sql, sql`created_at`)} AS created_at,
            ${isoTime(sql, sql`coalesce(indexed_at, failed_at)`)} AS ended_at
     FROM photos
     WHERE ${event_id ? sql`event_id = ${event_id}` : sql`true`}
