@@ -41,6 +41,11 @@ export interface AlarmThresholds {
    * Default: 900. A burst takes its size divided by the quota: 45,000 photos at 50 a second, 4,500 at 5.
    */
   readonly processingSeconds: number;
+  /**
+   * `disagreements-old`: hours since the reconciliation first saw something that bucket, database and collections still
+   * disagree about. Default: 24.
+   */
+  readonly disagreementHours: number;
 }
 
 export const defaultAlarmThresholds: AlarmThresholds = {
@@ -56,6 +61,7 @@ export const defaultAlarmThresholds: AlarmThresholds = {
   openExecutions: 1_000,
   throttlePercent: 1,
   processingSeconds: 900,
+  disagreementHours: 24,
 };
 
 export const allowedAlarmThresholds = `an object of positive numbers (on the command line: name=number,name=number), of ${Object.keys(defaultAlarmThresholds).join(', ')}`;

@@ -22,6 +22,7 @@ import type { PipelineFunction } from './pipeline-function.ts';
 export interface AlarmedParts {
   readonly stateMachine: IStateMachine;
   readonly eraseFaces: IStateMachine;
+  readonly reconcile: IStateMachine;
   /** The functions that the state machine calls, by state. */
   readonly functions: Readonly<Record<string, PipelineFunction>>;
   /** All that talk to Postgres. */
@@ -50,6 +51,8 @@ interface AlarmDefinition {
 const FIVE_MINUTES = Duration.minutes(5);
 const QUARTER = Duration.minutes(15);
 const HOUR = Duration.hours(1);
+/** The longest period that is looked at every minute. */
+const DAY = Duration.days(1);
 
 /** More than can be open at once: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html */
 const MANY = 1_000_000;
@@ -101,8 +104,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     'spend-today': {
       severity: 'critical',
       meaning: `The images paid within the last 24 hours cost more than $${limits.spendTodayUsd} at list prices. Photos go on until the daily cap of ${config.dailyImageCap} images.`,
-      // The longest period that is looked at every minute.
-      metric: spend(IMAGE_USD, Duration.days(1), 'US dollars in 24 hours'),
+      metric: spend(IMAGE_USD, DAY, 'US dollars in 24 hours'),
       threshold: limits.spendTodayUsd,
     },
     'daily-cap-reached': {
@@ -149,6 +151,25 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
         label: 'erasures put off or failed',
         period: HOUR,
       }),
+      threshold: 0,
+    },
+    'disagreements-left': {
+      severity: 'critical',
+      meaning: `Bucket, database and collections disagree, and nothing mends it by itself: it would cost more than the ${config.reconcileMaxImages} images that a reconciliation may start, several attempts were in vain, or it must never be.`,
+      metric: pipelineMetric(metricNames.disagreementsLeft, { period: DAY, statistic: Stats.MAXIMUM }),
+      threshold: 0,
+    },
+    'disagreements-old': {
+      severity: 'critical',
+      meaning: `Bucket, database and collections have disagreed about something for more than ${limits.disagreementHours} hours, although reconciliations mend it.`,
+      metric: pipelineMetric(metricNames.disagreementAge, { period: DAY, statistic: Stats.MAXIMUM }),
+      threshold: limits.disagreementHours * 3_600,
+    },
+    'reconciliation-failed': {
+      severity: 'warning',
+      meaning:
+        'A reconciliation failed, or none ended in a day on which photos came in: what gets lost is not found by itself.',
+      metric: reconciliationFailures(parts),
       threshold: 0,
     },
     'photos-without-faces': {
@@ -269,6 +290,22 @@ function stalled({ functions, stateMachine }: AlarmedParts): IMetric {
     usingMetrics: Object.fromEntries([...called, ...ended, ...held]),
     label: 'at work without an end',
     period: FIVE_MINUTES,
+  });
+}
+
+/** Failed runs; or 1 where executions of photos were started, and not a single run ended. */
+function reconciliationFailures({ reconcile, stateMachine }: AlarmedParts): IMetric {
+  const options = { period: DAY, statistic: Stats.SUM };
+  return new MathExpression({
+    expression: `failed + timedOut + IF(photos > ${MANY} * ended, 1, 0)`,
+    usingMetrics: {
+      failed: reconcile.metricFailed(options),
+      timedOut: reconcile.metricTimedOut(options),
+      photos: stateMachine.metricStarted(options),
+      ended: pipelineMetric(metricNames.reconciliations, options),
+    },
+    label: 'failed or missing reconciliations',
+    period: DAY,
   });
 }
 

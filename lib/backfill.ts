@@ -1,4 +1,4 @@
-import { ArnFormat, Aws, type CfnElement, Duration, Stack } from 'aws-cdk-lib';
+import { Aws, Duration, Stack } from 'aws-cdk-lib';
 import { Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
@@ -6,6 +6,7 @@ import { environmentNames } from '../lambdas/shared/names.ts';
 import { acknowledge, objectsFinding } from './acknowledge.ts';
 import type { PhotoBucket, ResultsBucket } from './buckets.ts';
 import type { RollcallConfig } from './config.ts';
+import { executionsOf } from './executions-of.ts';
 import type { FaceDatabase } from './face-database.ts';
 import { PipelineFunction, type PipelineFunctionProps } from './pipeline-function.ts';
 import { PipelineStateMachine } from './pipeline-state-machine.ts';
@@ -128,18 +129,4 @@ export class Backfill extends Construct {
   private allow(to: PipelineFunction | StateMachine, actions: string[], ...resources: string[]): void {
     to.addToRolePolicy(new PolicyStatement({ actions, resources }));
   }
-}
-
-/** The executions of a machine, and the rule packs' finding for all of them. */
-function executionsOf(machine: StateMachine): { arn: string; finding: string } {
-  const logicalId = Stack.of(machine).getLogicalId(machine.node.defaultChild as CfnElement);
-  return {
-    arn: Stack.of(machine).formatArn({
-      service: 'states',
-      resource: 'execution',
-      resourceName: `${machine.stateMachineName}:*`,
-      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    }),
-    finding: `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<${logicalId}.Name>:*]`,
-  };
 }

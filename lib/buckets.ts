@@ -83,12 +83,16 @@ interface ResultsBucketProps {
   readonly config: RollcallConfig;
 }
 
-/** Rekognition's whole responses, between index-faces and persist-results, and some days more. */
+/** Rekognition's whole responses, between index-faces and persist-results, and some days more; and reconciliations at work. */
 export class ResultsBucket extends PrivateBucket {
   constructor(scope: Construct, id: string, { config }: ResultsBucketProps) {
     super(scope, id, {
       config,
-      lifecycleRules: [{ expiration: Duration.days(config.resultsRetentionDays) }],
+      lifecycleRules: [
+        { expiration: Duration.days(config.resultsRetentionDays) },
+        // What a reconciliation has read, which it deletes itself unless it fails.
+        { prefix: 'reconciliations/runs/', expiration: Duration.days(1) },
+      ],
     });
   }
 }

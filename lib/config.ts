@@ -50,8 +50,8 @@ export interface RollcallConfig {
   /**
    * Collection ids are this followed by the event's id; the functions may touch no other collection.
    *
-   * Default: `rollcall-`. Give each deployment in one account and Region its own. Changing it later leaves the old
-   * collections behind.
+   * Default: `rollcall-`. Give each deployment in one account and Region its own: two with the same one would delete each
+   * other's collections, as abandoned ones or with `removal: destroy`. Changing it later leaves the old collections behind.
    */
   readonly collectionPrefix: string;
   /**
@@ -81,6 +81,20 @@ export interface RollcallConfig {
    * Default: 30.
    */
   readonly faceRetentionDays: number;
+  /**
+   * Images that one reconciliation may index by itself: of uploads that were never seen, of photos without an end, of faces
+   * that the collection lost. What is beyond is left to `npm run ops -- reconcile --fix`, and an alarm says so; 0 to 10,000.
+   *
+   * Default: 100, about $0.12 a run. A run a day, and more often only while photos come in.
+   */
+  readonly reconcileMaxImages: number;
+  /**
+   * Days that a collection has to be without an event, in the database and in the photo bucket, before the reconciliation
+   * deletes it: those that a deleted try-out left behind; 1 to 365.
+   *
+   * Default: 7.
+   */
+  readonly abandonedCollectionDays: number;
   /** Days that logs are kept: a period that CloudWatch knows. Default: 30. CloudWatch asks $0.50 to take a GB and $0.03 a month to keep it. */
   readonly logRetentionDays: LogRetentionDays;
   /** Lowest level that the functions log. Default: INFO, about 1 KB a photo and function. DEBUG is for days, not for months. */
@@ -151,8 +165,8 @@ export interface RollcallConfig {
    * What happens to photos, results, tables, logs and database when the stack is deleted: `retain` or `destroy`.
    *
    * Default: retain; the stack and the database are protected against deletion too, and the database leaves a final
-   * snapshot. `destroy` is for try-outs: it deletes every photo with the stack. Rekognition's collections are not part of the
-   * stack and stay either way.
+   * snapshot. `destroy` is for try-outs: it deletes every photo with the stack, and every collection of its prefix. With
+   * `retain` the collections stay, because they are not part of the stack.
    */
   readonly removal: 'retain' | 'destroy';
   /** Tags of every resource. Default: `{ "application": "rollcall" }`; yours replace it. */
@@ -232,6 +246,8 @@ const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } 
   resultsRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
   rekognitionResponse: oneOf(['full', 'minimal'], 'full'),
   faceRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
+  reconcileMaxImages: number(100, { from: 0, to: 10_000, step: 1 }),
+  abandonedCollectionDays: number(7, { from: 1, to: 365, step: 1 }),
   logRetentionDays: {
     default: 30,
     allowed: `one of ${logRetentionDays.join(', ')}`,

@@ -26,6 +26,7 @@ import { imagesBilled, openExecutions, pipelineMetric, pipelineMetricByValue, sp
 
 const MINUTE = Duration.minutes(1);
 const FIVE_MINUTES = Duration.minutes(5);
+const HOUR = Duration.hours(1);
 const DAY = Duration.days(1);
 
 /** The page is 24 columns wide. */
@@ -166,6 +167,34 @@ export class PipelineDashboard extends Construct {
         pipelineMetric(metricNames.facesIndexed, { ...sum, label: 'indexed' }),
         pipelineMetric(metricNames.facesUnindexed, { ...sum, label: 'seen, not indexed' }),
         pipelineMetric(metricNames.photosWithoutFaces, { ...sum, label: 'photos without any' }),
+      ]),
+    );
+    const most = { period: HOUR, statistic: Stats.MAXIMUM };
+    this.dashboard.addWidgets(
+      this.graph('Disagreements of bucket, database and collections', [
+        pipelineMetric(metricNames.disagreements, { ...most, label: 'found', color: Color.ORANGE }),
+        pipelineMetric(metricNames.disagreementsLeft, {
+          ...most,
+          label: 'left to a person',
+          color: Color.RED,
+        }),
+      ]),
+      this.graph('Age of the oldest disagreement', [
+        pipelineMetric(metricNames.disagreementAge, { ...most, label: 'seconds' }),
+      ]),
+      this.graph('Reconciliations', [
+        pipelineMetric(metricNames.reconciliations, {
+          period: HOUR,
+          statistic: Stats.SUM,
+          label: 'ended',
+          color: Color.GREEN,
+        }),
+        this.props.reconcile.metricFailed({
+          period: HOUR,
+          statistic: Stats.SUM,
+          label: 'failed',
+          color: Color.RED,
+        }),
       ]),
     );
   }

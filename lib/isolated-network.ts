@@ -15,6 +15,8 @@ import { acknowledge } from './acknowledge.ts';
 interface IsolatedNetworkProps {
   /** The buckets that can be read from inside. */
   readonly buckets: Bucket[];
+  /** What can be written from inside, as ARNs with wildcards. */
+  readonly writable: string[];
 }
 
 /**
@@ -28,7 +30,7 @@ export class IsolatedNetwork extends Construct {
   /** For functions that read a bucket. */
   readonly bucketClients: SecurityGroup;
 
-  constructor(scope: Construct, id: string, { buckets }: IsolatedNetworkProps) {
+  constructor(scope: Construct, id: string, { buckets, writable }: IsolatedNetworkProps) {
     super(scope, id);
     this.vpc = new Vpc(this, 'Vpc', {
       // An Aurora cluster wants two zones; a third would only cost addresses.
@@ -49,6 +51,13 @@ export class IsolatedNetwork extends Construct {
         principals: [new AnyPrincipal()],
         actions: ['s3:GetObject', 's3:ListBucket'],
         resources: buckets.flatMap((bucket) => [bucket.bucketArn, bucket.arnForObjects('*')]),
+      }),
+    );
+    s3.addToPolicy(
+      new PolicyStatement({
+        principals: [new AnyPrincipal()],
+        actions: ['s3:PutObject'],
+        resources: writable,
       }),
     );
     this.bucketClients = new SecurityGroup(this, 'BucketClients', {

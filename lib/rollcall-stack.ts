@@ -3,6 +3,7 @@ import type { Construct } from 'constructs';
 import { AuroraDatabase } from './aurora-database.ts';
 import { Backfill } from './backfill.ts';
 import { PhotoBucket, ResultsBucket } from './buckets.ts';
+import { CollectionsRemoval } from './collections-removal.ts';
 import type { RollcallConfig } from './config.ts';
 import { Erasure } from './erasure.ts';
 import { ErasureRules } from './erasure-rules.ts';
@@ -14,6 +15,7 @@ import { Observability } from './observability.ts';
 import { Operations } from './operations.ts';
 import { PhotoIndexing } from './photo-indexing.ts';
 import type { FunctionNetwork } from './pipeline-function.ts';
+import { RECONCILIATIONS, Reconciliation } from './reconciliation.ts';
 import { Schema } from './schema.ts';
 import { IdempotencyTable, SlotLedger } from './tables.ts';
 import { UploadRule } from './upload-rule.ts';
@@ -59,12 +61,30 @@ export class RollcallStack extends Stack {
       indexPhoto: indexing.stateMachine,
     });
     const operations = new Operations(this, 'Operations', { config, database });
-    schema.goesBefore(
+    const reconciliation = new Reconciliation(this, 'Reconciliation', {
+      config,
+      photoBucket,
+      resultsBucket,
+      slotLedger,
+      database,
+      resultsNetwork,
+      indexPhoto: indexing.stateMachine,
+      eraseFaces: erasure.stateMachine,
+      answerOperator: operations.answerOperator,
+    });
+    if (config.removal === 'destroy') {
+      // Created before whatever makes collections, so deleted after it.
+      const removal = new CollectionsRemoval(this, 'CollectionsRemoval', { config });
+      indexing.stateMachine.node.addDependency(removal);
+    }
+    const databaseClients = [
       ...indexing.databaseClients,
       ...erasure.databaseClients,
       backfill.skipIndexed,
       operations.answerOperator,
-    );
+      reconciliation.readRows,
+    ];
+    schema.goesBefore(...databaseClients);
     const uploads = new UploadRule(this, 'UploadRule', { photoBucket, stateMachine: indexing.stateMachine });
     const erasureRules = new ErasureRules(this, 'ErasureRules', {
       photoBucket,
@@ -80,12 +100,8 @@ export class RollcallStack extends Stack {
       stateMachine: indexing.stateMachine,
       functions: indexing.functions,
       eraseFaces: erasure.stateMachine,
-      databaseClients: [
-        ...indexing.databaseClients,
-        ...erasure.databaseClients,
-        backfill.skipIndexed,
-        operations.answerOperator,
-      ],
+      reconcile: reconciliation.stateMachine,
+      databaseClients,
       deadLetterQueues: [uploads.deadLetters, erasureRules.deadLetters, lastResort.deadLetters],
       rate: indexing.rate,
     });
@@ -130,6 +146,10 @@ export class RollcallStack extends Stack {
         value: backfill.stateMachine.stateMachineArn,
         description: 'Indexes what lies in the bucket already: npm run ops -- backfill',
       },
+      ReconcileStateMachineArn: {
+        value: reconciliation.stateMachine.stateMachineArn,
+        description: 'Compares bucket, database and collections, and mends: every hour, if anything happened',
+      },
       SkipIndexedFunctionName: {
         value: backfill.skipIndexed.functionName,
         description: 'Tells which photos are left to index',
@@ -171,6 +191,7 @@ export class RollcallStack extends Stack {
     const network = new IsolatedNetwork(this, 'Network', {
       // Only the id of a photo's version has to be looked up from inside.
       buckets: config.photoBucketVersioned ? [resultsBucket, photoBucket] : [resultsBucket],
+      writable: [resultsBucket.arnForObjects(RECONCILIATIONS)],
     });
     const database = new AuroraDatabase(this, 'Database', { config, network });
     const securityGroups = [...database.network.securityGroups, network.bucketClients];

@@ -28,6 +28,7 @@ import type { Queues, Subscription } from './queues.ts';
 import { type RekognitionOptions, startRekognition } from './rekognition/server.ts';
 import { localResources } from './resources.ts';
 import { announce, type RunningCloud } from './running-cloud.ts';
+import { type ScheduledRule, scheduledEvent, startClock } from './schedules.ts';
 import { openStateFolder } from './state-folder.ts';
 import {
   CUT_OFF,
@@ -70,7 +71,11 @@ export interface CloudOptions {
     lambdas?: number;
     /** Queues' visibility timeouts. */
     queues?: number;
+    /** The time until a rule of a schedule is due. */
+    schedules?: number;
   };
+  /** Whether rules with a schedule are set off when they are due. Default: false, for runs of minutes. */
+  schedules?: boolean;
   /** What stands between the parts, to disturb them. */
   between?: Between;
 }
@@ -119,6 +124,12 @@ export interface Cloud {
   currentEvent(key: string): BusEvent;
   /** Puts an event on the bus. */
   deliver(event: BusEvent): void;
+  /** The rules that have a schedule. */
+  schedules: readonly ScheduledRule[];
+  /** Sets off a rule by its name, as if it were due at this moment. */
+  fireSchedule(rule: string, at?: Date): void;
+  /** Runs a whole reconciliation, as of this moment, and resolves when it and what it started have ended. */
+  reconcile(at?: Date): Promise<ExecutionEnd>;
   /** Delivers the current object's event once more, as EventBridge may. Rejects when there is no such object. */
   redeliver(key: string): Promise<void>;
   /** Calls within the quota since the start: those that AWS would charge. */
@@ -245,6 +256,15 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     });
     closers.push(dataApi.stop);
 
+    const machines = new Map<string, LocalStateMachine>();
+    const control = await startControlPlane({
+      machines,
+      invoke: (name, payload) => {
+        const fn = [...functions.values()].find((other) => other.name === name || other.arn === name);
+        return fn && invoke(fn.arn, payload);
+      },
+    });
+    closers.push(control.stop);
     const s3ForLambdas = await guarded('s3', objects.endpoint);
     const dynamodbForLambdas = await guarded('dynamodb', tables.endpoint);
     const functions = lambdaFunctions(stack, assembly, postgres, time.lambdas ?? 1);
@@ -257,6 +277,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
           (await between.service?.('dynamodb', dynamodbForLambdas)) ?? dynamodbForLambdas,
         AWS_ENDPOINT_URL_REKOGNITION: await guarded('rekognition', rekognitionServer.endpoint),
         AWS_ENDPOINT_URL_RDS_DATA: await guarded('rds-data', dataApi.endpoint),
+        AWS_ENDPOINT_URL_SFN: await guarded('states', control.endpoint),
       },
       onOutput: options.onLambdaOutput,
       ...(options.lambdaConcurrency !== undefined && { concurrency: options.lambdaConcurrency }),
@@ -264,7 +285,6 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     closers.push((abort) => lambdas.stop({ abort }));
     // What waits for Rekognition fails and frees its idempotency record, which the next run would have to wait for.
     closers.push((abort) => (abort ? rekognitionServer.close() : undefined));
-    const machines = new Map<string, LocalStateMachine>();
     const invoke = async (resource: string, payload: unknown, signal?: AbortSignal) => {
       if (resource.endsWith(':states:startExecution.sync:2')) {
         return startAndWait(machines, payload as StartRequest, signal);
@@ -314,14 +334,6 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       endpoint: rekognitionServer.endpoint,
     });
     closers.push(() => rekognition.destroy());
-    const control = await startControlPlane({
-      machines,
-      invoke: (name, payload) => {
-        const fn = [...functions.values()].find((other) => other.name === name || other.arn === name);
-        return fn && invoke(fn.arn, payload);
-      },
-    });
-    closers.push(control.stop);
     const services: RunningCloud = {
       endpoints: {
         s3: objects.endpoint,
@@ -338,6 +350,19 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     for (const machine of machines.values()) {
       machine.resumeInterrupted();
     }
+    const schedules = scheduledRules(stack);
+    const fire = (rule: string, at: Date) => router.fire(rule, scheduledEvent(rule, at));
+    if (options.schedules) {
+      closers.push(startClock(schedules, fire, { scale: time.schedules }).stop);
+    }
+    const idle = async () => {
+      do {
+        await Promise.all([...machines.values()].map((machine) => machine.idle()));
+        while (subscriptions.some((subscription) => !subscription.isIdle)) {
+          await sleep(20);
+        }
+      } while ([...machines.values()].some((machine) => machine.isOpen));
+    };
 
     function currentEvent(key: string): BusEvent {
       const event = objects.currentEvent(photoBucket, key);
@@ -378,20 +403,25 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       currentEvent,
       deliver: router.publish,
       redeliver: async (key) => router.publish(currentEvent(key)),
+      schedules,
+      fireSchedule: (rule, at = new Date()) => fire(rule, at),
+      async reconcile(at = new Date()) {
+        const machine = machines.get(outputs.ReconcileStateMachineArn!)!;
+        const { promise, resolve } = Promise.withResolvers<ExecutionEnd>();
+        const stopListening = machine.onEnd(resolve);
+        machine.start({ scope: 'all', as_of: at.toISOString() });
+        const end = await promise;
+        stopListening();
+        await idle();
+        return end;
+      },
       rekognitionCalls: (operation) =>
         (rekognitionServer.calls() as Record<string, { accepted: number }>)[operation]?.accepted ?? 0,
       privileges: authority.report,
       authority,
       executionsStarted: () =>
         [...machines.values()].reduce((started, machine) => started + machine.started, 0),
-      async idle() {
-        do {
-          await Promise.all([...machines.values()].map((machine) => machine.idle()));
-          while (subscriptions.some((subscription) => !subscription.isIdle)) {
-            await sleep(20);
-          }
-        } while ([...machines.values()].some((machine) => machine.isOpen));
-      },
+      idle,
       stop,
     };
   } catch (error) {
@@ -691,6 +721,13 @@ function machineOf(
   return machines.get(executionArn.replace(':execution:', ':stateMachine:').replace(/:[^:]+$/, ''));
 }
 
+function scheduledRules(stack: ResolvedTemplate): ScheduledRule[] {
+  return stack
+    .resources('AWS::Events::Rule')
+    .filter(({ get }) => get('State') !== 'DISABLED' && get('ScheduleExpression') !== undefined)
+    .map(({ local, get }) => ({ name: local.ref, expression: get<string>('ScheduleExpression')! }));
+}
+
 /** The rules of the template; a target that cannot take its event has it sent to the dead-letter queue, and logged. */
 function createRouter(
   stack: ResolvedTemplate,
@@ -700,7 +737,7 @@ function createRouter(
 ) {
   const rules = stack
     .resources('AWS::Events::Rule')
-    .filter(({ get }) => get('State') !== 'DISABLED' && get('EventPattern') !== undefined)
+    .filter(({ get }) => get('State') !== 'DISABLED')
     .map(
       ({ local, get }): Rule => ({
         name: local.ref,

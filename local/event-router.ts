@@ -31,6 +31,7 @@ export interface RuleTarget {
 
 export interface Rule {
   name: string;
+  /** Undefined for a rule that only a schedule sets off. */
   pattern: unknown;
   targets: RuleTarget[];
 }
@@ -38,6 +39,8 @@ export interface Rule {
 export interface EventRouter {
   /** Hands the event to the targets of every rule that it matches. */
   publish(event: BusEvent): void;
+  /** Hands the event to the targets of one rule, as its schedule does. */
+  fire(rule: string, event: BusEvent): void;
 }
 
 /**
@@ -52,21 +55,29 @@ export function createEventRouter(
   deliver: (target: RuleTarget, input: unknown) => void,
   deadLetter: (failure: { rule: Rule; target: RuleTarget; event: BusEvent; error: Error }) => void,
 ): EventRouter {
-  const compiled = rules.map((rule) => ({ rule, matches: compilePattern(rule.pattern) }));
+  const compiled = rules.map((rule) => ({
+    rule,
+    matches: rule.pattern === undefined ? () => false : compilePattern(rule.pattern),
+  }));
+  const hand = (rule: Rule, event: BusEvent) => {
+    for (const target of rule.targets) {
+      try {
+        deliver(target, targetInput(target, event, rule.name));
+      } catch (error) {
+        deadLetter({ rule, target, event, error: error as Error });
+      }
+    }
+  };
   return {
     publish(event) {
       for (const { rule, matches } of compiled) {
-        if (!matches(event)) {
-          continue;
-        }
-        for (const target of rule.targets) {
-          try {
-            deliver(target, targetInput(target, event, rule.name));
-          } catch (error) {
-            deadLetter({ rule, target, event, error: error as Error });
-          }
+        if (matches(event)) {
+          hand(rule, event);
         }
       }
+    },
+    fire(name, event) {
+      hand(rules.find((rule) => rule.name === name)!, event);
     },
   };
 }

@@ -19,6 +19,7 @@ await runCommand(async () => {
     cloud = await startCloud({
       stateDir: stateFolder(process.env),
       postgresPort,
+      schedules: true,
       onStep: (text) => {
         signal.throwIfAborted();
         progress.step(text);

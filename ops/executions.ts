@@ -1,11 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  DescribeExecutionCommand,
-  type DescribeExecutionOutput,
-  ExecutionAlreadyExists,
-  StartExecutionCommand,
-} from '@aws-sdk/client-sfn';
+import { DescribeExecutionCommand, type DescribeExecutionOutput } from '@aws-sdk/client-sfn';
 import type { ExecutionInput } from '../lambdas/shared/contract.ts';
+import { startOnce } from '../lambdas/shared/start-once.ts';
 import type { Deployment } from './deployment.ts';
 
 /** Executions of one name that may have ended without changing anything, before a new name is refused. */
@@ -15,39 +11,21 @@ const MAX_REPETITIONS = 100;
  * Starts an execution for one state of a photo, unless the one that was started for it is still running: so that the same
  * command twice does not start it twice.
  *
- * @param occasion what the execution is about; the same again is the same wish
+ * @param name what the execution is about; the same again is the same wish
  * @returns the execution's ARN
  */
 export async function startPhoto(
   { states, outputs }: Deployment,
   input: ExecutionInput,
-  occasion: string,
+  name: string,
 ): Promise<string> {
-  for (let repetition = 1; repetition <= MAX_REPETITIONS; repetition++) {
-    const name = `ops-${occasion}${repetition > 1 ? `-${repetition}` : ''}`
-      .replaceAll(/[^\w-]/g, '')
-      .slice(0, 80);
-    try {
-      const { executionArn } = await states.send(
-        new StartExecutionCommand({
-          stateMachineArn: outputs.StateMachineArn,
-          name,
-          input: JSON.stringify(input),
-        }),
-      );
-      return executionArn!;
-    } catch (error) {
-      if (!(error instanceof ExecutionAlreadyExists)) {
-        throw error;
-      }
-      const executionArn = `${outputs.StateMachineArn.replace(':stateMachine:', ':execution:')}:${name}`;
-      const { status } = await states.send(new DescribeExecutionCommand({ executionArn }));
-      if (status === 'RUNNING') {
-        return executionArn;
-      }
-    }
+  const execution = await startOnce(states, outputs.StateMachineArn, input, name, {
+    repetitions: MAX_REPETITIONS,
+  });
+  if (!execution) {
+    throw new Error(`${MAX_REPETITIONS} executions for ${name} ended before this one`);
   }
-  throw new Error(`${MAX_REPETITIONS} executions for ${occasion} ended before this one`);
+  return execution.executionArn;
 }
 
 export type Ended = Pick<DescribeExecutionOutput, 'executionArn' | 'status' | 'error'>;

@@ -1,13 +1,13 @@
 import { paginateListFaces, ResourceNotFoundException } from '@aws-sdk/client-rekognition';
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
-import type { EventRow } from '../lambdas/answer-operator/questions.ts';
+import type { EventRow } from '../lambdas/shared/event-rows.ts';
 import type { StoredObject } from '../lambdas/shared/photo-input.ts';
 import { isUuid } from '../lambdas/shared/photo-key.ts';
+import type { CollectionFace, World } from '../lambdas/shared/reconciliation.ts';
 import { headObject, listObjects } from './bucket.ts';
 import { ask, askAll, collect } from './database.ts';
 import type { Deployment } from './deployment.ts';
 import { parallel } from './parallel.ts';
-import type { CollectionFace, World } from './reconciliation.ts';
 
 /**
  * Reads all that bucket, database and collection know of an event, in the order that tells what is lost from what is under

@@ -2,6 +2,7 @@ import { IMAGE_USD, listPrices, PRICES_OF } from '../../lambdas/shared/prices.ts
 import type { Design } from './designs.ts';
 import { type Cost, costOf, FLOOR_USD_PER_1000 } from './items.ts';
 import type { Quantities, RunOptions } from './quantities.ts';
+import { reconciliationSection } from './reconciliation.ts';
 
 export interface CostReport {
   options: RunOptions;
@@ -148,7 +149,7 @@ in line costs the same for the first photo and the ten thousandth.
 | Aurora, storage | $${storage_usd_per_gb_month.toFixed(2)} a GB; a million faces with their responses are about 2 GB |
 | Faces in the collections | $${(1_000_000 * listPrices.faceMonth).toFixed(2)} a million; these photos' ${facesPerPhoto.toFixed(1)} faces each: $${(1_000 * facesPerPhoto * listPrices.faceMonth).toFixed(3)} per 1,000 photos |
 | Alarms | about $3 for the metrics that they watch; the first ten are free |
-| Metrics | $${listPrices.metricMonth.toFixed(2)} each while they are sent to, about 20 of them; the first ten are free |
+| Metrics | $${listPrices.metricMonth.toFixed(2)} each while they are sent to, about 24 of them; the first ten are free |
 | Dashboard | $${listPrices.dashboardMonth}; the first three are free |
 | Key of the alarm topics | $${listPrices.kmsKeyMonth} |
 | Budget | free |
@@ -156,6 +157,7 @@ in line costs the same for the first photo and the ten thousandth.
 With \`database: 'external'\` the Aurora lines are whatever that database costs, and there is no VPC; with \`aurora\` there is
 one, but neither a NAT gateway nor a paid endpoint in it.
 
+${reconciliationSection(awake_usd_per_hour)}
 ## Keeping it down
 
 - **The daily cap** (\`dailyImageCap\`, 200,000 images) ends the day's spending at about $${(200_000 * IMAGE_USD).toFixed(0)}. Photos wait until midnight UTC, or

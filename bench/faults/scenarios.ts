@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { ListExecutionsCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
 import type { PhotoStatus } from '../../lambdas/shared/photo-standing.ts';
+import { compare } from '../../lambdas/shared/reconciliation.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import { backfill } from '../../ops/commands/backfill.ts';
 import { reprocess } from '../../ops/commands/reprocess.ts';
@@ -13,7 +14,6 @@ import { ask } from '../../ops/database.ts';
 import { type Deployment, localDeployment } from '../../ops/deployment.ts';
 import { silent } from '../../ops/progress.ts';
 import { readWorld } from '../../ops/reading.ts';
-import { compare } from '../../ops/reconciliation.ts';
 import type { Harness } from './harness.ts';
 import { photoWith } from './photos.ts';
 

@@ -1,16 +1,15 @@
 import type { Sql } from '../shared/database.ts';
 import { lockEvent, retireResult } from '../shared/erasures.ts';
 import { failureKind } from '../shared/errors.ts';
+import type { EventRow, PhotoRow } from '../shared/event-rows.ts';
 import { logEvents } from '../shared/names.ts';
 import { idList, loseFaces, type Transaction } from '../shared/photo-rows.ts';
+import { facePage, isoTime, leavingPage, photoPage } from '../shared/row-pages.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 import {
   type Answers,
-  type EventRow,
-  type FaceRow,
   MAX_USAGE_ROWS,
   PAGE_SIZE,
-  type PhotoRow,
   type Question,
   type Summary,
   type Usage,
@@ -45,11 +44,11 @@ function answer(sql: Sql, question: Question): Promise<Answers[Question['ask']]>
     case 'events':
       return events(sql, question);
     case 'photos':
-      return photos(sql, question);
+      return photoPage(sql, question, { after: question.after, limit: PAGE_SIZE });
     case 'faces':
-      return faces(sql, question);
+      return facePage(sql, question.event_id, { after: question.after, limit: PAGE_SIZE });
     case 'leaving':
-      return leaving(sql, question);
+      return leavingPage(sql, question.event_id, { after: question.after, limit: PAGE_SIZE });
     case 'erasures':
       return erasures(sql, question);
     case 'usage':
@@ -96,37 +95,6 @@ async function events(sql: Sql, { event_id, after }: Of<'events'>): Promise<Even
     ORDER BY id LIMIT ${PAGE_SIZE}`;
 }
 
-async function photos(sql: Sql, question: Of<'photos'>): Promise<PhotoRow[]> {
-  const { event_id, photo_ids, status, retryable, after } = question;
-  return sql<PhotoRow[]>`
-    SELECT id, event_id, status, object_key, object_version, object_sequencer, other_objects, face_count, failure_code,
-           failure_message, failure_retryable, execution_arn, ${isoTime(sql, sql`created_at`)} AS created_at,
-           ${isoTime(sql, sql`coalesce(indexed_at, failed_at)`)} AS ended_at
-    FROM photos
-    WHERE ${event_id ? sql`event_id = ${event_id}` : sql`true`}
-      AND ${photo_ids ? sql`id IN (SELECT jsonb_array_elements_text(${sql.json(photo_ids)})::uuid)` : sql`true`}
-      AND ${status ? sql`status = ${status}` : sql`true`}
-      AND ${retryable === undefined ? sql`true` : sql`failure_retryable = ${retryable}`}
-      AND ${after ? sql`id > ${after}` : sql`true`}
-    ORDER BY id LIMIT ${PAGE_SIZE}`;
-}
-
-async function faces(sql: Sql, { event_id, after }: Of<'faces'>): Promise<FaceRow[]> {
-  return sql<FaceRow[]>`
-    SELECT faces.id, photo_id, rekognition_face_id
-    FROM faces JOIN photos ON photos.id = photo_id
-    WHERE event_id = ${event_id} AND ${after ? sql`faces.id > ${after}` : sql`true`}
-    ORDER BY faces.id LIMIT ${PAGE_SIZE}`;
-}
-
-async function leaving(sql: Sql, { event_id, after }: Of<'leaving'>): Promise<Answers['leaving']> {
-  return sql<Answers['leaving']>`
-    SELECT DISTINCT rekognition_face_id
-    FROM face_removals JOIN erasures ON erasures.id = erasure_id
-    WHERE event_id = ${event_id} AND ${after ? sql`rekognition_face_id > ${after}` : sql`true`}
-    ORDER BY 1 LIMIT ${PAGE_SIZE}`;
-}
-
 async function usage(sql: Sql, { by, since }: Of<'usage'>): Promise<Answers['usage']> {
   const key = { event: sql`event_id`, photographer: sql`photographer_id`, day: sql`day` }[by];
   const sums = sql`
@@ -151,11 +119,6 @@ async function erasures(sql: Sql, { event_id, limit }: Of<'erasures'>): Promise<
     WHERE ${event_id ? sql`event_id = ${event_id}` : sql`true`}
       AND (finished_at IS NULL OR reason NOT IN ('photo_replaced', 'late_result'))
     ORDER BY erasures.requested_at DESC, id LIMIT ${limit}`;
-}
-
-/** PostgreSQL's text for a moment has no place in JSON. */
-function isoTime(sql: Sql, moment: ReturnType<Sql>) {
-  return sql`to_char(${moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 }
 
 async function lose(sql: Sql, { photos }: Of<'lose_faces'>): Promise<Answers['lose_faces']> {

@@ -1,7 +1,8 @@
 /** What the operator's commands ask of the database, and what they get. Pages hold as much as fits a Lambda's 6 MB. */
 import * as v from 'valibot';
 import type { Receipt } from '../shared/erasure-contract.ts';
-import type { OtherObject, PhotoStatus } from '../shared/photo-standing.ts';
+import type { EventRow, FaceRow, PhotoRow } from '../shared/event-rows.ts';
+import type { PhotoStatus } from '../shared/photo-standing.ts';
 
 const uuid = v.pipe(v.string(), v.uuid());
 
@@ -67,38 +68,6 @@ export interface Summary {
   failures: { code: string; retryable: boolean; photos: number }[];
   /** When the photo that is `processing` for longest was registered; null when none is. */
   oldest_processing: string | null;
-}
-
-export interface EventRow {
-  id: string;
-  rekognition_collection_id: string | null;
-  /** What was uploaded before this is not to be indexed any more; ISO 8601. */
-  erasure_requested_at: string | null;
-}
-
-export interface PhotoRow {
-  id: string;
-  event_id: string;
-  status: PhotoStatus;
-  object_key: string;
-  object_version: string | null;
-  object_sequencer: string | null;
-  other_objects: Readonly<Record<string, OtherObject>> | null;
-  face_count: number | null;
-  failure_code: string | null;
-  failure_message: string | null;
-  failure_retryable: boolean | null;
-  execution_arn: string | null;
-  /** ISO 8601. */
-  created_at: string;
-  /** When it was indexed or failed, ISO 8601. */
-  ended_at: string | null;
-}
-
-export interface FaceRow {
-  id: string;
-  photo_id: string;
-  rekognition_face_id: string | null;
 }
 
 /** Paid images, the faces that they gave, and what they cost at list prices. */

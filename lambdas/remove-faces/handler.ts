@@ -6,8 +6,8 @@ import { parseRequest } from '../shared/contract.ts';
 import { requireEnv } from '../shared/environment.ts';
 import { removeFacesRequestSchema } from '../shared/erasure-contract.ts';
 import { environmentNames } from '../shared/names.ts';
+import { evenPace } from '../shared/pace.ts';
 import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
-import { evenPace } from './pace.ts';
 import { removeFaces } from './remove-faces.ts';
 
 /** The quota of DeleteFaces in every Region; only one execution at a time removes. */

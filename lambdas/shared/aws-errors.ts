@@ -81,6 +81,17 @@ export function ledgerError(error: unknown): PipelineError {
   return new PipelineError(known, describeAwsError('DynamoDB', error), { cause: error });
 }
 
+/** Of Step Functions: https://docs.aws.amazon.com/step-functions/latest/apireference/CommonErrors.html */
+export function statesError(error: unknown): PipelineError {
+  const { name, httpStatus } = awsErrorDetails(error);
+  const known = isAccessError(name, httpStatus)
+    ? 'AccessDenied'
+    : name === 'StateMachineDoesNotExist'
+      ? 'MissingConfiguration'
+      : 'ExecutionNotStarted';
+  return new PipelineError(known, describeAwsError('Step Functions', error), { cause: error });
+}
+
 /**
  * Powertools' errors around an idempotent function: the function's own errors pass through, the store's are renamed.
  * A failing store hides the SDK's error in `cause`.

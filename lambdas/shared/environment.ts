@@ -23,3 +23,12 @@ export function requireNumberEnv(name: EnvironmentName): number {
   }
   return value;
 }
+
+/** The same for a whole number, which may be 0. */
+export function requireCountEnv(name: EnvironmentName): number {
+  const value = Number(requireEnv(name));
+  if (!Number.isInteger(value) || value < 0) {
+    throw new PipelineError('MissingConfiguration', `The environment variable ${name} is not a whole number`);
+  }
+  return value;
+}

@@ -56,6 +56,9 @@ export const failureKinds = {
   FacesStillListed: { class: 'transient', retryable: true },
   TurnOver: { class: 'transient', retryable: true },
 
+  // The reconciliation, past what it tries itself: Step Functions takes no execution, or tells of none.
+  ExecutionNotStarted: { class: 'transient', retryable: true },
+
   // A moment's trouble.
   RekognitionUnavailable: { class: 'transient', retryable: true },
   StorageUnavailable: { class: 'transient', retryable: true },

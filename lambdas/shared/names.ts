@@ -24,6 +24,13 @@ export const metricNames = {
   erasuresFinished: 'ErasuresFinished',
   erasuresPostponed: 'ErasuresPostponed',
   failedAttempts: 'FailedAttempts',
+  /** Runs that ended, with or without anything to compare. */
+  reconciliations: 'Reconciliations',
+  disagreements: 'Disagreements',
+  /** Those that nothing mends by itself. */
+  disagreementsLeft: 'DisagreementsLeft',
+  /** Seconds since the oldest of them was seen first. */
+  disagreementAge: 'DisagreementAge',
 } as const;
 
 /** The dimension that Powertools gives every metric; its value is `SERVICE_NAME`. */
@@ -65,6 +72,9 @@ export const logEvents = {
   erasurePostponed: 'erasure.postponed',
   erasureKept: 'erasure.face_kept',
   erasureSearchCut: 'erasure.search_cut',
+  disagreed: 'reconciliation.disagreed',
+  reconciliationCut: 'reconciliation.cut',
+  collectionDeleted: 'reconciliation.collection_deleted',
   bootstrapped: 'database.bootstrapped',
   migrated: 'database.migrated',
 } as const;
@@ -77,6 +87,14 @@ export const environmentNames = {
   ledgerTable: 'LEDGER_TABLE',
   /** Bucket of the stored IndexFaces responses. */
   resultsBucket: 'RESULTS_BUCKET',
+  photoBucket: 'PHOTO_BUCKET',
+  /** ARNs of the state machines. */
+  indexPhotoStateMachine: 'INDEX_PHOTO_STATE_MACHINE',
+  eraseFacesStateMachine: 'ERASE_FACES_STATE_MACHINE',
+  /** Images that one reconciliation may start. */
+  reconcileMaxImages: 'RECONCILE_MAX_IMAGES',
+  /** Days that a collection has to be without an event before it is deleted. */
+  abandonedCollectionDays: 'ABANDONED_COLLECTION_DAYS',
   /** `true` where the photo bucket has versions. */
   photoBucketVersioned: 'PHOTO_BUCKET_VERSIONED',
   /** Collection ids are this prefix followed by the event id. */

@@ -3,12 +3,12 @@ import {
   type AttributeValue,
   ConditionalCheckFailedException,
   type DynamoDBClient,
-  GetItemCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import { ledgerError } from './aws-errors.ts';
 import type { Lane } from './contract.ts';
 import { PipelineError } from './errors.ts';
+import { decodeLedger, LEDGER_KEY, readLedger } from './ledger-item.ts';
 import {
   afterThrottle,
   type Change,
@@ -25,9 +25,6 @@ import {
   type Premise,
   takeSlot,
 } from './slot-ledger.ts';
-
-/** One account and Region has one IndexFaces quota, so the table has one item. */
-const LEDGER_KEY = { id: { S: 'index-faces' } };
 
 /**
  * Every lost race means that another caller's write went through; a caller that loses this many in a row comes back
@@ -109,12 +106,7 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
   let seen: LedgerState | undefined;
 
   async function load(): Promise<LedgerState> {
-    const { Item } = await send(() =>
-      deps.dynamodb.send(
-        new GetItemCommand({ TableName: deps.table, Key: LEDGER_KEY, ConsistentRead: true }),
-      ),
-    );
-    seen = decode(Item);
+    seen = await readLedger(deps.dynamodb, deps.table);
     return seen;
   }
 
@@ -132,14 +124,14 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
           }),
         ),
       );
-      seen = decode(Attributes);
+      seen = decodeLedger(Attributes);
       return { after: seen };
     } catch (error) {
       if (!(error instanceof ConditionalCheckFailedException)) {
         throw error;
       }
       // DynamoDB sends the item along when there is one.
-      const conflict = error.Item ? decode(error.Item) : await load();
+      const conflict = error.Item ? decodeLedger(error.Item) : await load();
       seen = conflict;
       return { conflict };
     }
@@ -292,12 +284,6 @@ async function send<Output>(command: () => Promise<Output>): Promise<Output> {
   } catch (error) {
     throw error instanceof ConditionalCheckFailedException ? error : ledgerError(error);
   }
-}
-
-function decode(item: Record<string, AttributeValue> = {}): LedgerState {
-  return Object.fromEntries(
-    Object.entries(item).flatMap(([name, value]) => (value.N === undefined ? [] : [[name, Number(value.N)]])),
-  );
 }
 
 /** A change as DynamoDB's expressions; placeholders, because some attribute names are reserved words. */

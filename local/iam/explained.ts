@@ -45,6 +45,12 @@ const EXPLANATIONS: readonly { action: RegExp; resource?: RegExp; role?: RegExp;
     reason: 'Step Functions follows executions that it started; the local engine runs them itself',
   },
   {
+    action: /^s3:ListBucket$/,
+    role: /Reconciliation(ReadRows|SurveyEvents)/,
+    reason:
+      'Without the right to list, S3 calls an object that is gone forbidden; what a run has read is there for as long as it runs',
+  },
+  {
     action: /^s3:(ListMultipartUploadParts|AbortMultipartUpload)$/,
     reason: 'Step Functions writes a large result of a Distributed Map in parts',
   },

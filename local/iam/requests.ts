@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { ACCOUNT, REGION } from '../template.ts';
 import type { AwsCall } from './authority.ts';
 
-export type Service = 's3' | 'sqs' | 'dynamodb' | 'rekognition' | 'rds-data';
+export type Service = 's3' | 'sqs' | 'dynamodb' | 'rekognition' | 'rds-data' | 'states';
 
 /** An HTTP request to an AWS service. */
 export interface ServiceRequest {
@@ -41,6 +41,11 @@ export const readRequest: Record<Service, (request: ServiceRequest) => Asked> = 
     return { calls: [{ action: `dynamodb:${operationOf(request)}`, resource: table }] };
   },
   rekognition: readRekognition,
+  states: (request) => {
+    const { stateMachineArn, executionArn } = jsonOf(request);
+    const resource = String(executionArn ?? stateMachineArn);
+    return { calls: [{ action: `states:${operationOf(request)}`, resource }] };
+  },
   'rds-data': (request) => {
     const { resourceArn, secretArn } = jsonOf(request);
     if (request.path !== '/Execute') {

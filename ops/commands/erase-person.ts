@@ -9,6 +9,7 @@ import {
 import { MAX_PERSON_FACES, type PersonRequest } from '../../lambdas/shared/erasure-contract.ts';
 import { awsErrorDetails } from '../../lambdas/shared/errors.ts';
 import { isUuid } from '../../lambdas/shared/photo-key.ts';
+import { compare } from '../../lambdas/shared/reconciliation.ts';
 import { fromWorkingDirectory } from '../../local/cli/paths.ts';
 import { count } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
@@ -18,7 +19,6 @@ import type { Deployment } from '../deployment.ts';
 import { receiptLines, startErasure, waitForReceipts } from '../erasures.ts';
 import { checkEvent } from '../events.ts';
 import { collectionId, readWorld } from '../reading.ts';
-import { compare } from '../reconciliation.ts';
 import { table } from '../table.ts';
 
 /** https://docs.aws.amazon.com/rekognition/latest/dg/limits.html: an image in the request itself */

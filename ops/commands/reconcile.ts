@@ -1,5 +1,5 @@
-import { inputFor } from '../../lambdas/shared/photo-input.ts';
-import { sequencerAfter } from '../../lambdas/shared/photo-standing.ts';
+import { deletionOf, type Indexable, indexingOf, isIndexable } from '../../lambdas/shared/mending.ts';
+import { compare, type Finding, type FindingKind } from '../../lambdas/shared/reconciliation.ts';
 import { count } from '../../local/cli/text.ts';
 import { headObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
@@ -10,7 +10,6 @@ import { startPhoto, waitForAll } from '../executions.ts';
 import { parallel } from '../parallel.ts';
 import { priceOf } from '../price.ts';
 import { collectionId, readEventIds, readWorld } from '../reading.ts';
-import { compare, type Finding, type FindingKind } from '../reconciliation.ts';
 import { table } from '../table.ts';
 
 const MEANING: Record<FindingKind, string> = {
@@ -110,25 +109,9 @@ async function mend(context: Context, found: Found[], data: object, lines: strin
   };
 }
 
-type Indexable = Extract<Finding, { kind: 'no_end' | 'never_seen' | 'faces_lost' }>;
-
-function isIndexable(finding: Finding): finding is Indexable {
-  return finding.kind === 'no_end' || finding.kind === 'never_seen' || finding.kind === 'faces_lost';
-}
-
-/** A photo whose object is gone finds that out in its execution, and says so in its row. */
 function start(deployment: Deployment, finding: Indexable): Promise<string> {
-  const { row, photoId, key } = finding;
-  const object = finding.object ?? {
-    key,
-    etag: row?.object_version ?? 'gone',
-    size: 1,
-    uploadedAt: row?.created_at ?? new Date(0).toISOString(),
-  };
-  const rows = finding.kind === 'never_seen' ? finding.rows : { photo: row, own: undefined };
-  const input = inputFor(deployment.outputs.PhotoBucketName, object, rows, 'backfill');
-  const since = Date.parse(row?.ended_at ?? row?.created_at ?? object.uploadedAt);
-  return startPhoto(deployment, input, `${photoId}-${finding.kind}-${since}`);
+  const { input, name } = indexingOf(deployment.outputs.PhotoBucketName, finding);
+  return startPhoto(deployment, input, name);
 }
 
 async function markLost(deployment: Deployment, found: readonly Found[]): Promise<void> {
@@ -149,14 +132,11 @@ async function requestDeletions(
   deployment: Deployment,
   gone: readonly Extract<Finding, { kind: 'object_gone' }>[],
 ): Promise<number> {
-  const started = await parallel(gone, async ({ key, row }) => {
-    if (await headObject(deployment, key)) {
+  const started = await parallel(gone, async (finding) => {
+    if (await headObject(deployment, finding.key)) {
       return false;
     }
-    await startErasure(deployment, {
-      request: 'photo_deleted',
-      object: { key, sequencer: sequencerAfter(row.object_sequencer) },
-    });
+    await startErasure(deployment, deletionOf(finding).input);
     return true;
   });
   return started.filter(Boolean).length;

@@ -142,7 +142,7 @@ async function startUpload(deployment: Deployment, { Body: body = '' }: Message)
   if (!input) {
     return false;
   }
-  await startPhoto(deployment, input, `replay-${nameOf(input)}-${input.object.sequencer}`);
+  await startPhoto(deployment, input, `ops-replay-${nameOf(input)}-${input.object.sequencer}`);
   return true;
 }
 

@@ -1,6 +1,6 @@
-import type { PhotoRow } from '../../lambdas/answer-operator/questions.ts';
 import type { ExecutionInput } from '../../lambdas/shared/contract.ts';
 import { photoVersion } from '../../lambdas/shared/contract.ts';
+import type { PhotoRow } from '../../lambdas/shared/event-rows.ts';
 import { inputFor } from '../../lambdas/shared/photo-input.ts';
 import { resultsKey } from '../../lambdas/shared/stored-result.ts';
 import { count } from '../../local/cli/text.ts';
@@ -133,7 +133,7 @@ async function startAll({ deployment, progress }: Context, jobs: readonly Job[])
     const executionArn = await startPhoto(
       deployment,
       input,
-      `${row.id}-${Date.parse(row.ended_at ?? row.created_at)}`,
+      `ops-${row.id}-${Date.parse(row.ended_at ?? row.created_at)}`,
     );
     progress.done();
     return executionArn;

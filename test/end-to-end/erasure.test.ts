@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CreateCollectionCommand,
+  DescribeCollectionCommand,
   paginateListFaces,
   ResourceNotFoundException,
 } from '@aws-sdk/client-rekognition';
 import { DeleteObjectCommand, PutObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import { freePort } from '../../bench/support/free-port.ts';
+import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import { backfill } from '../../ops/commands/backfill.ts';
@@ -299,6 +301,37 @@ describe('least privilege', () => {
     await cloud.idle();
     await expect(photo(party, 'f')).resolves.toMatchObject({ status: 'indexed' });
     await expect(photo(wedding, 'text')).resolves.toMatchObject({ failure_code: 'InvalidImageFormat' });
+  }, 60_000);
+
+  test('a reconciliation, for all that it can do', async () => {
+    // One that nobody knows, one whose deletion nobody told of, faces without a row, a collection without an event.
+    const fair = '9e1f4c82-5d74-4d2a-9c75-4e5f60718293';
+    await upload(fair, 'k', 1, 55);
+    await upload(fair, 'l', 1, 65);
+    await cloud.idle();
+    const [seen, stray] = [await photo(fair, 'k'), await photo(fair, 'l')];
+    await sql`DELETE FROM faces WHERE photo_id IN (${seen.id}, ${stray.id})`;
+    await sql`DELETE FROM photos WHERE id = ${seen.id}`;
+    await sql`UPDATE photos SET face_count = 0 WHERE id = ${stray.id}`;
+    const { photoId } = parsePhotoKey(keyOf(fair, 'gone'));
+    await sql`
+      INSERT INTO photos (id, event_id, object_key, object_version, status, face_count, indexed_at)
+      VALUES (${photoId}, ${fair}, ${keyOf(fair, 'gone')}, 'v1', 'indexed', 0, now())`;
+    const orphan = `${cloud.collectionPrefix}0f205d93-6e85-4e3b-8d86-5f6071829304`;
+    await cloud.rekognition.send(new CreateCollectionCommand({ CollectionId: orphan }));
+
+    const hour = 3_600_000;
+    const later = (ms: number) => new Date(Date.now() + ms);
+    await expect(cloud.reconcile(later(2 * hour))).resolves.toMatchObject({ status: 'SUCCEEDED' });
+    await expect(photo(fair, 'k')).resolves.toMatchObject({ status: 'indexed' });
+    await expect(photo(fair, 'gone')).resolves.toMatchObject({ status: 'deleted' });
+    await expect(cloud.reconcile(later(9 * 24 * hour))).resolves.toMatchObject({ status: 'SUCCEEDED' });
+    await expect(
+      cloud.rekognition.send(new DescribeCollectionCommand({ CollectionId: orphan })),
+    ).rejects.toThrow(ResourceNotFoundException);
+    const hourly = cloud.schedules.find(({ name }) => /ReconciliationHourly/.test(name))!;
+    cloud.fireSchedule(hourly.name, later(9 * 24 * hour));
+    await cloud.idle();
   }, 60_000);
 
   test('no call was refused', () => {

@@ -18,6 +18,8 @@ const defaults: RollcallConfig = {
   resultsRetentionDays: 30,
   rekognitionResponse: 'full',
   faceRetentionDays: 30,
+  reconcileMaxImages: 100,
+  abandonedCollectionDays: 7,
   logRetentionDays: 30,
   logLevel: 'INFO',
   tracing: false,

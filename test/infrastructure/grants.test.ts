@@ -58,6 +58,8 @@ const executionsOf = (machine: string) =>
 const STARTED_EXECUTIONS =
   'arn:{AWS::Partition}:events:{AWS::Region}:{AWS::AccountId}:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule';
 const BATCH_RESULTS = '{ResultsBucket.Arn}/backfills/*';
+const RECONCILIATIONS = '{ResultsBucket.Arn}/reconciliations/*';
+const atWork = { 's3:GetObject': [RECONCILIATIONS], 's3:PutObject': [RECONCILIATIONS] };
 const RECEIPTS = '{IdempotencyTable.Arn}';
 const LEDGER = '{SlotLedger.Arn}';
 
@@ -168,6 +170,58 @@ const expected: Record<string, RoleGrants['allowed']> = {
     ...network,
     ...connectAs('rollcall_pipeline'),
   },
+  'Reconciliation/BeginReconciliationRole': {
+    ...logs('Reconciliation/BeginReconciliation'),
+    ...atWork,
+    'dynamodb:GetItem': [LEDGER],
+    'rekognition:ListCollections': ['*'],
+    's3:ListBucket': ['{PhotoBucket.Arn}', '{ResultsBucket.Arn}'],
+    'states:ListExecutions': [
+      '{Erasure/StateMachine}',
+      `{${indexing}/StateMachine}`,
+      '{Reconciliation/StateMachine}',
+    ],
+  },
+  'Reconciliation/ReadRowsRole': {
+    ...logs('Reconciliation/ReadRows'),
+    ...network,
+    ...connectAs('rollcall_pipeline'),
+    ...atWork,
+    's3:ListBucket': ['{ResultsBucket.Arn}'],
+  },
+  'Reconciliation/SurveyEventsRole': {
+    ...logs('Reconciliation/SurveyEvents'),
+    ...atWork,
+    'rekognition:DeleteCollection': [COLLECTIONS],
+    'rekognition:DescribeCollection': [COLLECTIONS],
+    'rekognition:ListFaces': [COLLECTIONS],
+    's3:ListBucket': ['{PhotoBucket.Arn}', '{ResultsBucket.Arn}'],
+  },
+  'Reconciliation/MendDisagreementsRole': {
+    ...logs('Reconciliation/MendDisagreements'),
+    ...atWork,
+    'dynamodb:GetItem': [LEDGER],
+    's3:DeleteObject': [RECONCILIATIONS],
+    's3:GetObject': ['{PhotoBucket.Arn}/events/*', RECONCILIATIONS],
+    's3:ListBucket': ['{PhotoBucket.Arn}', '{ResultsBucket.Arn}'],
+    'states:StartExecution': ['{Erasure/StateMachine}', `{${indexing}/StateMachine}`],
+    'states:DescribeExecution': [
+      executionsOf('Erasure/StateMachine'),
+      executionsOf(`${indexing}/StateMachine`),
+    ],
+  },
+  'Reconciliation/StateMachine/Role': {
+    'lambda:InvokeFunction': [
+      '{Operations/AnswerOperator.Arn}',
+      ...['BeginReconciliation', 'MendDisagreements', 'ReadRows', 'SurveyEvents'].map(
+        (name) => `{Reconciliation/${name}.Arn}`,
+      ),
+    ],
+    ...logDelivery,
+  },
+  'Reconciliation/StateMachine/EventsRole': {
+    'states:StartExecution': ['{Reconciliation/StateMachine}'],
+  },
   'Erasure/StateMachine/Role': {
     'lambda:InvokeFunction': ['ConfirmErasure', 'ListErasures', 'RemoveFaces', 'RequestErasure'].map(
       (name) => `{Erasure/${name}.Arn}`,
@@ -188,6 +242,7 @@ const expected: Record<string, RoleGrants['allowed']> = {
 /** What AWS lets nobody scope to a resource. */
 const UNSCOPED = [
   'rekognition:CreateCollection',
+  'rekognition:ListCollections',
   /^ec2:\w+(NetworkInterfaces?|PrivateIpAddresses|Subnets)$/,
   /^logs:(\w+LogDelivery|ListLogDeliveries|PutResourcePolicy|DescribeResourcePolicies|DescribeLogGroups)$/,
   /^xray:(PutTraceSegments|PutTelemetryRecords|GetSamplingRules|GetSamplingTargets)$/,
@@ -237,6 +292,18 @@ test('options add only what they are for', () => {
     's3:GetObject': ['{PhotoBucket.Arn}/events/*'],
     's3:ListBucket': ['{PhotoBucket.Arn}'],
   });
+});
+
+test('a try-out that is deleted takes its collections along, and nothing else has the right to', () => {
+  const role = 'CollectionsRemoval/DeleteCollectionsRole';
+  expect(rolesOf(variants['everything on'])[role]?.allowed).toEqual({
+    ...logs('CollectionsRemoval/DeleteCollections'),
+    'rekognition:ListCollections': ['*'],
+    'rekognition:DeleteCollection': [COLLECTIONS],
+    'xray:PutTelemetryRecords': ['*'],
+    'xray:PutTraceSegments': ['*'],
+  });
+  expect(rolesOf(aurora)[role]).toBeUndefined();
 });
 
 describe.each(Object.entries(variants))('with %s', (_, template) => {

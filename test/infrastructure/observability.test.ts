@@ -21,6 +21,8 @@ const CRITICAL = [
   'stalled',
   'database-unreachable',
   'erasures-stuck',
+  'disagreements-left',
+  'disagreements-old',
 ];
 const WARNING = [
   'photos-without-faces',
@@ -29,6 +31,7 @@ const WARNING = [
   'open-executions',
   'throttles',
   'processing-time',
+  'reconciliation-failed',
 ];
 
 const NOW = Date.parse('2026-05-01T14:30:00Z');
@@ -61,6 +64,8 @@ const called = (state: string, times: number) =>
   over(15, 'AWS/Lambda', 'Invocations', { FunctionName: `{PhotoIndexing/${state}}` }, times);
 const ended = (how: 'Succeeded' | 'Failed', times: number) =>
   over(15, 'AWS/States', `Executions${how}`, { StateMachineArn: '{PhotoIndexing/StateMachine}' }, times);
+const startedPhotos = (times: number) =>
+  over(15, 'AWS/States', 'ExecutionsStarted', { StateMachineArn: '{PhotoIndexing/StateMachine}' }, times);
 const messages = (queue: string, count: number, minutes = 15) =>
   over(
     minutes,
@@ -92,6 +97,11 @@ const GOOD: Sample[] = [
   ),
   ...printed('PhotosFailed', 10, { Class: 'photo' }),
   ...printed('CollectionErrors', 1),
+  ...startedPhotos(9_000),
+  ...printed('Reconciliations', 1),
+  ...printed('Disagreements', [2]),
+  ...printed('DisagreementsLeft', [0]),
+  ...printed('DisagreementAge', [3_600]),
   ...failedAttempts('DatabaseUnavailable', 4),
   ...failedAttempts('AccessDenied', 1),
   ...['EnsureCollection', 'ReserveSlot', 'IndexFaces', 'PersistResults'].flatMap((state) =>
@@ -144,6 +154,18 @@ const scenarios: Record<string, { bad: Sample[]; close: Sample[] }> = {
   'erasures-stuck': {
     bad: printed('ErasuresPostponed', 1),
     close: printed('ErasuresPostponed', [0, 0]),
+  },
+  'disagreements-left': {
+    bad: printed('DisagreementsLeft', [0, 1, 0]),
+    close: printed('DisagreementsLeft', [0, 0]),
+  },
+  'disagreements-old': {
+    bad: printed('DisagreementAge', [0, 86_401]),
+    close: printed('DisagreementAge', [86_400, 0]),
+  },
+  'reconciliation-failed': {
+    bad: startedPhotos(10),
+    close: [...startedPhotos(10), ...printed('Reconciliations', 1)],
   },
   'photos-without-faces': {
     bad: [...printed('PhotosIndexed', 100), ...printed('PhotosWithoutFaces', 51)],
@@ -226,6 +248,17 @@ describe('the alarms', () => {
     expect(names.filter((name) => state(name, night) !== 'OK')).toEqual([]);
   });
 
+  test('a reconciliation that fails is told of, with or without photos', () => {
+    const failed = over(
+      15,
+      'AWS/States',
+      'ExecutionsFailed',
+      { StateMachineArn: '{Reconciliation/StateMachine}' },
+      1,
+    );
+    expect(state('reconciliation-failed', [...failed, ...printed('Reconciliations', 3)])).toBe('ALARM');
+  });
+
   test('a database that cannot be logged in to is a set-up failure, though no photo can be marked', () => {
     expect(state('setup-failures', failedAttempts('DatabaseMisconfigured', 9))).toBe('ALARM');
   });
@@ -282,7 +315,15 @@ describe('the alarms', () => {
     );
     const other = alarmsOf(synthesised({ alarmThresholds: doubled }));
     // These stand for a fact, not for a number.
-    const fixed = ['dead-letters', 'daily-cap-reached', 'setup-failures', 'stalled', 'erasures-stuck'];
+    const fixed = [
+      'dead-letters',
+      'daily-cap-reached',
+      'setup-failures',
+      'stalled',
+      'erasures-stuck',
+      'disagreements-left',
+      'reconciliation-failed',
+    ];
     for (const name of names) {
       expect([name, other[name]!.Threshold]).toEqual([
         name,
@@ -324,6 +365,7 @@ const OF_AWS: Record<string, string[]> = {
   'AWS/States ExecutionsStarted': ['StateMachineArn'],
   'AWS/States ExecutionsSucceeded': ['StateMachineArn'],
   'AWS/States ExecutionsFailed': ['StateMachineArn'],
+  'AWS/States ExecutionsTimedOut': ['StateMachineArn'],
   'AWS/States OpenExecutionCount': [],
   'AWS/SQS ApproximateNumberOfMessagesVisible': ['QueueName'],
 };

@@ -82,11 +82,11 @@ describe('both buckets', () => {
         (rule) => rule.ExpirationInDays,
       ).filter((days) => days !== undefined);
     expect(expirations(PhotoBucket)).toEqual([]);
-    expect(expirations(ResultsBucket)).toEqual([30]);
+    expect(expirations(ResultsBucket)).toEqual([30, 1]);
     expect(PhotoBucket?.Properties.VersioningConfiguration).toBeUndefined();
 
     const configured = tryOut.readable.resources('AWS::S3::Bucket');
-    expect(expirations(configured.ResultsBucket)).toEqual([3]);
+    expect(expirations(configured.ResultsBucket)).toEqual([3, 1]);
     expect(configured.PhotoBucket?.Properties.VersioningConfiguration).toEqual({ Status: 'Enabled' });
   });
 });
@@ -226,7 +226,55 @@ describe('the functions', () => {
     ['Erasure/RemoveFaces', 300, ['RESULTS_BUCKET'], false],
     ['Erasure/ConfirmErasure', 60, [], true],
     ['Operations/AnswerOperator', 60, [], true],
+    [
+      'Reconciliation/BeginReconciliation',
+      300,
+      [
+        'RESULTS_BUCKET',
+        'PHOTO_BUCKET',
+        'COLLECTION_PREFIX',
+        'LEDGER_TABLE',
+        'INDEX_PHOTO_STATE_MACHINE',
+        'ERASE_FACES_STATE_MACHINE',
+        'RECONCILE_MAX_IMAGES',
+      ],
+      false,
+    ],
+    ['Reconciliation/ReadRows', 300, ['RESULTS_BUCKET'], true],
+    [
+      'Reconciliation/SurveyEvents',
+      600,
+      [
+        'RESULTS_BUCKET',
+        'PHOTO_BUCKET',
+        'COLLECTION_PREFIX',
+        'PHOTO_BUCKET_VERSIONED',
+        'ABANDONED_COLLECTION_DAYS',
+      ],
+      false,
+    ],
+    [
+      'Reconciliation/MendDisagreements',
+      300,
+      [
+        'RESULTS_BUCKET',
+        'PHOTO_BUCKET',
+        'COLLECTION_PREFIX',
+        'LEDGER_TABLE',
+        'INDEX_PHOTO_STATE_MACHINE',
+        'ERASE_FACES_STATE_MACHINE',
+        'DAILY_IMAGE_CAP',
+      ],
+      false,
+    ],
   ];
+  /** Megabytes, where they are not 512. */
+  const memory: Record<string, number> = {
+    'PhotoIndexing/IndexFaces': 256,
+    'Reconciliation/ReadRows': 1_024,
+    'Reconciliation/SurveyEvents': 1_024,
+    'Reconciliation/MendDisagreements': 1_024,
+  };
 
   const own = (from: ReadableTemplate) =>
     Object.fromEntries(
@@ -252,7 +300,7 @@ describe('the functions', () => {
         Architectures: ['arm64'],
         Handler: 'index.handler',
         Timeout: seconds,
-        MemorySize: name === 'PhotoIndexing/IndexFaces' ? 256 : 512,
+        MemorySize: memory[name] ?? 512,
         LoggingConfig: { LogGroup: { Ref: expect.any(String) } },
       });
       expect(fn.Properties.FunctionName).toBeUndefined();
@@ -348,10 +396,18 @@ describe('the network', () => {
     const endpoint = readable.only('AWS::EC2::VPCEndpoint').Properties;
     expect(endpoint.VpcEndpointType).toBe('Gateway');
     const { Statement: statements } = endpoint.PolicyDocument as { Statement: Statement[] };
-    expect(statements.map(({ Action }) => Action)).toEqual([['s3:GetObject', 's3:ListBucket']]);
-    expect(listOf(statements[0]?.Resource).map((resource) => readable.text(resource))).toEqual([
-      '{ResultsBucket.Arn}',
-      '{ResultsBucket.Arn}/*',
+    expect(
+      statements.map(({ Action, Resource }) => [
+        Action,
+        listOf(Resource).map((resource) => readable.text(resource)),
+      ]),
+    ).toEqual([
+      [
+        ['s3:GetObject', 's3:ListBucket'],
+        ['{ResultsBucket.Arn}', '{ResultsBucket.Arn}/*'],
+      ],
+      // Only what a reconciliation has read.
+      ['s3:PutObject', ['{ResultsBucket.Arn}/reconciliations/*']],
     ]);
   });
 
@@ -376,13 +432,16 @@ describe('the network', () => {
     ]);
   });
 
-  test('opens the bucket to persist-results alone', () => {
+  test('opens the bucket to persist-results and read-rows alone', () => {
     const members = Object.entries(readable.resources('AWS::Lambda::Function')).filter(([, fn]) =>
       (fn.Properties.VpcConfig as { SecurityGroupIds: unknown[] } | undefined)?.SecurityGroupIds.some(
         (group) => readable.text(group) === '{Network/BucketClients.GroupId}',
       ),
     );
-    expect(members.map(([name]) => name)).toEqual(['PhotoIndexing/PersistResults']);
+    expect(members.map(([name]) => name)).toEqual([
+      'PhotoIndexing/PersistResults',
+      'Reconciliation/ReadRows',
+    ]);
   });
 
   test('is not there with an external database', () => {
@@ -539,6 +598,7 @@ describe('the stack', () => {
       'LastResortQueueUrl',
       'OperatorFunctionName',
       'PhotoBucketName',
+      'ReconcileStateMachineArn',
       'ResultsBucketName',
       'SkipIndexedFunctionName',
       'SlotLedgerTableName',

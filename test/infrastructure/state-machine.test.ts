@@ -26,7 +26,11 @@ const MACHINES = [
   ['PhotoIndexing', 'index-photo'],
   ['Backfill', 'backfill'],
   ['Erasure', 'erase-faces'],
+  ['Reconciliation', 'reconcile'],
 ] as const;
+
+/** Functions of other constructs that a machine calls. */
+const ELSEWHERE: Record<string, string> = { AnswerOperator: 'Operations/AnswerOperator' };
 
 let outdir: string;
 let template: ReadableTemplate;
@@ -69,17 +73,21 @@ describe.each(MACHINES)('%s', (construct, name) => {
     expect(definition).toBe(readFileSync(file, 'utf8'));
   });
 
-  test('every placeholder is filled, functions by the state that calls them, and none is filled in vain', () => {
+  /** The construct path of the function that a Task calls; undefined when it calls none. */
+  const calledBy = ({ Resource: resource }: State): string | undefined => {
+    const called = /^\$\{(\w+)FunctionArn\}$/.exec(resource ?? '')?.[1];
+    return called && (ELSEWHERE[called] ?? `${construct}/${called}`);
+  };
+
+  test('every placeholder is filled, functions by their names, and none is filled in vain', () => {
     const placeholders = new Set([...definition.matchAll(/\$\{(\w+)\}/g)].map(([, found]) => found!));
     const substitutions = machine.DefinitionSubstitutions as Record<string, unknown>;
     expect(Object.keys(substitutions).sort()).toEqual([...placeholders].sort());
-    for (const [state, { Resource: resource }] of tasks) {
-      const placeholder = /^\$\{(\w+)\}$/.exec(resource ?? '')?.[1];
-      if (placeholder !== undefined) {
-        expect([state, template.text(substitutions[placeholder])]).toEqual([
-          state,
-          `{${construct}/${state}.Arn}`,
-        ]);
+    for (const [state, task] of tasks) {
+      const called = calledBy(task);
+      if (called !== undefined) {
+        const placeholder = task.Resource!.slice(2, -1);
+        expect([state, template.text(substitutions[placeholder])]).toEqual([state, `{${called}.Arn}`]);
       }
     }
   });
@@ -98,8 +106,9 @@ describe.each(MACHINES)('%s', (construct, name) => {
     expect(whole).toBeGreaterThan(0);
     const calling = tasks.filter(([, { Resource: resource }]) => /FunctionArn\}$/.test(resource ?? ''));
     expect(calling.length).toBeGreaterThan(0);
-    for (const [state, { TimeoutSeconds: seconds }] of calling) {
-      const timeout = functions[`${construct}/${state}`]?.Properties.Timeout as number;
+    for (const [, task] of calling) {
+      const { TimeoutSeconds: seconds } = task;
+      const timeout = functions[calledBy(task)!]?.Properties.Timeout as number;
       expect(timeout).toBeGreaterThan(0);
       expect(seconds).toBeGreaterThan(timeout);
     }

@@ -21,6 +21,10 @@ const actionsOf: Record<string, string[]> = {
   DeleteFacesCommand: ['rekognition:DeleteFaces'],
   ListFacesCommand: ['rekognition:ListFaces'],
   DeleteCollectionCommand: ['rekognition:DeleteCollection'],
+  ListCollectionsCommand: ['rekognition:ListCollections'],
+  ListExecutionsCommand: ['states:ListExecutions'],
+  StartExecutionCommand: ['states:StartExecution'],
+  DescribeExecutionCommand: ['states:DescribeExecution'],
   GetItemCommand: ['dynamodb:GetItem'],
   PutItemCommand: ['dynamodb:PutItem'],
   UpdateItemCommand: ['dynamodb:UpdateItem'],
@@ -58,9 +62,15 @@ function usedBy(handler: string): string[] {
 
 const functions = readdirSync(LAMBDAS).filter((name) => existsSync(path.join(LAMBDAS, name, 'handler.ts')));
 
+/** Functions that look at single objects only where the bucket has versions. */
+const WITH_VERSIONS = ['skip-indexed', 'survey-events'];
+
+const external = { database: 'external', databaseSecretArn: SECRET };
+
 describe.each([
-  ['aurora', {}, 'secretsmanager:GetSecretValue'],
-  ['an external database', { database: 'external', databaseSecretArn: SECRET }, 'rds-db:connect'],
+  // A try-out has every function.
+  ['aurora', { removal: 'destroy' }, 'secretsmanager:GetSecretValue'],
+  ['an external database', { ...external, removal: 'destroy' }, 'rds-db:connect'],
 ])('with %s', (_, rollcall, otherLogin) => {
   const template = synthesised(rollcall);
   const roles = Object.entries(rolesOf(template));
@@ -72,16 +82,13 @@ describe.each([
         `${name.replaceAll(/(?:^|-)(\w)/g, (_, first) => first.toUpperCase())}Role`,
     );
     if (!role) {
-      expect([name, rollcall]).toEqual([
-        'bootstrap-database',
-        { database: 'external', databaseSecretArn: SECRET },
-      ]);
+      expect([name, rollcall]).toEqual(['bootstrap-database', { ...external, removal: 'destroy' }]);
       return;
     }
     const used = usedBy(path.join(LAMBDAS, name, 'handler.ts'));
     const needed = used
       // Only a bucket with versions has to be looked at by it.
-      .filter((use) => !(name === 'skip-indexed' && use === 'HeadObjectCommand'))
+      .filter((use) => !(WITH_VERSIONS.includes(name) && use === 'HeadObjectCommand'))
       .flatMap((use) => actionsOf[use] ?? [`an action for ${use}`])
       // Each way to log in is in the code, and the configuration chooses one.
       .filter((action) => action !== otherLogin || used.includes('ExecuteStatementCommand'));

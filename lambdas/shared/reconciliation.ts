@@ -1,11 +1,11 @@
 /**
- * What bucket, database and collection of one event say of each other. No I/O: the reading is in `commands/reconcile.ts`, and
- * the fault campaign proves its invariants with this very code.
+ * What bucket, database and collection of one event say of each other. No I/O: the scheduled reconciliation and `ops reconcile`
+ * read, and the fault campaign proves its invariants with this very code.
  */
-import type { FaceRow, PhotoRow } from '../lambdas/answer-operator/questions.ts';
-import { type StoredObject, versionOf } from '../lambdas/shared/photo-input.ts';
-import { parsePhotoKey } from '../lambdas/shared/photo-key.ts';
-import { type KeyRows, standingOfObject } from '../lambdas/shared/photo-standing.ts';
+import type { FaceRow, PhotoRow } from './event-rows.ts';
+import { type StoredObject, versionOf } from './photo-input.ts';
+import { parsePhotoKey } from './photo-key.ts';
+import { type KeyRows, standingOfObject } from './photo-standing.ts';
 
 /** An event as it was read: first the faces, then collection and bucket, then the rest of the database. */
 export interface World {

@@ -18,3 +18,6 @@ export function evenPace(
     }
   };
 }
+
+/** ListFaces in most Regions; ListCollections, DescribeCollection and DeleteCollection everywhere. */
+export const LISTINGS_PER_SECOND = 5;

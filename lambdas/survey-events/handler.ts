@@ -1,0 +1,29 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RekognitionClient } from '@aws-sdk/client-rekognition';
+import { S3Client } from '@aws-sdk/client-s3';
+import { clientOptions } from '../shared/clients.ts';
+import { parseRequest } from '../shared/contract.ts';
+import { requireEnv, requireNumberEnv } from '../shared/environment.ts';
+import { jsonObjects } from '../shared/json-objects.ts';
+import { environmentNames } from '../shared/names.ts';
+import { evenPace, LISTINGS_PER_SECOND } from '../shared/pace.ts';
+import { surveyEventsRequestSchema } from '../shared/reconciliation-contract.ts';
+import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { surveyEvents } from './survey-events.ts';
+
+const s3 = new S3Client(clientOptions(30_000, 3));
+const deps = {
+  rekognition: new RekognitionClient(clientOptions(30_000, 3)),
+  s3,
+  objects: jsonObjects(s3, requireEnv(environmentNames.resultsBucket)),
+  telemetry,
+  pace: evenPace(LISTINGS_PER_SECOND, { now: Date.now, sleep: (ms) => sleep(ms) }),
+  photoBucket: requireEnv(environmentNames.photoBucket),
+  versioned: requireEnv(environmentNames.photoBucketVersioned) === 'true',
+  collectionPrefix: requireEnv(environmentNames.collectionPrefix),
+  abandonedDays: requireNumberEnv(environmentNames.abandonedCollectionDays),
+};
+
+export const handler = lambdaHandler((request) =>
+  surveyEvents(deps, parseRequest(surveyEventsRequestSchema, request)),
+);

@@ -1,0 +1,212 @@
+import {
+  DeleteCollectionCommand,
+  DescribeCollectionCommand,
+  ListFacesCommand,
+  type RekognitionClient,
+} from '@aws-sdk/client-rekognition';
+import { HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import { rekognitionError, s3Error } from '../shared/aws-errors.ts';
+import type { JsonObjects } from '../shared/json-objects.ts';
+import { logEvents } from '../shared/names.ts';
+import type { StoredObject } from '../shared/photo-input.ts';
+import {
+  abandonedKey,
+  batchKey,
+  MEMORY_KEY,
+  type Memory,
+  type Plan,
+  planKey,
+  type Reconciliation,
+  type SurveyEventsRequest,
+  type SurveyedEvent,
+} from '../shared/reconciliation-contract.ts';
+import type { Telemetry } from '../shared/telemetry.ts';
+
+export interface SurveyEventsDeps {
+  rekognition: RekognitionClient;
+  s3: S3Client;
+  objects: JsonObjects;
+  telemetry: Pick<Telemetry, 'logger'>;
+  /** Resolves when the next call to Rekognition may be made. */
+  pace(): Promise<void>;
+  photoBucket: string;
+  /** Whether the photo bucket has versions, whose ids a listing does not tell. */
+  versioned: boolean;
+  collectionPrefix: string;
+  abandonedDays: number;
+}
+
+/** https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ListFaces.html */
+const FACES_A_CALL = 4_096;
+const HEADS_AT_ONCE = 16;
+/** At five calls a second and two calls each, well within the function's time. */
+const MAX_COLLECTIONS = 300;
+
+const DAY_MS = 24 * 3_600_000;
+
+/**
+ * Reads collections and photo bucket, and writes what they know into the results bucket; or deletes collections that belong
+ * to no event any more.
+ *
+ * @throws PipelineError `RekognitionThrottled`, `RekognitionUnavailable`, `StorageUnavailable`, `AccessDenied`,
+ *   `MissingConfiguration`
+ */
+export async function surveyEvents(
+  deps: SurveyEventsDeps,
+  { step, input }: SurveyEventsRequest,
+): Promise<Reconciliation> {
+  const plan = await deps.objects.get<Plan>(planKey(input.run));
+  if (step === 'collections') {
+    await removeAbandoned(deps, plan, input);
+    return { ...input, next: 'conclude' };
+  }
+  const survey: Record<string, SurveyedEvent> = {};
+  for (const { id, folders } of plan.batches[input.batch] ?? []) {
+    // The collection first: an object that is deleted in between takes its faces along later.
+    const collection = await facesOf(deps, `${deps.collectionPrefix}${id}`);
+    const objects: StoredObject[] = [];
+    for (const folder of folders) {
+      await listInto(objects, deps, folder);
+    }
+    survey[id] = { collection, objects: deps.versioned ? await withVersions(deps, objects) : objects };
+  }
+  await deps.objects.put(batchKey(input.run, input.batch, 'survey'), survey);
+  return input;
+}
+
+async function facesOf(deps: SurveyEventsDeps, CollectionId: string): Promise<SurveyedEvent['collection']> {
+  const faces: [string, string | null][] = [];
+  let NextToken: string | undefined;
+  do {
+    const page = await unlessGone(deps, () =>
+      deps.rekognition.send(
+        new ListFacesCommand({ CollectionId, MaxResults: FACES_A_CALL, ...(NextToken && { NextToken }) }),
+      ),
+    );
+    if (!page) {
+      return null;
+    }
+    for (const { FaceId, ExternalImageId } of page.Faces ?? []) {
+      faces.push([FaceId!, ExternalImageId ?? null]);
+    }
+    NextToken = page.NextToken;
+  } while (NextToken);
+  return faces;
+}
+
+async function listInto(
+  objects: StoredObject[],
+  { s3, photoBucket }: SurveyEventsDeps,
+  folder: string,
+): Promise<void> {
+  let ContinuationToken: string | undefined;
+  do {
+    const page = await s3
+      .send(
+        new ListObjectsV2Command({
+          Bucket: photoBucket,
+          Prefix: folder,
+          ...(ContinuationToken && { ContinuationToken }),
+        }),
+      )
+      .catch((error: unknown) => {
+        throw s3Error(error, 'MissingConfiguration');
+      });
+    for (const { Key, ETag, Size, LastModified } of page.Contents ?? []) {
+      objects.push({
+        key: Key!,
+        etag: ETag!.replaceAll('"', ''),
+        size: Size ?? 0,
+        uploadedAt: (LastModified ?? new Date(0)).toISOString(),
+      });
+    }
+    ContinuationToken = page.NextContinuationToken;
+  } while (ContinuationToken);
+}
+
+/** As they are now; one that was deleted since it was listed is left as it was. */
+async function withVersions(
+  { s3, photoBucket }: SurveyEventsDeps,
+  objects: readonly StoredObject[],
+): Promise<StoredObject[]> {
+  const found = [...objects];
+  const queue = found.entries();
+  await Promise.all(
+    Array.from({ length: HEADS_AT_ONCE }, async () => {
+      for (const [index, object] of queue) {
+        try {
+          const { VersionId } = await s3.send(
+            new HeadObjectCommand({ Bucket: photoBucket, Key: object.key }),
+          );
+          found[index] = { ...object, ...(VersionId && { versionId: VersionId }) };
+        } catch (error) {
+          const renamed = s3Error(error, 'InvalidS3Object');
+          if (renamed.name !== 'InvalidS3Object') {
+            throw renamed;
+          }
+        }
+      }
+    }),
+  );
+  return found;
+}
+
+/**
+ * Deletes collections that have been without an event for days, and remembers the others. One whose number of faces changes
+ * is somebody's: the days begin anew.
+ */
+async function removeAbandoned(
+  deps: SurveyEventsDeps,
+  { abandoned }: Plan,
+  { run, as_of }: Reconciliation,
+): Promise<void> {
+  const before = (await deps.objects.find<Memory>(MEMORY_KEY))?.abandoned ?? {};
+  const left: Memory['abandoned'] = {};
+  for (const [index, id] of abandoned.entries()) {
+    const CollectionId = `${deps.collectionPrefix}${id}`;
+    const known = before[id];
+    if (index >= MAX_COLLECTIONS) {
+      if (known) {
+        left[id] = known;
+      }
+      continue;
+    }
+    const described = await unlessGone(deps, () =>
+      deps.rekognition.send(new DescribeCollectionCommand({ CollectionId })),
+    );
+    if (!described) {
+      continue;
+    }
+    const faces = described.FaceCount ?? 0;
+    const since = known?.faces === faces ? known.since : as_of;
+    if (Date.parse(as_of) - Date.parse(since) < deps.abandonedDays * DAY_MS) {
+      left[id] = { since, faces };
+      continue;
+    }
+    await unlessGone(deps, () => deps.rekognition.send(new DeleteCollectionCommand({ CollectionId })));
+    deps.telemetry.logger.warn('A collection without an event was deleted', {
+      event: logEvents.collectionDeleted,
+      collection_id: CollectionId,
+      count: faces,
+      since,
+    });
+  }
+  await deps.objects.put(abandonedKey(run), left);
+}
+
+/** What the call answers, or undefined when its collection is gone. */
+async function unlessGone<Output>(
+  { pace }: SurveyEventsDeps,
+  call: () => Promise<Output>,
+): Promise<Output | undefined> {
+  await pace();
+  try {
+    return await call();
+  } catch (error) {
+    const renamed = rekognitionError(error);
+    if (renamed.name === 'CollectionNotFound') {
+      return undefined;
+    }
+    throw renamed;
+  }
+}
