@@ -1,4 +1,4 @@
-import { ArnFormat, Aws, type CfnElement, Duration, Stack } from 'aws-cdk-lib';
+import { ArnFormat, Aws, type CfnElement, Stack } from 'aws-cdk-lib';
 import { Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
@@ -6,7 +6,7 @@ import { environmentNames } from '../lambdas/shared/names.ts';
 import { acknowledge, objectsFinding } from './acknowledge.ts';
 import type { PhotoBucket, ResultsBucket } from './buckets.ts';
 import type { RollcallConfig } from './config.ts';
-import type { FaceDatabase } from './face-database.ts';
+import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from './face-database.ts';
 import { PipelineFunction, type PipelineFunctionProps } from './pipeline-function.ts';
 import { PipelineStateMachine } from './pipeline-state-machine.ts';
 
@@ -32,7 +32,7 @@ export class Backfill extends Construct {
       config,
       name: 'skip-indexed',
       description: 'Tells which listed photos are left to index',
-      timeout: Duration.seconds(60),
+      timeout: DATABASE_CLIENT_TIMEOUT,
       environment: {
         [environmentNames.photoBucketVersioned]: String(config.photoBucketVersioned),
         ...database.environment('rollcall_pipeline'),
@@ -106,9 +106,16 @@ export class Backfill extends Construct {
           actions: ['states:DescribeExecution', 'states:StopExecution'],
           resources: [executions.arn],
         }),
+        // https://docs.aws.amazon.com/step-functions/latest/dg/redrive-map-run.html
+        new PolicyStatement({ actions: ['states:RedriveExecution'], resources: [executions.batchesArn] }),
       ],
     });
-    acknowledge(policy, 'Executions of one machine, which have no names beforehand', executions.finding);
+    acknowledge(
+      policy,
+      'Executions of one machine, which have no names beforehand',
+      executions.finding,
+      executions.batchesFinding,
+    );
   }
 
   /** https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html */
@@ -130,16 +137,23 @@ export class Backfill extends Construct {
   }
 }
 
-/** The executions of a machine, and the rule packs' finding for all of them. */
-function executionsOf(machine: StateMachine): { arn: string; finding: string } {
+/** The executions of a machine and those of its Map Runs, with the rule packs' findings for all of them. */
+function executionsOf(machine: StateMachine) {
   const logicalId = Stack.of(machine).getLogicalId(machine.node.defaultChild as CfnElement);
-  return {
-    arn: Stack.of(machine).formatArn({
+  const arn = (suffix: string) =>
+    Stack.of(machine).formatArn({
       service: 'states',
       resource: 'execution',
-      resourceName: `${machine.stateMachineName}:*`,
+      resourceName: `${machine.stateMachineName}${suffix}`,
       arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    }),
-    finding: `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<${logicalId}.Name>:*]`,
+    });
+  const finding = (suffix: string) =>
+    `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<${logicalId}.Name>${suffix}]`;
+  return {
+    arn: arn(':*'),
+    finding: finding(':*'),
+    // A Map Run that is not labelled gets its label from Step Functions.
+    batchesArn: arn('/*:*'),
+    batchesFinding: finding('/*:*'),
   };
 }

@@ -55,6 +55,8 @@ const logDelivery = Object.fromEntries(
 );
 const executionsOf = (machine: string) =>
   `arn:{AWS::Partition}:states:{AWS::Region}:{AWS::AccountId}:execution:{${machine}.Name}:*`;
+const batchesOf = (machine: string) =>
+  `arn:{AWS::Partition}:states:{AWS::Region}:{AWS::AccountId}:execution:{${machine}.Name}/*:*`;
 const STARTED_EXECUTIONS =
   'arn:{AWS::Partition}:events:{AWS::Region}:{AWS::AccountId}:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule';
 const BATCH_RESULTS = '{ResultsBucket.Arn}/backfills/*';
@@ -152,6 +154,7 @@ const expected: Record<string, RoleGrants['allowed']> = {
       executionsOf(`${indexing}/StateMachine`),
     ],
     'states:StopExecution': [executionsOf('Backfill/StateMachine'), executionsOf(`${indexing}/StateMachine`)],
+    'states:RedriveExecution': [batchesOf('Backfill/StateMachine')],
     'events:DescribeRule': [STARTED_EXECUTIONS],
     'events:PutRule': [STARTED_EXECUTIONS],
     'events:PutTargets': [STARTED_EXECUTIONS],
