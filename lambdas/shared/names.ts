@@ -64,6 +64,7 @@ export const logEvents = {
   erasureKept: 'erasure.face_kept',
   erasureSearchCut: 'erasure.search_cut',
   bootstrapped: 'database.bootstrapped',
+  bootstrapRefused: 'database.bootstrap_refused',
   migrated: 'database.migrated',
 } as const;
 
