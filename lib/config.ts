@@ -7,7 +7,8 @@ import {
 } from './alarm-thresholds.ts';
 
 /**
- * What an engineer can choose. Every option has a default that works in a fresh account.
+ * What an engineer can choose. Every option has a default that works in a fresh account, but for one on AWS's Free
+ * Plan, which has to bring its own `database`.
  *
  * Set them in `cdk.json`, as the object `rollcall` inside `context`:
  *

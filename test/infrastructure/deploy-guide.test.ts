@@ -4,6 +4,7 @@ import { idleCost, idleTable, monthlyUsd } from '../../lib/idle-cost.ts';
 import { synthesised } from '../support/synthesised.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
+const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const guide = readFileSync(path.join(import.meta.dirname, '../../docs/deploy.md'), 'utf8');
 const template = synthesised({});
 
@@ -63,7 +64,8 @@ describe('the policy for CloudFormation', () => {
     const all = [
       template,
       synthesised({ monthlyBudgetUsd: 500 }),
-      synthesised({ tracing: true, photoBucketVersioned: true, removal: 'destroy' }),
+      // As in grants.test.ts, so that it is synthesised once.
+      synthesised({ tracing: true, photoBucketVersioned: true, photoBucketKeyArn: KEY, removal: 'destroy' }),
     ];
     const types = all.flatMap(({ json: { Resources } }) => Object.values(Resources).map(({ Type }) => Type));
     const needed = new Set(

@@ -2,12 +2,18 @@ import { synthesised } from '../support/synthesised.ts';
 import { type RoleGrants, rolesOf } from '../support/template.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
+const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const external = { database: 'external', databaseSecretArn: SECRET };
 
 const variants = {
   aurora: synthesised({}),
   external: synthesised(external),
-  'everything on': synthesised({ tracing: true, photoBucketVersioned: true, removal: 'destroy' }),
+  'everything on': synthesised({
+    tracing: true,
+    photoBucketVersioned: true,
+    photoBucketKeyArn: KEY,
+    removal: 'destroy',
+  }),
 };
 const { aurora } = variants;
 
@@ -231,7 +237,18 @@ test('options add only what they are for', () => {
     ...expected[`${indexing}/IndexFacesRole`],
     ...xray,
     's3:GetObjectVersion': ['{PhotoBucket.Arn}/events/*'],
+    'kms:Decrypt': [KEY],
   });
+  const { PhotoBucket, ResultsBucket } = variants['everything on'].resources('AWS::S3::Bucket');
+  expect(PhotoBucket?.Properties.BucketEncryption).toEqual({
+    ServerSideEncryptionConfiguration: [
+      {
+        BucketKeyEnabled: true,
+        ServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: KEY },
+      },
+    ],
+  });
+  expect(JSON.stringify(ResultsBucket)).not.toContain(KEY);
   expect(rolesOf(variants['everything on'])['Backfill/SkipIndexedRole']?.allowed).toEqual({
     ...expected['Backfill/SkipIndexedRole'],
     ...xray,
