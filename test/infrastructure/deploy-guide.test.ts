@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { idleCost, idleTable, monthlyUsd } from '../../lib/idle-cost.ts';
 import { synthesised } from '../support/synthesised.ts';
@@ -46,6 +46,23 @@ describe('what it costs idle', () => {
     const external = items({ database: 'external', databaseSecretArn: SECRET });
     expect(external.filter((found) => /Aurora|Secret/.test(found.item))).toEqual([]);
   });
+});
+
+test('a move to another database copies every table that the migrations leave empty', () => {
+  const folder = path.join(import.meta.dirname, '../../migrations');
+  const sql = readdirSync(folder)
+    .map((file) => readFileSync(path.join(folder, file), 'utf8'))
+    .join('\n');
+  const tables = [...sql.matchAll(/^CREATE TABLE (\w+)/gm)].map(([, table]) => table!);
+  const filled = tables.filter((table) => new RegExp(`INSERT INTO ${table} DEFAULT VALUES`).test(sql));
+  const copied = /for table in ([\w ]+); do\n\s+psql -h OLD/.exec(guide)![1]!.split(' ');
+  expect([...copied].sort()).toEqual(tables.filter((table) => !filled.includes(table)).sort());
+  // What is referred to comes first.
+  for (const [, table, body] of sql.matchAll(/^(?:CREATE|ALTER) TABLE (\w+)([\s\S]*?);/gm)) {
+    for (const [, target] of body!.matchAll(/REFERENCES (\w+)/g)) {
+      expect([table, copied.indexOf(target!) < copied.indexOf(table!)]).toEqual([table, true]);
+    }
+  }
 });
 
 describe('the policy for CloudFormation', () => {
