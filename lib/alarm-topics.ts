@@ -36,6 +36,7 @@ export class AlarmTopics extends Construct implements Readonly<Record<Severity, 
       new PolicyStatement({ ...senders, actions: ['kms:Decrypt', 'kms:GenerateDataKey*'], resources: ['*'] }),
     );
 
+    const { stackName } = Stack.of(this);
     const topic = (topicId: string, displayName: string, emails: readonly string[]): Topic => {
       const made = new Topic(this, topicId, { displayName, masterKey: key, enforceSSL: true });
       made.addToResourcePolicy(
@@ -50,7 +51,7 @@ export class AlarmTopics extends Construct implements Readonly<Record<Severity, 
       }
       return made;
     };
-    this.critical = topic('Critical', 'Rollcall: critical alarms', config.criticalEmails);
-    this.warning = topic('Warning', 'Rollcall: warnings', config.warningEmails);
+    this.critical = topic('Critical', `${stackName}: critical alarms`, config.criticalEmails);
+    this.warning = topic('Warning', `${stackName}: warnings`, config.warningEmails);
   }
 }

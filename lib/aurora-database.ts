@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import { Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import {
@@ -16,8 +16,12 @@ import type { RollcallConfig } from './config.ts';
 import { type DatabaseUser, type FaceDatabase, RDS_CERTIFICATES } from './face-database.ts';
 import type { IsolatedNetwork } from './isolated-network.ts';
 import { type FunctionNetwork, PipelineFunction } from './pipeline-function.ts';
+import { removalPolicy, staysWithDatabase } from './removal.ts';
 
 const DATABASE_NAME = 'rollcall';
+
+/** Without a minor version, so that AWS may raise it and no deployment wants it lowered (docs/adr/0015). */
+const ENGINE_MAJOR_VERSION = '17';
 
 interface AuroraDatabaseProps {
   readonly config: RollcallConfig;
@@ -37,7 +41,6 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
   constructor(scope: Construct, id: string, { config, network }: AuroraDatabaseProps) {
     super(scope, id);
     const { vpc, vpcSubnets } = network;
-    const retain = config.removal === 'retain';
     const servers = new SecurityGroup(this, 'Servers', {
       vpc,
       description: 'The database',
@@ -51,9 +54,10 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
     clients.connections.allowTo(servers, Port.tcp(5432), 'PostgreSQL');
 
     this.cluster = new DatabaseCluster(this, 'Cluster', {
-      // The version that the local run and the tests use.
-      engine: DatabaseClusterEngine.auroraPostgres({ version: AuroraPostgresEngineVersion.VER_18_4 }),
-      writer: ClusterInstance.serverlessV2('Writer'),
+      engine: DatabaseClusterEngine.auroraPostgres({
+        version: AuroraPostgresEngineVersion.of(ENGINE_MAJOR_VERSION, ENGINE_MAJOR_VERSION),
+      }),
+      writer: ClusterInstance.serverlessV2('Writer', { autoMinorVersionUpgrade: true }),
       serverlessV2MinCapacity: config.auroraMinCapacity,
       serverlessV2MaxCapacity: config.auroraMaxCapacity,
       vpc,
@@ -67,19 +71,20 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
       storageEncrypted: true,
       backup: { retention: Duration.days(config.auroraBackupDays) },
       copyTagsToSnapshot: true,
-      deletionProtection: retain,
-      // A cluster that stays behind keeps its network from being deleted; a snapshot needs none.
-      removalPolicy: retain ? RemovalPolicy.SNAPSHOT : RemovalPolicy.DESTROY,
+      deletionProtection: config.deletionProtection,
+      removalPolicy: removalPolicy(config),
     });
+    // The writer and the subnet group are parts of the cluster's construct.
+    staysWithDatabase(config, this.cluster, servers);
     acknowledge(
       this.cluster,
       'Reachable from one security group in a network without routes: an unusual port would hide it from nobody',
       'AwsSolutions-RDS11',
     );
-    if (!retain) {
+    if (!config.deletionProtection) {
       acknowledge(
         this.cluster,
-        'removal is "destroy": a try-out that goes away with its stack',
+        'RDS would refuse to roll a failed first deployment back. Without it too, nothing that CloudFormation does deletes a retained cluster',
         'AwsSolutions-RDS10',
       );
     }
@@ -131,8 +136,8 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
       config,
       name: 'bootstrap-database',
       description: "Creates the database roles of Rollcall's functions",
-      // Longer than the minute that it gives the cluster to wake.
-      timeout: Duration.minutes(3),
+      // Longer than the two minutes that it gives the cluster to wake.
+      timeout: Duration.minutes(4),
       environment: {
         [environmentNames.databaseClusterArn]: this.cluster.clusterArn,
         [environmentNames.databaseSecretArn]: this.masterSecretArn,
@@ -148,7 +153,7 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
     );
     return new Trigger(this, 'Roles', {
       handler: fn,
-      timeout: Duration.minutes(4),
+      timeout: Duration.minutes(5),
       // The writer too: the Data API needs an instance to run on.
       executeAfter: [this.cluster],
     });

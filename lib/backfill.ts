@@ -1,4 +1,4 @@
-import { Aws, Duration, Stack } from 'aws-cdk-lib';
+import { Aws, Stack } from 'aws-cdk-lib';
 import { Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
@@ -7,7 +7,7 @@ import { acknowledge, objectsFinding } from './acknowledge.ts';
 import type { PhotoBucket, ResultsBucket } from './buckets.ts';
 import type { RollcallConfig } from './config.ts';
 import { executionsOf } from './executions-of.ts';
-import type { FaceDatabase } from './face-database.ts';
+import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from './face-database.ts';
 import { PipelineFunction, type PipelineFunctionProps } from './pipeline-function.ts';
 import { PipelineStateMachine } from './pipeline-state-machine.ts';
 
@@ -33,7 +33,7 @@ export class Backfill extends Construct {
       config,
       name: 'skip-indexed',
       description: 'Tells which listed photos are left to index',
-      timeout: Duration.seconds(60),
+      timeout: DATABASE_CLIENT_TIMEOUT,
       environment: {
         [environmentNames.photoBucketVersioned]: String(config.photoBucketVersioned),
         ...database.environment('rollcall_pipeline'),
@@ -107,9 +107,16 @@ export class Backfill extends Construct {
           actions: ['states:DescribeExecution', 'states:StopExecution'],
           resources: [executions.arn],
         }),
+        // https://docs.aws.amazon.com/step-functions/latest/dg/redrive-map-run.html
+        new PolicyStatement({ actions: ['states:RedriveExecution'], resources: [executions.batchesArn] }),
       ],
     });
-    acknowledge(policy, 'Executions of one machine, which have no names beforehand', executions.finding);
+    acknowledge(
+      policy,
+      'Executions of one machine, which have no names beforehand',
+      executions.finding,
+      executions.batchesFinding,
+    );
   }
 
   /** https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html */

@@ -1,5 +1,6 @@
 import { Aws, Duration } from 'aws-cdk-lib';
 import { AnyPrincipal, Effect, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
 import {
   BlockPublicAccess,
   Bucket,
@@ -15,6 +16,8 @@ import { removalPolicy } from './removal.ts';
 interface PrivateBucketProps {
   readonly config: RollcallConfig;
   readonly versioned?: boolean;
+  /** Default: S3's own. */
+  readonly keyArn?: string | undefined;
   readonly lifecycleRules?: LifecycleRule[];
 }
 
@@ -23,11 +26,18 @@ class PrivateBucket extends Bucket {
   constructor(
     scope: Construct,
     id: string,
-    { config, versioned = false, lifecycleRules = [] }: PrivateBucketProps,
+    { config, versioned = false, keyArn, lifecycleRules = [] }: PrivateBucketProps,
   ) {
     super(scope, id, {
       blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
-      encryption: BucketEncryption.S3_MANAGED,
+      ...(keyArn === undefined
+        ? { encryption: BucketEncryption.S3_MANAGED }
+        : {
+            encryption: BucketEncryption.KMS,
+            encryptionKey: Key.fromKeyArn(scope, `${id}Key`, keyArn),
+            // One call of KMS for many photos instead of one for each.
+            bucketKeyEnabled: true,
+          }),
       enforceSSL: true,
       minimumTLSVersion: 1.2,
       versioned,
@@ -67,6 +77,7 @@ export class PhotoBucket extends PrivateBucket {
     super(scope, id, {
       config,
       versioned: config.photoBucketVersioned,
+      keyArn: config.photoBucketKeyArn,
       lifecycleRules: config.photoBucketVersioned
         ? // Long enough to undo a mistake; a photographer who deletes a photo wants it gone.
           [{ noncurrentVersionExpiration: Duration.days(30), expiredObjectDeleteMarker: true }]

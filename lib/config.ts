@@ -7,7 +7,8 @@ import {
 } from './alarm-thresholds.ts';
 
 /**
- * What an engineer can choose. Every option has a default that works in a fresh account.
+ * What an engineer can choose. Every option has a default that works in a fresh account, but for one on AWS's Free
+ * Plan, which has to bring its own `database`.
  *
  * Set them in `cdk.json`, as the object `rollcall` inside `context`:
  *
@@ -17,6 +18,13 @@ import {
  */
 export interface RollcallConfig {
   /**
+   * Which of several deployments in one account and Region this is: a lower-case letter, then letters and digits, at most 16.
+   *
+   * Default: none, and the stack is `Rollcall`. With `test` it is `Rollcall-test`, and so begins everything of it that has a
+   * name; `npm run ops -- status --stack Rollcall-test` operates it.
+   */
+  readonly stage: string | undefined;
+  /**
    * IndexFaces calls per second that the account may make in this Region: the pace of the whole pipeline.
    *
    * Default: the Region's default quota (50 in us-east-1, us-west-2 and eu-west-1, 5 elsewhere), looked up when the stack
@@ -24,6 +32,13 @@ export interface RollcallConfig {
    * Too high only costs throttled calls, because the pace adapts; too low wastes quota. 1,000 photos take 1,000 / rate seconds.
    */
   readonly indexFacesPerSecond: number | undefined;
+  /**
+   * ARN of another deployment's slot ledger in the same account and Region, which this one then shares: both wait in one line
+   * for the one quota that Rekognition gives the account. Pause and daily cap belong to the ledger, so they hold for both.
+   *
+   * Default: a ledger of its own. Two ledgers would each use the whole quota, and slow down only when throttled.
+   */
+  readonly slotLedgerTableArn: string | undefined;
   /**
    * Images that may be indexed in a UTC day, all events together. When they are used up, photos wait, an alarm says so, and
    * they go on after midnight or when an operator raises the day's number. 1 to 100,000,000.
@@ -50,8 +65,8 @@ export interface RollcallConfig {
   /**
    * Collection ids are this followed by the event's id; the functions may touch no other collection.
    *
-   * Default: `rollcall-`. Give each deployment in one account and Region its own: two with the same one would delete each
-   * other's collections, as abandoned ones or with `removal: destroy`. Changing it later leaves the old collections behind.
+   * Default: `rollcall-`, and `rollcall.{stage}-` where there is a stage: no prefix begins another one, so no deployment may
+   * delete another's collections, as abandoned ones or with `removal: destroy`. Changing it later leaves the old collections behind.
    */
   readonly collectionPrefix: string;
   /**
@@ -60,6 +75,13 @@ export interface RollcallConfig {
    * Default: false; an overwritten photo is recognised by its ETag. True costs the storage of what was overwritten or deleted.
    */
   readonly photoBucketVersioned: boolean;
+  /**
+   * ARN of a KMS key of yours, in the same Region, that encrypts the photos (SSE-KMS). Its policy has to let this account's
+   * IAM decide, as a new key's does; whoever uploads needs `kms:GenerateDataKey` on it.
+   *
+   * Default: S3's own key, free of charge. Photos that are uploaded under another key than the configured one cannot be read.
+   */
+  readonly photoBucketKeyArn: string | undefined;
   /**
    * Days that the stored IndexFaces responses are kept; 1 to 3650.
    *
@@ -109,7 +131,7 @@ export interface RollcallConfig {
   readonly criticalEmails: readonly string[];
   /** Who gets an e-mail when something deserves a look in working hours. Default: nobody. */
   readonly warningEmails: readonly string[];
-  /** When the alarms go off. Default: see `alarm-thresholds.ts`. The alarms cost about $3 a month. */
+  /** When the alarms go off. Default: see `alarm-thresholds.ts`. What they cost: docs/deploy.md. */
   readonly alarmThresholds: AlarmThresholds;
   /**
    * Where this project's `docs/runbook.md` can be read; the alarms link to its sections.
@@ -121,7 +143,9 @@ export interface RollcallConfig {
    * US dollars a month that AWS Budgets watches the account's bill for: a warning at 50, 80 and 100 % and when the forecast
    * exceeds it. 0 for no budget.
    *
-   * Default: 500. It counts all that the account spends, because Rekognition's calls carry no tag, and is some hours late.
+   * Default: 0. Accounts younger than a day and some members of an organization may not create budgets, which would fail
+   * the whole deployment. It counts all that the account spends, because Rekognition's calls carry no tag, and is some hours
+   * late. `spend-today` needs no budget.
    */
   readonly monthlyBudgetUsd: number;
   /**
@@ -129,7 +153,8 @@ export interface RollcallConfig {
    * `external` (any PostgreSQL 15 or newer that Lambda reaches over the internet: Neon, Supabase, RDS).
    *
    * Default: aurora. It pauses when idle and then costs its storage ($0.10 per GB and month); a running capacity unit is
-   * about $0.12 an hour. `external` builds neither VPC nor cluster and needs `databaseSecretArn`.
+   * about $0.12 an hour. An account on AWS's Free Plan may not create such a cluster. `external` builds neither VPC nor cluster
+   * and needs `databaseSecretArn`.
    */
   readonly database: 'aurora' | 'external';
   /**
@@ -152,6 +177,12 @@ export interface RollcallConfig {
    * Default: 4, about 800 connections, eight times what 50 photos a second need; at most about $0.48 an hour.
    */
   readonly auroraMaxCapacity: number;
+  /**
+   * With `aurora`: the two or more availability zones of the network, by name.
+   *
+   * Default: the Region's first two. Choose when one of them is out of capacity or has no Aurora Serverless v2.
+   */
+  readonly availabilityZones: readonly string[] | undefined;
   /** With `aurora`: days that automatic backups are kept; 1 to 35. Default: 7. Backups up to the database's size are free. */
   readonly auroraBackupDays: number;
   /**
@@ -164,11 +195,19 @@ export interface RollcallConfig {
   /**
    * What happens to photos, results, tables, logs and database when the stack is deleted: `retain` or `destroy`.
    *
-   * Default: retain; the stack and the database are protected against deletion too, and the database leaves a final
-   * snapshot. `destroy` is for try-outs: it deletes every photo with the stack, and every collection of its prefix. With
-   * `retain` the collections stay, because they are not part of the stack.
+   * Default: retain; the database stays as it is, with the network that it is in. `destroy` is for try-outs: it deletes every
+   * photo with the stack, and every collection of its prefix. With `retain` the collections stay, because they are not part of
+   * the stack. What a failed first deployment made is empty, and goes with both.
    */
   readonly removal: 'retain' | 'destroy';
+  /**
+   * Whether the stack cannot be deleted (CloudFormation's termination protection), nor the cluster (RDS's deletion
+   * protection), before it is turned off again.
+   *
+   * Default: false, because both would keep a failed first deployment from being cleaned up and repeated. Turn it on when
+   * the first one has succeeded, in `cdk.json`, so that no later one turns it off. What `removal` says holds without it.
+   */
+  readonly deletionProtection: boolean;
   /** Tags of every resource. Default: `{ "application": "rollcall" }`; yours replace it. */
   readonly tags: Readonly<Record<string, string>>;
 }
@@ -231,7 +270,18 @@ const emails: Option<readonly string[]> = {
 };
 
 const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } = {
+  stage: {
+    default: undefined,
+    // Without "-", so that the collection prefix of one stage cannot begin another's.
+    allowed: 'a lower-case letter, then lower-case letters and digits, 16 at most',
+    parse: matching(/^[a-z][a-z0-9]{0,15}$/),
+  },
   indexFacesPerSecond: number<number | undefined>(undefined, { from: 0.1, to: 1000 }),
+  slotLedgerTableArn: {
+    default: undefined,
+    allowed: 'the ARN of a table, arn:aws:dynamodb:REGION:ACCOUNT:table/NAME',
+    parse: matching(/^arn:aws[\w-]*:dynamodb:[\w-]+:\d{12}:table\/[\w.-]{3,255}$/),
+  },
   dailyImageCap: number(200_000, { from: 1, to: 100_000_000, step: 1 }),
   qualityFilter: oneOf(qualityFilters, 'AUTO'),
   maxFaces: number(100, { from: 1, to: 100, step: 1 }),
@@ -243,6 +293,11 @@ const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } 
     parse: matching(/^[a-zA-Z0-9_.-]{1,200}$/),
   },
   photoBucketVersioned: flag(false),
+  photoBucketKeyArn: {
+    default: undefined,
+    allowed: 'the ARN of a KMS key (not of an alias), arn:aws:kms:REGION:ACCOUNT:key/ID',
+    parse: matching(/^arn:aws[\w-]*:kms:[\w-]+:\d{12}:key\/[\w-]+$/),
+  },
   resultsRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
   rekognitionResponse: oneOf(['full', 'minimal'], 'full'),
   faceRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
@@ -268,7 +323,7 @@ const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } 
     allowed: 'a path or an address without spaces and "#", of at most 300 ASCII characters',
     parse: matching(/^[!"$-~]{1,300}$/),
   },
-  monthlyBudgetUsd: number(500, { from: 0, to: 10_000_000 }),
+  monthlyBudgetUsd: number(0, { from: 0, to: 10_000_000 }),
   database: oneOf(['aurora', 'external'], 'aurora'),
   databaseSecretArn: {
     default: undefined,
@@ -277,9 +332,24 @@ const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } 
   },
   auroraMinCapacity: number(0, { from: 0, to: 256, step: 0.5 }),
   auroraMaxCapacity: number(4, { from: 1, to: 256, step: 0.5 }),
+  availabilityZones: {
+    default: undefined,
+    allowed:
+      'a list (on the command line: separated by commas) of two or more different zones, as us-east-1a',
+    parse(value) {
+      const items: unknown[] =
+        typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : [];
+      const isZone = (item: unknown): item is string =>
+        typeof item === 'string' && /^[a-z]{2}(-[a-z]+)+-\d[a-z]$/.test(item);
+      return items.length >= 2 && new Set(items).size === items.length && items.every(isZone)
+        ? items
+        : undefined;
+    },
+  },
   auroraBackupDays: number(7, { from: 1, to: 35, step: 1 }),
   lambdaReservedConcurrency: number<number | undefined>(undefined, { from: 1, to: 1000, step: 1 }),
   removal: oneOf(['retain', 'destroy'], 'retain'),
+  deletionProtection: flag(false),
   tags: {
     default: { application: 'rollcall' },
     allowed:
@@ -316,7 +386,9 @@ export function parseConfig(given: Readonly<Record<string, unknown>> = {}): Roll
     }),
   ) as unknown as RollcallConfig;
   checkTogether(config);
-  return config;
+  return config.stage !== undefined && given.collectionPrefix === undefined
+    ? { ...config, collectionPrefix: `rollcall.${config.stage}-` }
+    : config;
 }
 
 /**
@@ -348,6 +420,11 @@ function checkTogether(config: RollcallConfig): void {
   if (config.database === 'aurora' && config.databaseSecretArn !== undefined) {
     throw new ConfigurationError(
       'databaseSecretArn is set, but database is "aurora"; set database to "external" or remove it',
+    );
+  }
+  if (config.removal === 'destroy' && config.deletionProtection) {
+    throw new ConfigurationError(
+      'removal is "destroy", but deletionProtection is true; set one of them otherwise',
     );
   }
   if (config.auroraMinCapacity > config.auroraMaxCapacity) {

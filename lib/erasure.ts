@@ -6,7 +6,7 @@ import { environmentNames } from '../lambdas/shared/names.ts';
 import { acknowledge, objectsFinding } from './acknowledge.ts';
 import type { ResultsBucket } from './buckets.ts';
 import type { RollcallConfig } from './config.ts';
-import type { FaceDatabase } from './face-database.ts';
+import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from './face-database.ts';
 import { PipelineFunction } from './pipeline-function.ts';
 import { PipelineStateMachine } from './pipeline-state-machine.ts';
 
@@ -40,13 +40,13 @@ export class Erasure extends Construct {
     const listErasures = this.databaseClient('ListErasures', config, database, {
       name: 'list-erasures',
       description: 'Tells what is to be removed next, and whose turn it is',
-      timeout: Duration.minutes(1),
+      timeout: DATABASE_CLIENT_TIMEOUT,
       environment: { [environmentNames.collectionPrefix]: config.collectionPrefix },
     });
     const confirmErasure = this.databaseClient('ConfirmErasure', config, database, {
       name: 'confirm-erasure',
       description: 'Forgets what is removed, and completes the receipts',
-      timeout: Duration.minutes(1),
+      timeout: DATABASE_CLIENT_TIMEOUT,
       environment: {},
     });
     this.databaseClients = [requestErasure, listErasures, confirmErasure];

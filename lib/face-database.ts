@@ -1,5 +1,12 @@
+import { Duration } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { FunctionNetwork, PipelineFunction } from './pipeline-function.ts';
+
+/**
+ * Long enough for a database that has slept for more than a day (45 s to connect) and one statement (20 s), so that both end
+ * with an error of their own. Less than the states' TimeoutSeconds, 120.
+ */
+export const DATABASE_CLIENT_TIMEOUT = Duration.seconds(90);
 
 /** The database users that `migrations/bootstrap.sql` creates. */
 export type DatabaseUser = 'rollcall_pipeline' | 'rollcall_migrator';

@@ -11,8 +11,11 @@ import { AnyPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
+import type { RollcallConfig } from './config.ts';
+import { staysWithDatabase } from './removal.ts';
 
 interface IsolatedNetworkProps {
+  readonly config: RollcallConfig;
   /** The buckets that can be read from inside. */
   readonly buckets: Bucket[];
   /** What can be written from inside, as ARNs with wildcards. */
@@ -30,16 +33,18 @@ export class IsolatedNetwork extends Construct {
   /** For functions that read a bucket. */
   readonly bucketClients: SecurityGroup;
 
-  constructor(scope: Construct, id: string, { buckets, writable }: IsolatedNetworkProps) {
+  constructor(scope: Construct, id: string, { config, buckets, writable }: IsolatedNetworkProps) {
     super(scope, id);
-    this.vpc = new Vpc(this, 'Vpc', {
+    const vpc = new Vpc(this, 'Vpc', {
       // An Aurora cluster wants two zones; a third would only cost addresses.
-      maxAzs: 2,
+      ...(config.availabilityZones ? { availabilityZones: [...config.availabilityZones] } : { maxAzs: 2 }),
       natGateways: 0,
       subnetConfiguration: [{ name: 'Isolated', subnetType: SubnetType.PRIVATE_ISOLATED, cidrMask: 24 }],
       // Nothing uses the default group, and emptying it takes a custom resource with a Lambda of its own.
       restrictDefaultSecurityGroup: false,
-    }) as IVpc;
+    });
+    this.vpc = vpc as IVpc;
+    staysWithDatabase(config, vpc);
     acknowledge(
       this.vpc,
       'There is no route out of the network or into it, so a flow log would only show the Lambdas talking to the database',

@@ -1,20 +1,26 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Lazy, Stack } from 'aws-cdk-lib';
 import { MathExpression, Metric, type MetricOptions, Stats } from 'aws-cdk-lib/aws-cloudwatch';
-import {
-  METRICS_NAMESPACE,
-  metricDimensions,
-  metricNames,
-  SERVICE_DIMENSION,
-  SERVICE_NAME,
-} from '../lambdas/shared/names.ts';
+import type { IConstruct } from 'constructs';
+import { metricDimensions, metricNames, SERVICE_DIMENSION, SERVICE_NAME } from '../lambdas/shared/names.ts';
 
 type MetricName = (typeof metricNames)[keyof typeof metricNames];
 type DimensionedMetric = keyof typeof metricDimensions;
 
+/**
+ * The namespace of a stack's own metrics, by any construct in it: the stack's name, so that no deployment counts another's
+ * photos.
+ */
+export function metricsNamespace(scope: IConstruct): string {
+  return Stack.of(scope).stackName;
+}
+
+/** The same where no construct is at hand: the stack that the metric ends up in says it. */
+const NAMESPACE = Lazy.uncachedString({ produce: ({ scope }) => metricsNamespace(scope) });
+
 /** What the Lambdas print, added up over all of them. */
 export function pipelineMetric(name: MetricName, options: MetricOptions = {}): Metric {
   return new Metric({
-    namespace: METRICS_NAMESPACE,
+    namespace: NAMESPACE,
     metricName: name,
     dimensionsMap: { [SERVICE_DIMENSION]: SERVICE_NAME },
     statistic: Stats.SUM,
@@ -38,7 +44,7 @@ export function pipelineMetricOf(
 export function pipelineMetricByValue(name: DimensionedMetric, period: Duration): MathExpression {
   const dimension = metricDimensions[name];
   return new MathExpression({
-    expression: `SEARCH('{${METRICS_NAMESPACE},${SERVICE_DIMENSION},${dimension}} MetricName="${name}" ${SERVICE_DIMENSION}="${SERVICE_NAME}"', '${Stats.SUM}', ${period.toSeconds()})`,
+    expression: `SEARCH('{${NAMESPACE},${SERVICE_DIMENSION},${dimension}} MetricName="${name}" ${SERVICE_DIMENSION}="${SERVICE_NAME}"', '${Stats.SUM}', ${period.toSeconds()})`,
     usingMetrics: {},
     label: '',
     period,

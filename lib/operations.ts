@@ -1,7 +1,6 @@
-import { Duration } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import type { RollcallConfig } from './config.ts';
-import type { FaceDatabase } from './face-database.ts';
+import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from './face-database.ts';
 import { PipelineFunction } from './pipeline-function.ts';
 
 interface OperationsProps {
@@ -22,7 +21,7 @@ export class Operations extends Construct {
       config,
       name: 'answer-operator',
       description: "Answers the operator's commands from the database",
-      timeout: Duration.minutes(1),
+      timeout: DATABASE_CLIENT_TIMEOUT,
       environment: database.environment('rollcall_pipeline'),
       network: database.network,
     });

@@ -1,4 +1,5 @@
 import { Aws, Duration, Stack } from 'aws-cdk-lib';
+import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
@@ -6,11 +7,11 @@ import { environmentNames } from '../lambdas/shared/names.ts';
 import { acknowledge, objectsFinding } from './acknowledge.ts';
 import type { PhotoBucket, ResultsBucket } from './buckets.ts';
 import type { RollcallConfig } from './config.ts';
-import type { FaceDatabase } from './face-database.ts';
+import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from './face-database.ts';
 import { indexFacesRate } from './index-faces-rate.ts';
 import { PipelineFunction, type PipelineFunctionProps } from './pipeline-function.ts';
 import { PipelineStateMachine } from './pipeline-state-machine.ts';
-import type { IdempotencyTable, SlotLedger } from './tables.ts';
+import type { IdempotencyTable } from './tables.ts';
 
 const EVENT_COLLECTIONS = 'One collection an event: only their prefix is known beforehand';
 
@@ -19,7 +20,8 @@ interface PhotoIndexingProps {
   readonly photoBucket: PhotoBucket;
   readonly resultsBucket: ResultsBucket;
   readonly idempotencyTable: IdempotencyTable;
-  readonly slotLedger: SlotLedger;
+  /** This stack's, or another's in the same account and Region. */
+  readonly slotLedger: ITable;
   readonly database: FaceDatabase;
   /** Functions with Postgres read the results bucket through this. */
   readonly resultsNetwork: PipelineFunctionProps['network'];
@@ -121,6 +123,9 @@ export class PhotoIndexing extends Construct {
     // Rekognition reads the photo with the caller's right.
     const readPhoto = ['s3:GetObject', ...(config.photoBucketVersioned ? ['s3:GetObjectVersion'] : [])];
     allow(indexFaces, readPhoto, photoBucket.arnForObjects('events/*'));
+    if (config.photoBucketKeyArn !== undefined) {
+      allow(indexFaces, ['kms:Decrypt'], config.photoBucketKeyArn);
+    }
     allow(indexFaces, ['s3:GetObject', 's3:PutObject'], results);
     // Without the right to list, S3 calls an object that is gone "forbidden", and a deleted photo would look like a broken set-up.
     allow(indexFaces, ['s3:ListBucket'], photoBucket.bucketArn, resultsBucket.bucketArn);
@@ -136,7 +141,7 @@ export class PhotoIndexing extends Construct {
       config,
       name: 'persist-results',
       description: 'Writes a photo and its faces in one transaction',
-      timeout: Duration.seconds(60),
+      timeout: DATABASE_CLIENT_TIMEOUT,
       environment: {
         [environmentNames.resultsBucket]: resultsBucket.bucketName,
         ...database.environment('rollcall_pipeline'),
@@ -156,7 +161,7 @@ export class PhotoIndexing extends Construct {
       config,
       name: 'mark-failed',
       description: 'Writes that a photo failed, why, and whether a later retry can help',
-      timeout: Duration.seconds(30),
+      timeout: DATABASE_CLIENT_TIMEOUT,
       environment: database.environment('rollcall_pipeline'),
       network: database.network,
     });

@@ -7,10 +7,11 @@ import { Architecture, Code, Function as LambdaFunction, Runtime, Tracing } from
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { buildSync } from 'esbuild';
-import { METRICS_NAMESPACE, SERVICE_NAME } from '../lambdas/shared/names.ts';
+import { SERVICE_NAME } from '../lambdas/shared/names.ts';
 import { acknowledge } from './acknowledge.ts';
 import { bundleOptions, PROJECT_ROOT } from './bundle.ts';
 import type { RollcallConfig } from './config.ts';
+import { metricsNamespace } from './metrics.ts';
 import { removalPolicy } from './removal.ts';
 
 /**
@@ -71,7 +72,7 @@ export class PipelineFunction extends LambdaFunction {
       ...network,
       environment: {
         POWERTOOLS_SERVICE_NAME: SERVICE_NAME,
-        POWERTOOLS_METRICS_NAMESPACE: METRICS_NAMESPACE,
+        POWERTOOLS_METRICS_NAMESPACE: metricsNamespace(scope),
         LOG_LEVEL: config.logLevel,
         NODE_OPTIONS: '--enable-source-maps',
         ...props.environment,

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { Aws, Fn, Stack } from 'aws-cdk-lib';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
@@ -15,6 +16,18 @@ interface PipelineStateMachineProps {
   readonly substitutions: Record<string, string>;
 }
 
+/**
+ * A name below the prefix that one entry in the account's resource policy for log delivery covers as a whole: without it,
+ * each log group takes of that policy's 5,120 characters. The last part is the stack's own id, so that a stack that is made
+ * again does not meet the log group that an earlier one left.
+ * https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+ */
+function vendedLogGroupName(scope: Construct, definition: string): string {
+  const uniqueId = Fn.select(2, Fn.split('/', Aws.STACK_ID));
+  const name = path.basename(definition, '.asl.json');
+  return `/aws/vendedlogs/states/${Stack.of(scope).stackName}/${name}/${uniqueId}`;
+}
+
 /** A state machine out of a file, with what all of them have: errors in a log of their own, no payload in it. */
 export class PipelineStateMachine extends StateMachine {
   constructor(
@@ -28,6 +41,7 @@ export class PipelineStateMachine extends StateMachine {
       definitionSubstitutions: substitutions,
       logs: {
         destination: new LogGroup(scope, `${id}Logs`, {
+          logGroupName: vendedLogGroupName(scope, definition),
           retention: config.logRetentionDays,
           removalPolicy: removalPolicy(config),
         }),

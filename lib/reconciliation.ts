@@ -1,4 +1,5 @@
 import { Duration, Stack } from 'aws-cdk-lib';
+import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { EventField, Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
 import { Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
@@ -12,7 +13,6 @@ import { executionsOf } from './executions-of.ts';
 import type { FaceDatabase } from './face-database.ts';
 import { PipelineFunction, type PipelineFunctionProps } from './pipeline-function.ts';
 import { PipelineStateMachine } from './pipeline-state-machine.ts';
-import type { SlotLedger } from './tables.ts';
 
 /** Where its functions hand each other what they read, in the results bucket. */
 export const RECONCILIATIONS = 'reconciliations/*';
@@ -21,7 +21,7 @@ interface ReconciliationProps {
   readonly config: RollcallConfig;
   readonly photoBucket: PhotoBucket;
   readonly resultsBucket: ResultsBucket;
-  readonly slotLedger: SlotLedger;
+  readonly slotLedger: ITable;
   readonly database: FaceDatabase;
   /** Functions with Postgres use the results bucket through this. */
   readonly resultsNetwork: PipelineFunctionProps['network'];

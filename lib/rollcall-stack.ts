@@ -1,4 +1,5 @@
 import { CfnOutput, Stack, Tags } from 'aws-cdk-lib';
+import { type ITable, Table } from 'aws-cdk-lib/aws-dynamodb';
 import type { Construct } from 'constructs';
 import { AuroraDatabase } from './aurora-database.ts';
 import { Backfill } from './backfill.ts';
@@ -15,6 +16,7 @@ import { Observability } from './observability.ts';
 import { Operations } from './operations.ts';
 import { PhotoIndexing } from './photo-indexing.ts';
 import type { FunctionNetwork } from './pipeline-function.ts';
+import { keepProviderLogs } from './provider-logs.ts';
 import { RECONCILIATIONS, Reconciliation } from './reconciliation.ts';
 import { Schema } from './schema.ts';
 import { IdempotencyTable, SlotLedger } from './tables.ts';
@@ -29,7 +31,7 @@ export class RollcallStack extends Stack {
   constructor(scope: Construct, id: string, { config }: RollcallStackProps) {
     super(scope, id, {
       description: 'Rollcall: turns the photos of an event into a searchable face index',
-      terminationProtection: config.removal === 'retain',
+      terminationProtection: config.deletionProtection,
     });
     for (const [name, value] of Object.entries(config.tags)) {
       Tags.of(this).add(name, value);
@@ -38,7 +40,10 @@ export class RollcallStack extends Stack {
     const photoBucket = new PhotoBucket(this, 'PhotoBucket', { config });
     const resultsBucket = new ResultsBucket(this, 'ResultsBucket', { config });
     const idempotencyTable = new IdempotencyTable(this, 'IdempotencyTable', { config });
-    const slotLedger = new SlotLedger(this, 'SlotLedger', { config });
+    const slotLedger =
+      config.slotLedgerTableArn === undefined
+        ? (new SlotLedger(this, 'SlotLedger', { config }) as ITable)
+        : Table.fromTableArn(this, 'SharedSlotLedger', config.slotLedgerTableArn);
     const { database, resultsNetwork } = this.database(config, photoBucket, resultsBucket);
     const schema = new Schema(this, 'Schema', { config, database });
     const erasure = new Erasure(this, 'Erasure', { config, resultsBucket, database });
@@ -178,6 +183,7 @@ export class RollcallStack extends Stack {
       },
       ...database.outputs,
     });
+    keepProviderLogs(this, config);
   }
 
   private database(
@@ -189,6 +195,7 @@ export class RollcallStack extends Stack {
       return { database: new ExternalDatabase(config.databaseSecretArn), resultsNetwork: undefined };
     }
     const network = new IsolatedNetwork(this, 'Network', {
+      config,
       // Only the id of a photo's version has to be looked up from inside.
       buckets: config.photoBucketVersioned ? [resultsBucket, photoBucket] : [resultsBucket],
       writable: [resultsBucket.arnForObjects(RECONCILIATIONS)],

@@ -70,12 +70,24 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
   const masterPassword = readPassword(join(folder, 'master-password'));
   await initialise(system, folder, password);
   const certificateAuthority = await writeCertificates(system, folder);
-  writeFor(system, join(folder, 'data', 'pg_hba.conf'), clientAuthentication(master));
+  const authentication = join(folder, 'data', 'pg_hba.conf');
+  writeFor(system, authentication, clientAuthentication([SUPERUSER, master]));
   const server = await startServer(system, options);
   const url = (user: string, secret: string, name: string) =>
     `postgresql://${user}:${secret}@localhost:${port}/${name}`;
   try {
-    await prepareDatabase(url(SUPERUSER, password, 'postgres'), database, master, masterPassword);
+    const { hasIamLogins } = await prepareDatabase(
+      url(SUPERUSER, password, 'postgres'),
+      database,
+      master,
+      masterPassword,
+    );
+    if (hasIamLogins) {
+      // On RDS the line of rds_iam comes first, and through the roles that it created the master is a member of that. Here it
+      // makes no exception for the master: a deployment must not need one.
+      writeFor(system, authentication, clientAuthentication([SUPERUSER], [master]));
+      await reloadConfiguration(url(SUPERUSER, password, 'postgres'));
+    }
   } catch (error) {
     await server.stop();
     throw error;
@@ -369,11 +381,15 @@ async function writeCertificates(system: PostgresSystem, folder: string): Promis
 /**
  * On RDS a member of rds_iam logs in with an IAM token for a password, over TLS only. This server has no IAM to ask, so it
  * takes any password of them, and only over TLS and from this machine.
+ *
+ * @param byPassword users that log in with their password
+ * @param refused users whose password is not a token
  */
-function clientAuthentication(master: string): string {
+function clientAuthentication(byPassword: string[], refused: string[] = []): string {
   return ['127.0.0.1/32', '::1/128']
     .flatMap((address) => [
-      `host    all ${SUPERUSER},${master} ${address} scram-sha-256`,
+      `host    all ${byPassword.join()} ${address} scram-sha-256`,
+      ...refused.map((user) => `host    all ${user} ${address} reject`),
       `hostssl all +rds_iam ${address} trust`,
     ])
     .join('\n')
@@ -481,13 +497,36 @@ function isReady(pidFile: string, pid: number | undefined): boolean {
   }
 }
 
-/** Makes what RDS brings: the database, its master, and the role that marks IAM logins. */
+/** Resolves when whoever connects from now on meets the new configuration. */
+async function reloadConfiguration(superuserUrl: string): Promise<void> {
+  const ask = async (statement: string) => {
+    const sql = postgres(superuserUrl, { max: 1, fetch_types: false });
+    try {
+      return String((await sql.unsafe(statement))[0]?.answer);
+    } finally {
+      await sql.end();
+    }
+  };
+  // A new connection has it from the server, which is told by a signal.
+  const loaded = 'SELECT extract(epoch FROM pg_conf_load_time())::text AS answer';
+  const before = await ask(loaded);
+  await ask('SELECT pg_reload_conf() AS answer');
+  while ((await ask(loaded)) === before) {
+    await sleep(10);
+  }
+}
+
+/**
+ * Makes what RDS brings: the database, its master, and the role that marks IAM logins.
+ *
+ * @returns whether somebody beside the master, who may give that role to others, has it already
+ */
 async function prepareDatabase(
   superuserUrl: string,
   database: string,
   master: string,
   masterPassword: string,
-): Promise<void> {
+): Promise<{ hasIamLogins: boolean }> {
   const sql = postgres(superuserUrl, { max: 1, onnotice: () => {}, fetch_types: false });
   try {
     const known = new Set((await sql`SELECT rolname FROM pg_roles`).map((row) => row.rolname as string));
@@ -509,6 +548,10 @@ async function prepareDatabase(
     if (!exists) {
       await sql.unsafe(`CREATE DATABASE ${quote(database)} OWNER ${quote(master)}`);
     }
+    const logins = await sql`
+      SELECT FROM pg_auth_members
+      WHERE roleid = 'rds_iam'::regrole AND member <> (SELECT oid FROM pg_roles WHERE rolname = ${master})`;
+    return { hasIamLogins: logins.length > 0 };
   } finally {
     await sql.end();
   }

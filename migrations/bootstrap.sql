@@ -4,8 +4,9 @@
 -- On Aurora it goes through the RDS Data API, which takes one statement and reads a colon as a parameter, so this is one
 -- DO block without any. rds_iam has to exist; RDS brings it, and a member of it logs in with an IAM token only.
 --
--- The master must never become a member of these two roles, not even to own something on their behalf. It would be a
--- member of rds_iam through them and could not log in with its password any more.
+-- The master must never become a member of these two roles that inherits or sets them, not even to own something on their
+-- behalf. PostgreSQL itself makes it one that may only administer them, which it cannot revoke; if RDS counts that as a
+-- membership of rds_iam, the master cannot log in with its password any more, and this has run for the last time.
 DO $bootstrap$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rollcall_migrator') THEN

@@ -12,7 +12,7 @@ import { bootstrapDatabase } from './bootstrap-database.ts';
 const rdsData = new RDSDataClient(clientOptions(60_000, 3));
 
 export const handler = lambdaHandler(async () => {
-  await bootstrapDatabase(
+  const ran = await bootstrapDatabase(
     { rdsData, sleep, now: Date.now },
     {
       clusterArn: requireEnv(environmentNames.databaseClusterArn),
@@ -21,5 +21,11 @@ export const handler = lambdaHandler(async () => {
     },
     await readFile(path.join(import.meta.dirname, 'bootstrap.sql'), 'utf8'),
   );
-  telemetry.logger.info('The database roles exist', { event: logEvents.bootstrapped });
+  if (ran) {
+    telemetry.logger.info('The database roles exist', { event: logEvents.bootstrapped });
+  } else {
+    telemetry.logger.warn('The master may not log in: an earlier deployment has created the roles', {
+      event: logEvents.bootstrapRefused,
+    });
+  }
 });

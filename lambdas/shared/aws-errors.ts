@@ -36,12 +36,19 @@ function isAccessError(name: string, httpStatus: number | undefined): boolean {
   return ACCESS_ERRORS.has(name) || httpStatus === 401 || httpStatus === 403;
 }
 
+/** The object is there, or the look at it before the call would have said so. */
+const UNREADABLE =
+  'If the photo is encrypted with a KMS key, index-faces needs the right to decrypt it: deploy with photoBucketKeyArn';
+
 export function rekognitionError(error: unknown): PipelineError {
   const { name, httpStatus } = awsErrorDetails(error);
   const known =
     REKOGNITION_ERRORS.get(name) ??
     (isAccessError(name, httpStatus) ? 'AccessDenied' : 'RekognitionUnavailable');
-  return new PipelineError(known, describeAwsError('Rekognition', error), { cause: error });
+  const message = describeAwsError('Rekognition', error);
+  return new PipelineError(known, known === 'InvalidS3Object' ? `${message}. ${UNREADABLE}` : message, {
+    cause: error,
+  });
 }
 
 /**

@@ -9,8 +9,12 @@ import { environmentNames } from './names.ts';
 
 export type Sql = postgres.Sql;
 
-/** Waking from zero capacity takes Aurora up to 15 seconds. */
-const CONNECT_TIMEOUT_SECONDS = 20;
+/**
+ * Waking from zero capacity takes Aurora up to 15 seconds, and 30 or more when it has slept for over a day. Together with a
+ * statement's time less than the timeout of any function that uses this.
+ * https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2-auto-pause.html
+ */
+const CONNECT_TIMEOUT_SECONDS = 45;
 
 /** Less than a Lambda's timeout, so that a stuck statement ends with PostgreSQL's own error. */
 const STATEMENT_TIMEOUT_MS = 20_000;

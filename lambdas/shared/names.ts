@@ -3,6 +3,7 @@
  * environment variables. This module imports nothing, so that `lib` can use it without pulling in a Lambda's code.
  */
 
+/** Where `lib` sets no other, `POWERTOOLS_METRICS_NAMESPACE`: that of a stack without a stage. */
 export const METRICS_NAMESPACE = 'Rollcall';
 export const SERVICE_NAME = 'rollcall';
 
@@ -76,6 +77,7 @@ export const logEvents = {
   reconciliationCut: 'reconciliation.cut',
   collectionDeleted: 'reconciliation.collection_deleted',
   bootstrapped: 'database.bootstrapped',
+  bootstrapRefused: 'database.bootstrap_refused',
   migrated: 'database.migrated',
 } as const;
 

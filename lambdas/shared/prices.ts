@@ -44,6 +44,10 @@ export const listPrices = {
   dashboardMonth: 3,
   /** A key of one's own in KMS, a month. https://aws.amazon.com/kms/pricing/ */
   kmsKeyMonth: 1,
+  /** A secret, a month. https://aws.amazon.com/secrets-manager/pricing/ */
+  secretMonth: 0.4,
+  /** Standard queues, the second million a month on; the first is free. https://aws.amazon.com/sqs/pricing/ */
+  sqsRequest: 0.0000004,
 } as const;
 
 /**

@@ -5,7 +5,10 @@ import { awsErrorDetails, isFailureName, PipelineError } from './errors.ts';
 import { logEvents, METRICS_NAMESPACE, metricDimensions, metricNames, SERVICE_NAME } from './names.ts';
 
 export const logger = new Logger({ serviceName: SERVICE_NAME });
-export const metrics = new Metrics({ serviceName: SERVICE_NAME, namespace: METRICS_NAMESPACE });
+export const metrics = new Metrics({
+  serviceName: SERVICE_NAME,
+  namespace: process.env.POWERTOOLS_METRICS_NAMESPACE ?? METRICS_NAMESPACE,
+});
 
 /** What the cores need of the logger and the metrics; tests pass their own. */
 export interface Telemetry {

@@ -7,7 +7,15 @@ import { ConfigurationError, configFromContext, parseConfig, type RollcallConfig
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:faces/db-AbC123';
 
+const TABLE = 'arn:aws:dynamodb:eu-west-1:123456789012:table/Rollcall-SlotLedger83ED48C5-1AB';
+const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+
 const defaults: RollcallConfig = {
+  stage: undefined,
+  slotLedgerTableArn: undefined,
+  photoBucketKeyArn: undefined,
+  availabilityZones: undefined,
+  deletionProtection: false,
   indexFacesPerSecond: undefined,
   dailyImageCap: 200_000,
   qualityFilter: 'AUTO',
@@ -27,7 +35,7 @@ const defaults: RollcallConfig = {
   warningEmails: [],
   alarmThresholds: defaultAlarmThresholds,
   runbookUrl: 'docs/runbook.md',
-  monthlyBudgetUsd: 500,
+  monthlyBudgetUsd: 0,
   database: 'aurora',
   databaseSecretArn: undefined,
   auroraMinCapacity: 0,
@@ -37,6 +45,10 @@ const defaults: RollcallConfig = {
   removal: 'retain',
   tags: { application: 'rollcall' },
 };
+
+const MAY_BE_MISSING = Object.entries(defaults)
+  .filter(([, value]) => value === undefined)
+  .map(([option]) => option);
 
 function problem(given: Record<string, unknown>): string {
   try {
@@ -71,7 +83,11 @@ test.each([
   ['criticalEmails', ['a@example.org', 'b@example.org'], 'a@example.org,b@example.org'],
   ['warningEmails', ['a@example.org'], 'a@example.org'],
   ['runbookUrl', 'https://example.org/runbook.md', 'https://example.org/runbook.md'],
-  ['monthlyBudgetUsd', 0, '0'],
+  ['monthlyBudgetUsd', 500, '500'],
+  ['slotLedgerTableArn', TABLE, TABLE],
+  ['photoBucketKeyArn', KEY, KEY],
+  ['availabilityZones', ['us-east-1a', 'us-east-1d'], 'us-east-1a,us-east-1d'],
+  ['deletionProtection', true, 'true'],
   ['auroraMinCapacity', 0.5, '0.5'],
   ['auroraMaxCapacity', 64, '64'],
   ['auroraBackupDays', 35, '35'],
@@ -84,6 +100,13 @@ test.each([
 });
 
 test.each([
+  ['stage', 'Test', 'a lower-case letter'],
+  ['stage', 'a-b', 'letters and digits'],
+  ['slotLedgerTableArn', 'SlotLedger', 'the ARN of a table'],
+  ['photoBucketKeyArn', 'alias/photos', 'the ARN of a KMS key'],
+  ['availabilityZones', ['us-east-1a'], 'two or more different zones'],
+  ['availabilityZones', 'us-east-1a,us-east-1a', 'two or more different zones'],
+  ['deletionProtection', 'on', 'true or false'],
   ['indexFacesPerSecond', 0, 'a number from 0.1 to 1000'],
   ['dailyImageCap', 0, 'a whole number from 1 to 100000000'],
   ['qualityFilter', 'auto', 'one of NONE, AUTO, LOW, MEDIUM, HIGH'],
@@ -142,7 +165,19 @@ test('an external database needs its secret, and Aurora has none to choose', () 
   expect(problem({ database: 'external' })).toContain('needs databaseSecretArn');
   expect(problem({ databaseSecretArn: SECRET })).toContain('set database to "external"');
   expect(parseConfig({ database: 'external', databaseSecretArn: SECRET }).databaseSecretArn).toBe(SECRET);
+  expect(problem({ removal: 'destroy', deletionProtection: true })).toContain('set one of them otherwise');
   expect(problem({ auroraMinCapacity: 8 })).toContain('at most auroraMaxCapacity, 4');
+});
+
+test('a stage has collections of its own, whose prefix begins no other stage', () => {
+  const prefixes = [undefined, 'test', 'test2', 'prod'].map((stage) =>
+    stage === undefined ? parseConfig().collectionPrefix : parseConfig({ stage }).collectionPrefix,
+  );
+  expect(prefixes).toEqual(['rollcall-', 'rollcall.test-', 'rollcall.test2-', 'rollcall.prod-']);
+  for (const prefix of prefixes) {
+    expect(prefixes.filter((other) => other.startsWith(prefix))).toEqual([prefix]);
+  }
+  expect(parseConfig({ stage: 'test', collectionPrefix: 'rollcall-' }).collectionPrefix).toBe('rollcall-');
 });
 
 test('whatever is given, the answer is a configuration or one line', () => {
@@ -159,8 +194,8 @@ test('whatever is given, the answer is a configuration or one line', () => {
       expect(message).not.toContain('\n');
       if (message === 'none') {
         const config = parseConfig(given);
-        const { databaseSecretArn, indexFacesPerSecond, lambdaReservedConcurrency, ...rest } = config;
-        expect(Object.values(rest)).not.toContain(undefined);
+        const missing = Object.entries(config).filter(([, value]) => value === undefined);
+        expect(MAY_BE_MISSING).toEqual(expect.arrayContaining(missing.map(([option]) => option)));
         expect(parseConfig({ ...config })).toEqual(config);
       }
     }),

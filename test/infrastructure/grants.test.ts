@@ -2,12 +2,18 @@ import { synthesised } from '../support/synthesised.ts';
 import { type RoleGrants, rolesOf } from '../support/template.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
+const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const external = { database: 'external', databaseSecretArn: SECRET };
 
 const variants = {
   aurora: synthesised({}),
   external: synthesised(external),
-  'everything on': synthesised({ tracing: true, photoBucketVersioned: true, removal: 'destroy' }),
+  'everything on': synthesised({
+    tracing: true,
+    photoBucketVersioned: true,
+    photoBucketKeyArn: KEY,
+    removal: 'destroy',
+  }),
 };
 const { aurora } = variants;
 
@@ -55,6 +61,8 @@ const logDelivery = Object.fromEntries(
 );
 const executionsOf = (machine: string) =>
   `arn:{AWS::Partition}:states:{AWS::Region}:{AWS::AccountId}:execution:{${machine}.Name}:*`;
+const batchesOf = (machine: string) =>
+  `arn:{AWS::Partition}:states:{AWS::Region}:{AWS::AccountId}:execution:{${machine}.Name}/*:*`;
 const STARTED_EXECUTIONS =
   'arn:{AWS::Partition}:events:{AWS::Region}:{AWS::AccountId}:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule';
 const BATCH_RESULTS = '{ResultsBucket.Arn}/backfills/*';
@@ -156,6 +164,7 @@ const expected: Record<string, RoleGrants['allowed']> = {
       executionsOf(`${indexing}/StateMachine`),
     ],
     'states:StopExecution': [executionsOf('Backfill/StateMachine'), executionsOf(`${indexing}/StateMachine`)],
+    'states:RedriveExecution': [batchesOf('Backfill/StateMachine')],
     'events:DescribeRule': [STARTED_EXECUTIONS],
     'events:PutRule': [STARTED_EXECUTIONS],
     'events:PutTargets': [STARTED_EXECUTIONS],
@@ -285,7 +294,18 @@ test('options add only what they are for', () => {
     ...expected[`${indexing}/IndexFacesRole`],
     ...xray,
     's3:GetObjectVersion': ['{PhotoBucket.Arn}/events/*'],
+    'kms:Decrypt': [KEY],
   });
+  const { PhotoBucket, ResultsBucket } = variants['everything on'].resources('AWS::S3::Bucket');
+  expect(PhotoBucket?.Properties.BucketEncryption).toEqual({
+    ServerSideEncryptionConfiguration: [
+      {
+        BucketKeyEnabled: true,
+        ServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms', KMSMasterKeyID: KEY },
+      },
+    ],
+  });
+  expect(JSON.stringify(ResultsBucket)).not.toContain(KEY);
   expect(rolesOf(variants['everything on'])['Backfill/SkipIndexedRole']?.allowed).toEqual({
     ...expected['Backfill/SkipIndexedRole'],
     ...xray,

@@ -427,8 +427,10 @@ describe('the topics', () => {
 });
 
 describe('the budget', () => {
+  const budgeted = synthesised({ monthlyBudgetUsd: 500 });
+
   test('warns at 50, 80 and 100 % of the month, and when the forecast exceeds it', () => {
-    const { Budget, NotificationsWithSubscribers } = template.only('AWS::Budgets::Budget').Properties as {
+    const { Budget, NotificationsWithSubscribers } = budgeted.only('AWS::Budgets::Budget').Properties as {
       Budget: object;
       NotificationsWithSubscribers: {
         Notification: { NotificationType: string; Threshold: number };
@@ -448,20 +450,20 @@ describe('the budget', () => {
       ['FORECASTED', 100],
     ]);
     for (const { Subscribers } of NotificationsWithSubscribers) {
-      expect(Subscribers.map(({ Address }) => template.text(Address))).toEqual([
+      expect(Subscribers.map(({ Address }) => budgeted.text(Address))).toEqual([
         '{Observability/Topics/Warning}',
       ]);
     }
     // Budgets publishes a test message when it is made.
-    expect(template.only('AWS::Budgets::Budget').DependsOn).toContainEqual(
-      Object.keys(template.json.Resources).find(
-        (id) => template.path(id) === 'Observability/Topics/Warning/Policy',
+    expect(budgeted.only('AWS::Budgets::Budget').DependsOn).toContainEqual(
+      Object.keys(budgeted.json.Resources).find(
+        (id) => budgeted.path(id) === 'Observability/Topics/Warning/Policy',
       ),
     );
   });
 
-  test('is an option', () => {
-    expect(synthesised({ monthlyBudgetUsd: 0 }).resources('AWS::Budgets::Budget')).toEqual({});
+  test('is an option, because not every account may create one', () => {
+    expect(template.resources('AWS::Budgets::Budget')).toEqual({});
   });
 });
 

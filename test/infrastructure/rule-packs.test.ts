@@ -1,21 +1,84 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
+import { parseConfig } from '../../lib/config.ts';
 import { buildApp, synthesise } from '../support/synth.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
 
-test.each([
+/** Together they set every option to something else than its default. */
+const configurations: [string, Record<string, unknown>][] = [
   ['defaults', {}],
-  ['tracing', { tracing: true }],
-  ['a try-out', { removal: 'destroy' }],
-  ['versions', { photoBucketVersioned: true, collectionPrefix: 'fest-' }],
-  ['an external database', { database: 'external', databaseSecretArn: SECRET }],
+  ['a try-out', { removal: 'destroy', tracing: true, auroraMinCapacity: 0.5, auroraMaxCapacity: 16 }],
   [
-    'everything at once',
-    { tracing: true, removal: 'destroy', photoBucketVersioned: true, lambdaReservedConcurrency: 5 },
+    'an external database',
+    {
+      database: 'external',
+      databaseSecretArn: SECRET,
+      photoBucketVersioned: true,
+      collectionPrefix: 'fest-',
+      lambdaReservedConcurrency: 5,
+      detectionAttributes: ['ALL'],
+      qualityFilter: 'NONE',
+      maxFaces: 10,
+      rekognitionResponse: 'minimal',
+    },
   ],
-])('AwsSolutions and Serverless pass with %s', (_, rollcall) => {
-  expect(() => synthesise({ context: { rollcall } })).not.toThrow();
+  [
+    'a protected stage of a platform',
+    {
+      stage: 'live',
+      deletionProtection: true,
+      slotLedgerTableArn: 'arn:aws:dynamodb:us-east-1:123456789012:table/Rollcall-SlotLedger',
+      photoBucketKeyArn: 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+      photoBucketVersioned: true,
+      tracing: true,
+      availabilityZones: ['us-east-1b', 'us-east-1c', 'us-east-1d'],
+      auroraBackupDays: 35,
+      criticalEmails: ['oncall@example.org'],
+      warningEmails: ['team@example.org'],
+      alarmThresholds: { spendTodayUsd: 50 },
+      runbookUrl: 'https://example.org/runbook',
+      monthlyBudgetUsd: 100,
+      dailyImageCap: 1_000,
+      indexFacesPerSecond: 20,
+      faceRetentionDays: 7,
+      resultsRetentionDays: 7,
+      logRetentionDays: 7,
+      logLevel: 'DEBUG',
+      tags: { team: 'photos' },
+    },
+  ],
+];
+
+test.each(configurations)(
+  'AwsSolutions, Serverless and the checks of cfn-lint pass with %s',
+  (_, rollcall) => {
+    const outdir = mkdtempSync(path.join(tmpdir(), 'rollcall-rule-packs-'));
+    try {
+      expect(() => synthesise({ context: { rollcall }, outdir })).not.toThrow();
+      // A warning does not fail the synthesis.
+      const report = path.join(outdir, 'validation-report.json');
+      expect(existsSync(report) ? violations(readFileSync(report, 'utf8')) : []).toEqual([]);
+    } finally {
+      rmSync(outdir, { recursive: true });
+    }
+  },
+);
+
+test('every option is among them', () => {
+  const given = new Set(configurations.flatMap(([, rollcall]) => Object.keys(rollcall)));
+  expect(Object.keys(parseConfig()).filter((option) => !given.has(option))).toEqual([]);
 });
+
+/** What the report says about the template, with reasons that were not accepted. */
+function violations(report: string): string[] {
+  const { pluginReports } = JSON.parse(report) as {
+    pluginReports: { violations?: { ruleName: string }[] }[];
+  };
+  return pluginReports.flatMap(({ violations: found = [] }) => found.map(({ ruleName }) => ruleName));
+}
 
 test('a violation fails the synthesis', () => {
   const withOpenBucket = () => synthesise({ change: (stack) => void new Bucket(stack, 'Open') });

@@ -1,4 +1,5 @@
 import { Match, type Template } from 'aws-cdk-lib/assertions';
+import { CfnDBCluster } from 'aws-cdk-lib/aws-rds';
 import { METRICS_NAMESPACE, SERVICE_NAME } from '../../lambdas/shared/names.ts';
 import { buildApp, synthesise } from '../support/synth.ts';
 import { type CfnResource, listOf, ReadableTemplate, type Statement } from '../support/template.ts';
@@ -217,15 +218,15 @@ describe('the functions', () => {
       ],
       false,
     ],
-    ['PhotoIndexing/PersistResults', 60, ['RESULTS_BUCKET'], true],
-    ['PhotoIndexing/MarkFailed', 30, [], true],
+    ['PhotoIndexing/PersistResults', 90, ['RESULTS_BUCKET'], true],
+    ['PhotoIndexing/MarkFailed', 90, [], true],
     ['Schema/MigrateDatabase', 300, [], true],
-    ['Backfill/SkipIndexed', 60, ['PHOTO_BUCKET_VERSIONED'], true],
+    ['Backfill/SkipIndexed', 90, ['PHOTO_BUCKET_VERSIONED'], true],
     ['Erasure/RequestErasure', 120, ['COLLECTION_PREFIX', 'FACE_RETENTION_DAYS'], true],
-    ['Erasure/ListErasures', 60, ['COLLECTION_PREFIX'], true],
+    ['Erasure/ListErasures', 90, ['COLLECTION_PREFIX'], true],
     ['Erasure/RemoveFaces', 300, ['RESULTS_BUCKET'], false],
-    ['Erasure/ConfirmErasure', 60, [], true],
-    ['Operations/AnswerOperator', 60, [], true],
+    ['Erasure/ConfirmErasure', 90, [], true],
+    ['Operations/AnswerOperator', 90, [], true],
     [
       'Reconciliation/BeginReconciliation',
       300,
@@ -463,10 +464,8 @@ describe('the database', () => {
       ManageMasterUserPassword: true,
       BackupRetentionPeriod: 7,
       DatabaseName: 'rollcall',
-      DeletionProtection: true,
     });
     expect(cluster.Properties.MasterUserPassword).toBeUndefined();
-    expect(cluster.DeletionPolicy).toBe('Snapshot');
     expect(readable.only('AWS::RDS::DBInstance').Properties).toMatchObject({
       DBInstanceClass: 'db.serverless',
       PubliclyAccessible: false,
@@ -533,18 +532,57 @@ describe('the database', () => {
 });
 
 describe('the stack', () => {
-  test('is protected and keeps its data, unless it is a try-out', () => {
-    expect(buildApp().stack.terminationProtection).toBe(true);
-    expect(buildApp({ context: { 'rollcall.removal': 'destroy' } }).stack.terminationProtection).toBe(false);
+  test('keeps its data and what its database stands on, unless it is a try-out', () => {
     const kept = (from: ReadableTemplate) =>
-      Object.values(from.json.Resources).filter(({ DeletionPolicy }) =>
-        ['RetainExceptOnCreate', 'Snapshot'].includes(DeletionPolicy ?? ''),
+      Object.entries(from.json.Resources).filter(
+        ([, { DeletionPolicy }]) => !['Delete', undefined].includes(DeletionPolicy),
       );
-    expect(new Set(kept(readable).map(({ Type }) => Type))).toEqual(
-      new Set(['AWS::S3::Bucket', 'AWS::DynamoDB::Table', 'AWS::RDS::DBCluster', 'AWS::Logs::LogGroup']),
+    expect(new Set(kept(readable).map(([, { Type }]) => Type))).toEqual(
+      new Set([
+        'AWS::S3::Bucket',
+        'AWS::DynamoDB::Table',
+        'AWS::RDS::DBCluster',
+        'AWS::RDS::DBInstance',
+        'AWS::RDS::DBSubnetGroup',
+        'AWS::EC2::VPC',
+        'AWS::EC2::Subnet',
+        'AWS::EC2::SecurityGroup',
+        'AWS::Logs::LogGroup',
+      ]),
     );
+    // Whatever a kept resource refers to is kept with it, or CloudFormation could not delete the rest.
+    const ids = new Set(kept(readable).map(([id]) => id));
+    for (const [id, { Properties }] of kept(readable)) {
+      const needs = [...JSON.stringify(Properties ?? {}).matchAll(/"(?:Ref|Fn::GetAtt)":\[?"(\w+)"/g)];
+      expect([id, needs.map(([, needed]) => needed!).filter((needed) => !ids.has(needed))]).toEqual([id, []]);
+    }
     expect(kept(tryOut.readable)).toEqual([]);
     tryOut.template.resourceCountIs('Custom::S3AutoDeleteObjects', 2);
+  });
+
+  test('can be rolled back to nothing and made again, whichever resource fails', () => {
+    // Termination protection would refuse `cdk deploy` to delete what is left of the first try, deletion protection the
+    // rollback to delete the cluster; "Retain" and "Snapshot" hold for a resource that was just made, too.
+    const { stack } = buildApp();
+    expect(stack.terminationProtection).toBe(false);
+    for (const from of [readable, external.readable, tryOut.readable]) {
+      for (const [id, { DeletionPolicy, Properties }] of Object.entries(from.json.Resources)) {
+        expect([id, DeletionPolicy ?? 'Delete']).toEqual([
+          id,
+          expect.stringMatching(/^(Delete|RetainExceptOnCreate)$/),
+        ]);
+        for (const protection of ['DeletionProtection', 'DeletionProtectionEnabled']) {
+          expect([id, Properties?.[protection] ?? false]).toEqual([id, false]);
+        }
+      }
+    }
+  });
+
+  test('is protected, the database too, when it is told to after the first success', () => {
+    const { stack } = buildApp({ context: { 'rollcall.deletionProtection': 'true' } });
+    expect(stack.terminationProtection).toBe(true);
+    const cluster = stack.node.findAll().find((node) => node instanceof CfnDBCluster);
+    expect(cluster?.deletionProtection).toBe(true);
   });
 
   test('belongs to no account or Region and names nothing', () => {

@@ -3,7 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RDSDataClient } from '@aws-sdk/client-rds-data';
 import postgres, { type Options } from 'postgres';
+import { bootstrapDatabase } from '../../lambdas/bootstrap-database/bootstrap-database.ts';
 import { startDataApi } from '../../local/data-api.ts';
 import { type LocalPostgres, startPostgres, stopLeftover } from '../../local/postgres.ts';
 import { isPostgresOf, waitForExit } from '../../local/processes.ts';
@@ -98,6 +101,41 @@ test('the Data API runs one statement as the master, and takes a colon for a par
   expect(await execute("SELECT '1'::int")).toMatch(/^200 /);
   expect(await execute('SELECT 1', { secretArn: 'arn:other' })).toMatch(/^400 /);
   await api.stop();
+});
+
+/** The bootstrap of a deployment, through a Data API of its own. */
+async function bootstrap(): Promise<boolean> {
+  const target = { clusterArn: 'arn:cluster', secretArn: 'arn:secret', database: 'rollcall' };
+  const api = await startDataApi({ masterUrl: server.masterUrl, ...target });
+  const rdsData = new RDSDataClient({
+    endpoint: api.endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  });
+  try {
+    const statement = readFileSync(join(import.meta.dirname, '../../migrations/bootstrap.sql'), 'utf8');
+    return await bootstrapDatabase({ rdsData, sleep, now: Date.now }, target, statement);
+  } finally {
+    rdsData.destroy();
+    await api.stop();
+  }
+}
+
+test('the first deployments create the roles, again and again', async () => {
+  expect(await bootstrap()).toBe(true);
+  expect(await bootstrap()).toBe(true);
+  expect(await ask(urlOf('rollcall_migrator'), 'SELECT current_user', verified())).toBe('rollcall_migrator');
+});
+
+test('a later one needs no master that may log in, as one that created IAM logins may not', async () => {
+  const through = `SELECT pg_has_role('rollcall_admin', 'rds_iam', 'MEMBER')`;
+  expect(await ask(server.url, through)).toBe(true);
+  await server.stop();
+  server = await startPostgres(options);
+  expect(await ask(server.masterUrl, 'SELECT 1')).toBe('28000');
+  expect(await ask(server.masterUrl, 'SELECT 1', verified())).toBe('28000');
+  expect(await bootstrap()).toBe(false);
+  expect(await ask(urlOf('rollcall_migrator'), 'SELECT current_user', verified())).toBe('rollcall_migrator');
 });
 
 test('a restart keeps the data, the password and the certificate', async () => {

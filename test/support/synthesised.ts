@@ -46,7 +46,8 @@ function synthesiseInto(file: string, rollcall: object): void {
     throw new Error(`The app cannot be synthesised with ${JSON.stringify(rollcall)}: ${stderr}`);
   }
   // Renamed when it is whole, so that two test files can do this at once.
-  renameSync(path.join(outdir, 'Rollcall.template.json'), file);
+  const [template] = readdirSync(outdir).filter((name) => /^Rollcall[\w-]*\.template\.json$/.test(name));
+  renameSync(path.join(outdir, template!), file);
   rmSync(outdir, { recursive: true });
 }
 

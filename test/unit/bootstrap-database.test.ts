@@ -26,7 +26,7 @@ function dataApi(errors: (attempt: number) => Error | undefined) {
 
 test('runs the statement once when the cluster is awake', async () => {
   const { run, calls, elapsed } = dataApi(() => undefined);
-  await run();
+  expect(await run()).toBe(true);
   expect(calls).toEqual([
     [
       'ExecuteStatement',
@@ -46,13 +46,22 @@ test.each(['DatabaseResumingException', 'DatabaseUnavailableException', 'Stateme
   },
 );
 
-test('gives up after a minute', async () => {
+test.each([
+  ['DatabaseErrorException', 'FATAL: PAM authentication failed for user "rollcall_admin"; SQLState: 28000'],
+  ['BadRequestException', 'FATAL: password authentication failed for user "rollcall_admin"'],
+])('takes a master that may not log in any more (%s) for one that has done it', async (name, message) => {
+  const { run, calls } = dataApi(() => awsError(name, 400, message));
+  expect(await run()).toBe(false);
+  expect(calls).toHaveLength(1);
+});
+
+test('gives up after two minutes', async () => {
   const { run, elapsed } = dataApi(() => awsError('DatabaseResumingException', 400, 'is resuming'));
   await expect(run()).rejects.toMatchObject({
     name: 'DatabaseUnavailable',
     message: 'The RDS Data API DatabaseResumingException: is resuming (request request-1)',
   });
-  expect(elapsed()).toBe(60_000);
+  expect(elapsed()).toBe(120_000);
 });
 
 test('does not repeat what cannot get better', async () => {

@@ -363,6 +363,18 @@ describe('indexFaces', () => {
     });
   });
 
+  test('a photo that Rekognition cannot read may be encrypted, and the failure says with which option it can', async () => {
+    const { run } = setUp({
+      index: () => {
+        throw awsError('InvalidS3ObjectException', 400);
+      },
+    });
+    await expect(run()).rejects.toMatchObject({
+      name: 'InvalidS3Object',
+      message: expect.stringMatching(/InvalidS3ObjectException.*KMS key.*photoBucketKeyArn/),
+    });
+  });
+
   test.each([
     ['success', undefined, undefined, 1],
     ['a throttle', 'ThrottlingException', 400, 0],

@@ -1,0 +1,106 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { idleCost, idleTable, monthlyUsd } from '../../lib/idle-cost.ts';
+import { synthesised } from '../support/synthesised.ts';
+
+const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
+const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+const guide = readFileSync(path.join(import.meta.dirname, '../../docs/deploy.md'), 'utf8');
+const template = synthesised({});
+
+describe('what it costs idle', () => {
+  const items = (rollcall: object) => idleCost(synthesised(rollcall).json);
+  const item = (rollcall: object, name: RegExp) => items(rollcall).find((found) => name.test(found.item));
+
+  test('is in the guide as the template says (npm run docs:idle-cost writes it)', () => {
+    const [, table] = /<!-- idle cost[^>]*-->\n([\s\S]*?)\n<!-- end -->/.exec(guide)!;
+    expect(table).toBe(idleTable(idleCost(template.json)));
+  });
+
+  test('counts an alarm on an expression by the metrics in it', () => {
+    const metric = { MetricStat: { Stat: 'Sum' } };
+    const resources = {
+      simple: { Type: 'AWS::CloudWatch::Alarm', Properties: { MetricName: 'Throttles' } },
+      sum: {
+        Type: 'AWS::CloudWatch::Alarm',
+        Properties: { Metrics: [{ Expression: 'a + b' }, metric, metric] },
+      },
+    };
+    expect(idleCost({ Resources: resources })).toEqual([
+      expect.objectContaining({ count: 3, free: 10, usdEach: 0.1 }),
+    ]);
+    expect(monthlyUsd(idleCost({ Resources: resources }), { withFreeTier: false })).toBeCloseTo(0.3);
+    expect(monthlyUsd(idleCost({ Resources: resources }), { withFreeTier: true })).toBe(0);
+  });
+
+  test('knows a cluster that sleeps, one that never does, and none', () => {
+    expect(item({}, /daily look/)?.usdEach).toBeCloseTo(0.06);
+    const cluster = (MinCapacity: number) => ({
+      Type: 'AWS::RDS::DBCluster',
+      Properties: { ServerlessV2ScalingConfiguration: { MinCapacity, MaxCapacity: 4 } },
+    });
+    const awake = idleCost({ Resources: { cluster: cluster(0.5) } }).find((found) =>
+      /awake at/.test(found.item),
+    )!;
+    expect(awake.count * awake.usdEach).toBeCloseTo(43.8);
+    const external = items({ database: 'external', databaseSecretArn: SECRET });
+    expect(external.filter((found) => /Aurora|Secret/.test(found.item))).toEqual([]);
+  });
+});
+
+test('a move to another database copies every table that the migrations leave empty', () => {
+  const folder = path.join(import.meta.dirname, '../../migrations');
+  const sql = readdirSync(folder)
+    .map((file) => readFileSync(path.join(folder, file), 'utf8'))
+    .join('\n');
+  const tables = [...sql.matchAll(/^CREATE TABLE (\w+)/gm)].map(([, table]) => table!);
+  const filled = tables.filter((table) => new RegExp(`INSERT INTO ${table} DEFAULT VALUES`).test(sql));
+  const copied = /for table in ([\w ]+); do\n\s+psql -h OLD/.exec(guide)![1]!.split(' ');
+  expect([...copied].sort()).toEqual(tables.filter((table) => !filled.includes(table)).sort());
+  // What is referred to comes first.
+  for (const [, table, body] of sql.matchAll(/^(?:CREATE|ALTER) TABLE (\w+)([\s\S]*?);/gm)) {
+    for (const [, target] of body!.matchAll(/REFERENCES (\w+)/g)) {
+      expect([table, copied.indexOf(target!) < copied.indexOf(table!)]).toEqual([table, true]);
+    }
+  }
+});
+
+describe('the policy for CloudFormation', () => {
+  const [, json] = /<!-- execution policy -->\n```json\n([\s\S]*?)```/.exec(guide)!;
+  const { Statement: statements } = JSON.parse(json!) as {
+    Statement: { Action: string | string[]; Resource: string }[];
+  };
+  const services = new Set(
+    statements.flatMap(({ Action }) => [Action].flat()).map((action) => action.split(':')[0]!),
+  );
+
+  /** Where a resource type has another name than its service's prefix in IAM. */
+  const PREFIXES: Record<string, string> = { stepfunctions: 'states' };
+
+  test('has every service of the template, with every option, and no other', () => {
+    const all = [
+      template,
+      synthesised({ monthlyBudgetUsd: 500 }),
+      // As in grants.test.ts, so that it is synthesised once.
+      synthesised({ tracing: true, photoBucketVersioned: true, photoBucketKeyArn: KEY, removal: 'destroy' }),
+    ];
+    const types = all.flatMap(({ json: { Resources } }) => Object.values(Resources).map(({ Type }) => Type));
+    const needed = new Set(
+      types.flatMap((type) => {
+        const [provider, service = ''] = type.split('::');
+        return provider === 'AWS' ? [PREFIXES[service.toLowerCase()] ?? service.toLowerCase()] : [];
+      }),
+    );
+    // The version of the bootstrap is a parameter of the template; RDS keeps the master's password as a secret.
+    expect([...services].sort()).toEqual([...needed, 'ssm', 'secretsmanager'].sort());
+  });
+
+  test('manages the roles of this stack and its stages, and no others', () => {
+    const iam = statements.filter(({ Action }) =>
+      [Action].flat().some((action) => action.startsWith('iam:')),
+    );
+    for (const { Resource } of iam) {
+      expect(Resource).toMatch(/:role\/(Rollcall\*|aws-service-role\/rds\.amazonaws\.com\/\*)$/);
+    }
+  });
+});
