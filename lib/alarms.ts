@@ -45,6 +45,8 @@ interface AlarmDefinition {
   readonly threshold: number;
   /** Consecutive periods of the metric. Default: 1. */
   readonly periods?: number;
+  /** How many of them have to be above the threshold. Default: all. */
+  readonly datapoints?: number;
 }
 
 const FIVE_MINUTES = Duration.minutes(5);
@@ -62,8 +64,9 @@ const SETUP_ATTEMPTS = 3;
 /**
  * Every alarm, by its name, which is that of its section in the runbook.
  *
- * Expressions are written for gaps: nothing is counted while nothing happens. Beside a value, CloudWatch takes a missing
- * one for 0; where all are missing there is no data point.
+ * Expressions are written for gaps: nothing is counted while nothing happens. CloudWatch documents that it takes a missing
+ * value for 0 beside one that is there, and not what it makes of a metric that has no value at all; so whatever an alarm
+ * needs of a metric that may be missing is filled, and no comparison stands between two metrics.
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
  */
 function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDefinition> {
@@ -97,6 +100,9 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       meaning: `More than ${limits.deadLetters} messages lie in the dead-letter queues: this is no single photo.`,
       metric: deadLetters(parts.deadLetterQueues, Duration.minutes(1)),
       threshold: limits.deadLetters,
+      // The latest minute may not have been reported yet, and is filled.
+      periods: 3,
+      datapoints: 1,
     },
     'spend-today': {
       severity: 'critical',
@@ -118,6 +124,8 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
         'Photos fail because of the set-up: a missing right, a full quota, a wrong secret. They stay failed until somebody mends it and sends them again.',
       metric: setupFailures(),
       threshold: 0,
+      periods: 3,
+      datapoints: 1,
     },
     stalled: {
       severity: 'critical',
@@ -141,7 +149,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       meaning:
         'Faces that have to be erased are still there: an erasure was put off because Rekognition or the results bucket refused it, or its execution failed.',
       metric: new MathExpression({
-        expression: 'postponed + failed',
+        expression: sumOf(['postponed', 'failed']),
         usingMetrics: {
           postponed: pipelineMetric(metricNames.erasuresPostponed, { period: HOUR }),
           failed: parts.eraseFaces.metricFailed({ period: HOUR, statistic: Stats.SUM }),
@@ -199,6 +207,11 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
   };
 }
 
+/** The sum of metrics of which some may be missing. */
+function sumOf(ids: readonly string[]): string {
+  return ids.map((id) => `FILL(${id}, 0)`).join(' + ');
+}
+
 /** The queues' messages, all together. */
 function deadLetters(queues: readonly IQueue[], period: Duration): IMetric {
   const usingMetrics = Object.fromEntries(
@@ -208,7 +221,7 @@ function deadLetters(queues: readonly IQueue[], period: Duration): IMetric {
     ]),
   );
   return new MathExpression({
-    expression: Object.keys(usingMetrics).join(' + '),
+    expression: sumOf(Object.keys(usingMetrics)),
     usingMetrics,
     label: 'messages',
     period,
@@ -225,7 +238,7 @@ function setupFailures(): IMetric {
   );
   const attempts = names.map((_, index) => `attempts${index}`);
   return new MathExpression({
-    expression: `photos + IF(${attempts.join(' + ')} >= ${SETUP_ATTEMPTS}, 1, 0)`,
+    expression: `FILL(photos, 0) + IF(${sumOf(attempts)} >= ${SETUP_ATTEMPTS}, 1, 0)`,
     usingMetrics: {
       photos: pipelineMetricOf('PhotosFailed', 'setup', { period: FIVE_MINUTES }),
       ...Object.fromEntries(
@@ -241,7 +254,7 @@ function setupFailures(): IMetric {
 }
 
 /**
- * 1 where functions were called and nothing ended. Calls, because they are this state machine's own, while open
+ * The calls of functions where nothing ended; below zero where something did. Calls, because they are this state machine's own, while open
  * executions are known only for the whole account: an open execution calls a function every few minutes, if only to be
  * told to wait.
  */
@@ -257,11 +270,12 @@ function stalled({ functions, stateMachine }: AlarmedParts): IMetric {
   const held = HELD.map(
     (name) => [`held${name}`, pipelineMetricOf('FailedAttempts', name, options)] as const,
   );
-  const sum = (metrics: readonly (readonly [string, IMetric])[]) => metrics.map(([id]) => id).join(' + ');
+  const sum = (metrics: readonly (readonly [string, IMetric])[]) => sumOf(metrics.map(([id]) => id));
   return new MathExpression({
-    expression: `IF(${sum(called)} > ${MANY} * (${sum([...ended, ...held])}), 1, 0)`,
+    // Arithmetic alone: a comparison with what has no value may have none either, and then the alarm would never go off.
+    expression: `${sum(called)} - ${MANY} * (${sum([...ended, ...held])})`,
     usingMetrics: Object.fromEntries([...called, ...ended, ...held]),
-    label: 'at work without an end',
+    label: 'calls without an end',
     period: FIVE_MINUTES,
   });
 }
@@ -274,7 +288,7 @@ function databaseErrors(clients: readonly PipelineFunction[]): IMetric {
     ]),
   );
   return new MathExpression({
-    expression: `100 * errors / (${Object.keys(calls).join(' + ')})`,
+    expression: `100 * errors / (${sumOf(Object.keys(calls))})`,
     usingMetrics: {
       errors: pipelineMetricOf('FailedAttempts', 'DatabaseUnavailable', { period: FIVE_MINUTES }),
       ...calls,
@@ -301,6 +315,7 @@ export class Alarms extends Construct {
         threshold: definition.threshold,
         comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
         evaluationPeriods: definition.periods ?? 1,
+        datapointsToAlarm: definition.datapoints ?? definition.periods ?? 1,
         // All of them count what goes wrong or how much is at work. Without photos there is nothing of either, and that is
         // most of the time: silence is never the trouble itself. Where it could be one (work, but no end of it), the
         // expression makes a value of it.

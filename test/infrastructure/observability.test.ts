@@ -2,7 +2,13 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { defaultAlarmThresholds } from '../../lib/alarm-thresholds.ts';
 import { dashboardBody, drawDashboard } from '../../lib/dashboard-picture.ts';
-import { type AlarmState, evaluateAlarm, type Sample } from '../support/metric-math.ts';
+import {
+  type AlarmState,
+  evaluateAlarm,
+  type Reading,
+  readings,
+  type Sample,
+} from '../support/metric-math.ts';
 import { alarmsOf, dashboardOf, watchedMetrics } from '../support/observability.ts';
 import { synthesised } from '../support/synthesised.ts';
 import { listOf, type Statement } from '../support/template.ts';
@@ -169,71 +175,76 @@ const scenarios: Record<string, { bad: Sample[]; close: Sample[] }> = {
   },
 };
 
-const state = (name: string, samples: readonly Sample[]): AlarmState =>
-  evaluateAlarm(alarms[name]!, samples, NOW);
+test('the alarms are these', () => {
+  expect(names.sort()).toEqual([...CRITICAL, ...WARNING].sort());
+  expect(Object.keys(scenarios).sort()).toEqual(names.sort());
+});
+
+describe.each(Object.entries(readings))(
+  'the alarms, by the %s reading of missing data',
+  (_name, reading: Reading) => {
+    const state = (name: string, samples: readonly Sample[]): AlarmState =>
+      evaluateAlarm(alarms[name]!, samples, NOW, reading);
+
+    test.each([...CRITICAL, ...WARNING])(
+      '%s goes off in a bad quarter of an hour, and not in a good one',
+      (name) => {
+        const { bad, close } = scenarios[name]!;
+        expect(state(name, bad)).toBe('ALARM');
+        expect(state(name, close)).toBe('OK');
+        expect(state(name, GOOD)).toBe('OK');
+        // Nothing happens most of the time.
+        expect(state(name, [])).toBe('OK');
+      },
+    );
+
+    test('a busy quarter of an hour does not hide a bad one', () => {
+      const hidden = [
+        'dead-letters',
+        'spend-today',
+        'daily-cap-reached',
+        'setup-failures',
+        'collection-errors',
+      ];
+      for (const name of hidden) {
+        expect([name, state(name, [...GOOD, ...scenarios[name]!.bad])]).toEqual([name, 'ALARM']);
+      }
+    });
+
+    test('a broken photo at night wakes nobody', () => {
+      const night = [
+        ...printed('RekognitionCalls', 1),
+        ...printed('RekognitionErrors', 1),
+        ...failedAttempts('InvalidImageFormat', 1),
+        ...printed('PhotosFailed', 1, { Class: 'photo' }),
+        ...called('EnsureCollection', 1),
+        ...called('IndexFaces', 1),
+        ...ended('Failed', 1),
+      ];
+      expect(names.filter((name) => state(name, night) !== 'OK')).toEqual([]);
+    });
+
+    test('a database that cannot be logged in to is a set-up failure, though no photo can be marked', () => {
+      expect(state('setup-failures', failedAttempts('DatabaseMisconfigured', 9))).toBe('ALARM');
+    });
+
+    test('what an operator or the cap holds is not stalled', () => {
+      for (const held of ['IndexingPaused', 'DailyImageCapReached']) {
+        expect(state('stalled', [...called('ReserveSlot', 30), ...failedAttempts(held, 30)])).toBe('OK');
+      }
+    });
+
+    test('a lone photo that ends after the edge of a period is not stalled', () => {
+      const edge: Sample[] = [
+        { ...called('EnsureCollection', 1)[0]!, atMs: NOW - 5 * MINUTE - 1_000 },
+        { ...ended('Succeeded', 1)[0]!, atMs: NOW - 5 * MINUTE + 1_000 },
+      ];
+      expect(state('stalled', edge)).toBe('OK');
+    });
+  },
+);
 
 describe('the alarms', () => {
-  test('are these', () => {
-    expect(names.sort()).toEqual([...CRITICAL, ...WARNING].sort());
-    expect(Object.keys(scenarios).sort()).toEqual(names.sort());
-  });
-
-  test.each([...CRITICAL, ...WARNING])(
-    '%s goes off in a bad quarter of an hour, and not in a good one',
-    (name) => {
-      const { bad, close } = scenarios[name]!;
-      expect(state(name, bad)).toBe('ALARM');
-      expect(state(name, close)).toBe('OK');
-      expect(state(name, GOOD)).toBe('OK');
-      // Nothing happens most of the time.
-      expect(state(name, [])).toBe('OK');
-    },
-  );
-
-  test('a busy quarter of an hour does not hide a bad one', () => {
-    const hidden = [
-      'dead-letters',
-      'spend-today',
-      'daily-cap-reached',
-      'setup-failures',
-      'collection-errors',
-    ];
-    for (const name of hidden) {
-      expect([name, state(name, [...GOOD, ...scenarios[name]!.bad])]).toEqual([name, 'ALARM']);
-    }
-  });
-
-  test('a broken photo at night wakes nobody', () => {
-    const night = [
-      ...printed('RekognitionCalls', 1),
-      ...printed('RekognitionErrors', 1),
-      ...failedAttempts('InvalidImageFormat', 1),
-      ...printed('PhotosFailed', 1, { Class: 'photo' }),
-      ...called('EnsureCollection', 1),
-      ...called('IndexFaces', 1),
-      ...ended('Failed', 1),
-    ];
-    expect(names.filter((name) => state(name, night) !== 'OK')).toEqual([]);
-  });
-
-  test('a database that cannot be logged in to is a set-up failure, though no photo can be marked', () => {
-    expect(state('setup-failures', failedAttempts('DatabaseMisconfigured', 9))).toBe('ALARM');
-  });
-
-  test('what an operator or the cap holds is not stalled', () => {
-    for (const held of ['IndexingPaused', 'DailyImageCapReached']) {
-      expect(state('stalled', [...called('ReserveSlot', 30), ...failedAttempts(held, 30)])).toBe('OK');
-    }
-  });
-
-  test('a lone photo that ends after the edge of a period is not stalled', () => {
-    const edge: Sample[] = [
-      { ...called('EnsureCollection', 1)[0]!, atMs: NOW - 5 * MINUTE - 1_000 },
-      { ...ended('Succeeded', 1)[0]!, atMs: NOW - 5 * MINUTE + 1_000 },
-    ];
-    expect(state('stalled', edge)).toBe('OK');
-  });
-
   test.each([
     ['critical', CRITICAL],
     ['warning', WARNING],
