@@ -66,6 +66,18 @@ export const logEvents = {
   migrated: 'database.migrated',
 } as const;
 
+/**
+ * Service Quotas knows the quotas of Rekognition's operations by these; the code of one is the same in every Region.
+ * https://docs.aws.amazon.com/general/latest/gr/rekognition.html
+ */
+export const rekognitionQuotas = {
+  serviceCode: 'rekognition',
+  indexFaces: 'L-7C13EBAD',
+  createCollection: 'L-CE977716',
+  deleteFaces: 'L-220834FB',
+  listFaces: 'L-970B5808',
+} as const;
+
 /** Environment variables of the Lambdas: set by `lib`, read by `lambdas/shared/environment.ts`. */
 export const environmentNames = {
   /** DynamoDB table of the Powertools idempotency records (partition key `id`, TTL attribute `expiration`). */
