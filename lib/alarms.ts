@@ -198,6 +198,19 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       }),
       threshold: limits.throttlePercent,
     },
+    'function-throttles': {
+      severity: 'warning',
+      meaning: `Lambda refused more than ${limits.functionThrottles} calls of the pipeline's functions within 15 minutes: as many run as the account may run at once. They are tried again for hours; no photo is lost.`,
+      metric: functionThrottles(Object.values(parts.functions)),
+      threshold: limits.functionThrottles,
+    },
+    'quota-changed': {
+      severity: 'warning',
+      meaning:
+        'Service Quotas says another number of IndexFaces calls a second than the day before. The pace follows it, unless indexFacesPerSecond is configured.',
+      metric: pipelineMetric(metricNames.quotaChanges, { period: HOUR }),
+      threshold: 0,
+    },
     'processing-time': {
       severity: 'warning',
       meaning: `Of 100 photos five took longer than ${limits.processingSeconds} s from the start of their execution to their rows, waiting in line included.`,
@@ -277,6 +290,21 @@ function stalled({ functions, stateMachine }: AlarmedParts): IMetric {
     usingMetrics: Object.fromEntries([...called, ...ended, ...held]),
     label: 'calls without an end',
     period: FIVE_MINUTES,
+  });
+}
+
+function functionThrottles(functions: readonly PipelineFunction[]): IMetric {
+  const usingMetrics = Object.fromEntries(
+    functions.map((fn, index) => [
+      `throttles${index}`,
+      fn.metricThrottles({ period: QUARTER, statistic: Stats.SUM }),
+    ]),
+  );
+  return new MathExpression({
+    expression: sumOf(Object.keys(usingMetrics)),
+    usingMetrics,
+    label: 'refused calls',
+    period: QUARTER,
   });
 }
 

@@ -43,6 +43,10 @@ export class PhotoIndexing extends Construct {
     const { config, photoBucket, resultsBucket, idempotencyTable, slotLedger, database } = props;
     const rate = indexFacesRate(this, config.indexFacesPerSecond);
     this.rate = rate;
+    const pace = {
+      [environmentNames.indexFacesPerSecond]: rate,
+      [environmentNames.readsIndexFacesQuota]: String(config.indexFacesPerSecond === undefined),
+    };
     const results = resultsBucket.arnForObjects('results/*');
     const collections = Stack.of(this).formatArn({
       service: 'rekognition',
@@ -80,7 +84,7 @@ export class PhotoIndexing extends Construct {
       timeout: Duration.seconds(15),
       environment: {
         [environmentNames.ledgerTable]: slotLedger.tableName,
-        [environmentNames.indexFacesPerSecond]: rate,
+        ...pace,
         [environmentNames.dailyImageCap]: String(config.dailyImageCap),
       },
     });
@@ -97,7 +101,7 @@ export class PhotoIndexing extends Construct {
       environment: {
         [environmentNames.idempotencyTable]: idempotencyTable.tableName,
         [environmentNames.ledgerTable]: slotLedger.tableName,
-        [environmentNames.indexFacesPerSecond]: rate,
+        ...pace,
         [environmentNames.dailyImageCap]: String(config.dailyImageCap),
         [environmentNames.resultsBucket]: resultsBucket.bucketName,
         [environmentNames.qualityFilter]: config.qualityFilter,

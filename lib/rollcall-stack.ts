@@ -14,6 +14,7 @@ import { Observability } from './observability.ts';
 import { Operations } from './operations.ts';
 import { PhotoIndexing } from './photo-indexing.ts';
 import type { FunctionNetwork } from './pipeline-function.ts';
+import { QuotaReading } from './quota-reading.ts';
 import { Schema } from './schema.ts';
 import { IdempotencyTable, SlotLedger } from './tables.ts';
 import { UploadRule } from './upload-rule.ts';
@@ -50,6 +51,7 @@ export class RollcallStack extends Stack {
       resultsNetwork,
       eraseFaces: erasure.stateMachine,
     });
+    new QuotaReading(this, 'QuotaReading', { config, slotLedger });
     const backfill = new Backfill(this, 'Backfill', {
       config,
       photoBucket,

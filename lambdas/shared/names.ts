@@ -24,6 +24,7 @@ export const metricNames = {
   erasuresFinished: 'ErasuresFinished',
   erasuresPostponed: 'ErasuresPostponed',
   failedAttempts: 'FailedAttempts',
+  quotaChanges: 'IndexFacesQuotaChanges',
 } as const;
 
 /** The dimension that Powertools gives every metric; its value is `SERVICE_NAME`. */
@@ -62,6 +63,8 @@ export const logEvents = {
   erasurePostponed: 'erasure.postponed',
   erasureKept: 'erasure.face_kept',
   erasureSearchCut: 'erasure.search_cut',
+  quotaRead: 'quota.read',
+  quotaNotKnown: 'quota.not_known',
   bootstrapped: 'database.bootstrapped',
   migrated: 'database.migrated',
 } as const;
@@ -92,6 +95,8 @@ export const environmentNames = {
   collectionPrefix: 'COLLECTION_PREFIX',
   /** The account's IndexFaces quota in calls per second. */
   indexFacesPerSecond: 'INDEX_FACES_PER_SECOND',
+  /** `true` where the quota that was read into the slot ledger holds instead of that. */
+  readsIndexFacesQuota: 'READS_INDEX_FACES_QUOTA',
   /** Images that may be indexed in a UTC day, where the ledger's item says nothing else. */
   dailyImageCap: 'DAILY_IMAGE_CAP',
   /** IndexFaces QualityFilter: NONE, AUTO, LOW, MEDIUM or HIGH. */

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { ACCOUNT, REGION } from '../template.ts';
 import type { AwsCall } from './authority.ts';
 
-export type Service = 's3' | 'sqs' | 'dynamodb' | 'rekognition' | 'rds-data';
+export type Service = 's3' | 'sqs' | 'dynamodb' | 'rekognition' | 'rds-data' | 'servicequotas';
 
 /** An HTTP request to an AWS service. */
 export interface ServiceRequest {
@@ -41,6 +41,17 @@ export const readRequest: Record<Service, (request: ServiceRequest) => Asked> = 
     return { calls: [{ action: `dynamodb:${operationOf(request)}`, resource: table }] };
   },
   rekognition: readRekognition,
+  servicequotas: (request) => {
+    const { ServiceCode: service, QuotaCode: quota } = jsonOf(request);
+    return {
+      calls: [
+        {
+          action: `servicequotas:${operationOf(request)}`,
+          resource: arn('servicequotas', `${service}/${quota}`),
+        },
+      ],
+    };
+  },
   'rds-data': (request) => {
     const { resourceArn, secretArn } = jsonOf(request);
     if (request.path !== '/Execute') {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { paginateListCollections } from '@aws-sdk/client-rekognition';
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
@@ -22,6 +23,7 @@ beforeAll(async () => {
     stateDir,
     postgresPort: await freePort(),
     time: { retries: 0.02 },
+    appliedQuota: () => 40,
     rekognition: {
       // Which three people they are does not matter here.
       findFaces: () => findMadeFaces({ width: 630 }),
@@ -89,6 +91,16 @@ async function traces() {
   return { collections, objects, faces: faces.length, photos: photos.map(({ status }) => status) };
 }
 const NOTHING = { collections: [], objects: [], faces: 0, photos: [] };
+
+test('the quota of the account has been read by then, and is the pace', async () => {
+  const { Item } = await cloud.dynamodb.send(
+    new GetItemCommand({
+      TableName: cloud.outputs.SlotLedgerTableName,
+      Key: { id: { S: 'index-faces' } },
+    }),
+  );
+  expect(Item).toMatchObject({ quota_per_second: { N: '40' } });
+});
 
 test('a photo goes through and leaves nothing behind, step by step', async () => {
   const { exitCode, stdout, stderr } = await smoke('--yes').ended;

@@ -33,6 +33,8 @@ const WARNING = [
   'collection-errors',
   'open-executions',
   'throttles',
+  'function-throttles',
+  'quota-changed',
   'processing-time',
 ];
 
@@ -64,6 +66,8 @@ const printed = (name: string, values: number | readonly number[], dimension: Re
 const failedAttempts = (error: string, times: number) => printed('FailedAttempts', times, { Error: error });
 const called = (state: string, times: number) =>
   over(15, 'AWS/Lambda', 'Invocations', { FunctionName: `{PhotoIndexing/${state}}` }, times);
+const refused = (state: string, times: number) =>
+  over(15, 'AWS/Lambda', 'Throttles', { FunctionName: `{PhotoIndexing/${state}}` }, times);
 const ended = (how: 'Succeeded' | 'Failed', times: number) =>
   over(15, 'AWS/States', `Executions${how}`, { StateMachineArn: '{PhotoIndexing/StateMachine}' }, times);
 const messages = (queue: string, count: number, minutes = 15) =>
@@ -162,6 +166,14 @@ const scenarios: Record<string, { bad: Sample[]; close: Sample[] }> = {
   throttles: {
     bad: [...printed('RekognitionCalls', 1_000), ...printed('Throttles', 11)],
     close: [...printed('RekognitionCalls', 1_000), ...printed('Throttles', 10)],
+  },
+  'function-throttles': {
+    bad: [...refused('EnsureCollection', 60), ...refused('PersistResults', 41)],
+    close: [...refused('EnsureCollection', 60), ...refused('PersistResults', 40)],
+  },
+  'quota-changed': {
+    bad: printed('IndexFacesQuotaChanges', [1]),
+    close: printed('IndexFacesQuotaChanges', [0]),
   },
   'processing-time': {
     bad: printed('ProcessingTime', [
@@ -283,7 +295,10 @@ describe('the alarms', () => {
     );
     const other = alarmsOf(synthesised({ alarmThresholds: doubled }));
     // These stand for a fact, not for a number.
-    const fixed = ['dead-letters', 'daily-cap-reached', 'setup-failures', 'stalled', 'erasures-stuck'];
+    const fixed = [
+      ...['dead-letters', 'daily-cap-reached', 'setup-failures', 'stalled', 'erasures-stuck'],
+      'quota-changed',
+    ];
     for (const name of names) {
       expect([name, other[name]!.Threshold]).toEqual([
         name,
@@ -322,6 +337,7 @@ describe('the alarms', () => {
 /** https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html, .../step-functions/latest/dg/procedure-cw-metrics.html, .../AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html */
 const OF_AWS: Record<string, string[]> = {
   'AWS/Lambda Invocations': ['FunctionName'],
+  'AWS/Lambda Throttles': ['FunctionName'],
   'AWS/States ExecutionsStarted': ['StateMachineArn'],
   'AWS/States ExecutionsSucceeded': ['StateMachineArn'],
   'AWS/States ExecutionsFailed': ['StateMachineArn'],
