@@ -4,6 +4,9 @@ import { logEvents, metricNames } from '../shared/names.ts';
 import type { SlotLedger } from '../shared/slot-ledger-store.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 
+/** Where the definition that the execution began with does not say. */
+const MAX_RETURNS = 200;
+
 export interface ReserveSlotDeps {
   ledger: Pick<SlotLedger, 'reserve'>;
   telemetry: Telemetry;
@@ -20,7 +23,7 @@ export interface ReserveSlotDeps {
  * @throws PipelineError `ThrottledTooOften`, `ResultLostTooOften` and the errors of `SlotLedger.reserve`
  */
 export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotRequest): Promise<Slot> {
-  const { input, max_throttles, max_reindexes } = request;
+  const { input, max_throttles, max_reindexes, max_returns = MAX_RETURNS } = request;
   // Every way back into this state overwrites `returned`, so what it holds is why this place is needed.
   const returned = input.slot ? input.returned?.Error : undefined;
   const throttled = returned === 'RekognitionThrottled';
@@ -31,6 +34,11 @@ export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotReq
       'ThrottledTooOften',
       `Rekognition throttled this photo ${throttles} times: ${input.returned?.Cause ?? ''}`,
     );
+  }
+  // Each way back writes a dozen events into a history that holds 25,000.
+  const returns = input.slot ? (input.slot.returns ?? 0) + 1 : 0;
+  if (returns > max_returns) {
+    throw new PipelineError('ThrottledTooOften', `Came back ${returns} times, at last for ${returned}`);
   }
   if (reindexes > max_reindexes) {
     throw new PipelineError('ResultLostTooOften', `The stored response was lost ${reindexes} times`);
@@ -48,7 +56,13 @@ export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotReq
     delay_ms: Math.round(delayMs),
     attempt: throttles + 1,
   });
-  return { slot_ms: placeMs, wait_until: wholeSecond(placeMs), throttles, reindexes };
+  return {
+    slot_ms: placeMs,
+    wait_until: wholeSecond(placeMs),
+    throttles,
+    reindexes,
+    ...(returns > 0 && { returns }),
+  };
 }
 
 /** The second that a moment lies in: a Wait state knows no less, and must not wait past the moment. */
