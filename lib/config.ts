@@ -95,7 +95,7 @@ export interface RollcallConfig {
   readonly criticalEmails: readonly string[];
   /** Who gets an e-mail when something deserves a look in working hours. Default: nobody. */
   readonly warningEmails: readonly string[];
-  /** When the alarms go off. Default: see `alarm-thresholds.ts`. The alarms cost about $3 a month. */
+  /** When the alarms go off. Default: see `alarm-thresholds.ts`. The alarms cost about $4 a month. */
   readonly alarmThresholds: AlarmThresholds;
   /**
    * Where this project's `docs/runbook.md` can be read; the alarms link to its sections.

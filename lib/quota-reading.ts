@@ -24,7 +24,6 @@ export class QuotaReading extends Construct {
       name: 'read-quota',
       description: "Reads the account's IndexFaces quota and tells the slot ledger",
       timeout: Duration.seconds(30),
-      memorySize: 256,
       environment: { [environmentNames.ledgerTable]: slotLedger.tableName },
     });
     readQuota.addToRolePolicy(

@@ -147,7 +147,7 @@ in line costs the same for the first photo and the ten thousandth.
 | Aurora, awake | $${awake_usd_per_hour.toFixed(2)} an hour at its smallest (0.5 ACU); a burst keeps it up for five minutes more than it lasts, about $${tail.toFixed(3)} |
 | Aurora, storage | $${storage_usd_per_gb_month.toFixed(2)} a GB; a million faces with their responses are about 2 GB |
 | Faces in the collections | $${(1_000_000 * listPrices.faceMonth).toFixed(2)} a million; these photos' ${facesPerPhoto.toFixed(1)} faces each: $${(1_000 * facesPerPhoto * listPrices.faceMonth).toFixed(3)} per 1,000 photos |
-| Alarms | about $3 for the metrics that they watch; the first ten are free |
+| Alarms | about $4 for the metrics that they watch; the first ten are free |
 | Metrics | $${listPrices.metricMonth.toFixed(2)} each while they are sent to, about 20 of them; the first ten are free |
 | Dashboard | $${listPrices.dashboardMonth}; the first three are free |
 | Key of the alarm topics | $${listPrices.kmsKeyMonth} |

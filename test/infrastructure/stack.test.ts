@@ -193,16 +193,17 @@ describe('the functions', () => {
     'NODE_EXTRA_CA_CERTS',
   ];
   const secret = ['DATABASE_AUTH', 'DATABASE_SECRET_ARN', 'NODE_EXTRA_CA_CERTS'];
+  const PACE = ['INDEX_FACES_PER_SECOND', 'READS_INDEX_FACES_QUOTA'];
   const functions: [path: string, seconds: number, environment: string[], database: boolean][] = [
     ['PhotoIndexing/EnsureCollection', 15, ['IDEMPOTENCY_TABLE', 'COLLECTION_PREFIX'], false],
-    ['PhotoIndexing/ReserveSlot', 15, ['LEDGER_TABLE', 'INDEX_FACES_PER_SECOND', 'DAILY_IMAGE_CAP'], false],
+    ['PhotoIndexing/ReserveSlot', 15, ['LEDGER_TABLE', ...PACE, 'DAILY_IMAGE_CAP'], false],
     [
       'PhotoIndexing/IndexFaces',
       60,
       [
         'IDEMPOTENCY_TABLE',
         'LEDGER_TABLE',
-        'INDEX_FACES_PER_SECOND',
+        ...PACE,
         'DAILY_IMAGE_CAP',
         'RESULTS_BUCKET',
         'QUALITY_FILTER',
@@ -221,6 +222,7 @@ describe('the functions', () => {
     ['Erasure/RemoveFaces', 300, ['RESULTS_BUCKET'], false],
     ['Erasure/ConfirmErasure', 60, [], true],
     ['Operations/AnswerOperator', 60, [], true],
+    ['QuotaReading/ReadQuota', 30, ['LEDGER_TABLE'], false],
   ];
 
   const own = (from: ReadableTemplate) =>
