@@ -50,8 +50,8 @@ const inputs: Readonly<Record<string, GenericSchema>> = {
   Erasure: eraseInputSchema,
 };
 
-/** Called by a deployment, with nothing that matters to them; or by `npm run ops`, which is of the version that is deployed. */
-const WITHOUT_CONTRACT = ['bootstrap-database', 'migrate-database', 'answer-operator'];
+/** Called by a deployment or the clock, with nothing that matters to them; or by `npm run ops`, which is of the version that is deployed. */
+const WITHOUT_CONTRACT = ['bootstrap-database', 'migrate-database', 'answer-operator', 'read-quota'];
 
 /** What older versions sent and nobody reads, by function or machine, as paths with `*` for any item. */
 const NOT_READ: Readonly<Record<string, string[]>> = {

@@ -48,7 +48,7 @@ function folderOf(functionName: string): string {
   const names = [
     ...['ensure-collection', 'reserve-slot', 'index-faces', 'persist-results', 'mark-failed'],
     ...['skip-indexed', 'request-erasure', 'list-erasures', 'remove-faces', 'confirm-erasure'],
-    ...['answer-operator', 'bootstrap-database', 'migrate-database'],
+    ...['answer-operator', 'bootstrap-database', 'migrate-database', 'read-quota'],
   ];
   const plain = functionName.toLowerCase().replaceAll(/[^a-z]/g, '');
   const found = names.find((folder) => plain.includes(folder.replaceAll('-', '')));
