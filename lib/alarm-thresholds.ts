@@ -35,6 +35,8 @@ export interface AlarmThresholds {
   readonly openExecutions: number;
   /** `throttles`: throttled IndexFaces calls in percent of all within 15 minutes. Default: 1. */
   readonly throttlePercent: number;
+  /** `function-throttles`: calls of the pipeline's functions that Lambda refused within 15 minutes. Default: 100. */
+  readonly functionThrottles: number;
   /**
    * `processing-time`: seconds from the start of a photo's execution to its rows, for 95 of 100, for 15 minutes.
    *
@@ -60,6 +62,7 @@ export const defaultAlarmThresholds: AlarmThresholds = {
   collectionErrors: 5,
   openExecutions: 1_000,
   throttlePercent: 1,
+  functionThrottles: 100,
   processingSeconds: 900,
   disagreementHours: 24,
 };

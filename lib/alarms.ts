@@ -46,6 +46,8 @@ interface AlarmDefinition {
   readonly threshold: number;
   /** Consecutive periods of the metric. Default: 1. */
   readonly periods?: number;
+  /** How many of them have to be above the threshold. Default: all. */
+  readonly datapoints?: number;
 }
 
 const FIVE_MINUTES = Duration.minutes(5);
@@ -65,8 +67,9 @@ const SETUP_ATTEMPTS = 3;
 /**
  * Every alarm, by its name, which is that of its section in the runbook.
  *
- * Expressions are written for gaps: nothing is counted while nothing happens. Beside a value, CloudWatch takes a missing
- * one for 0; where all are missing there is no data point.
+ * Expressions are written for gaps: nothing is counted while nothing happens. CloudWatch documents that it takes a missing
+ * value for 0 beside one that is there, and not what it makes of a metric that has no value at all; so whatever an alarm
+ * needs of a metric that may be missing is filled, and no comparison stands between two metrics.
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
  */
 function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDefinition> {
@@ -100,6 +103,9 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       meaning: `More than ${limits.deadLetters} messages lie in the dead-letter queues: this is no single photo.`,
       metric: deadLetters(parts.deadLetterQueues, Duration.minutes(1)),
       threshold: limits.deadLetters,
+      // The latest minute may not have been reported yet, and is filled.
+      periods: 3,
+      datapoints: 1,
     },
     'spend-today': {
       severity: 'critical',
@@ -120,6 +126,8 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
         'Photos fail because of the set-up: a missing right, a full quota, a wrong secret. They stay failed until somebody mends it and sends them again.',
       metric: setupFailures(),
       threshold: 0,
+      periods: 3,
+      datapoints: 1,
     },
     stalled: {
       severity: 'critical',
@@ -143,7 +151,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       meaning:
         'Faces that have to be erased are still there: an erasure was put off because Rekognition or the results bucket refused it, or its execution failed.',
       metric: new MathExpression({
-        expression: 'postponed + failed',
+        expression: sumOf(['postponed', 'failed']),
         usingMetrics: {
           postponed: pipelineMetric(metricNames.erasuresPostponed, { period: HOUR }),
           failed: parts.eraseFaces.metricFailed({ period: HOUR, statistic: Stats.SUM }),
@@ -217,6 +225,19 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       }),
       threshold: limits.throttlePercent,
     },
+    'function-throttles': {
+      severity: 'warning',
+      meaning: `Lambda refused more than ${limits.functionThrottles} calls of the pipeline's functions within 15 minutes: as many run as the account may run at once. They are tried again for hours; no photo is lost.`,
+      metric: functionThrottles(Object.values(parts.functions)),
+      threshold: limits.functionThrottles,
+    },
+    'quota-changed': {
+      severity: 'warning',
+      meaning:
+        'Service Quotas says another number of IndexFaces calls a second than the day before. The pace follows it, unless indexFacesPerSecond is configured.',
+      metric: pipelineMetric(metricNames.quotaChanges, { period: HOUR }),
+      threshold: 0,
+    },
     'processing-time': {
       severity: 'warning',
       meaning: `Of 100 photos five took longer than ${limits.processingSeconds} s from the start of their execution to their rows, waiting in line included.`,
@@ -224,6 +245,11 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       threshold: limits.processingSeconds * 1_000,
     },
   };
+}
+
+/** The sum of metrics of which some may be missing. */
+function sumOf(ids: readonly string[]): string {
+  return ids.map((id) => `FILL(${id}, 0)`).join(' + ');
 }
 
 /** The queues' messages, all together. */
@@ -235,7 +261,7 @@ function deadLetters(queues: readonly IQueue[], period: Duration): IMetric {
     ]),
   );
   return new MathExpression({
-    expression: Object.keys(usingMetrics).join(' + '),
+    expression: sumOf(Object.keys(usingMetrics)),
     usingMetrics,
     label: 'messages',
     period,
@@ -252,7 +278,7 @@ function setupFailures(): IMetric {
   );
   const attempts = names.map((_, index) => `attempts${index}`);
   return new MathExpression({
-    expression: `photos + IF(${attempts.join(' + ')} >= ${SETUP_ATTEMPTS}, 1, 0)`,
+    expression: `FILL(photos, 0) + IF(${sumOf(attempts)} >= ${SETUP_ATTEMPTS}, 1, 0)`,
     usingMetrics: {
       photos: pipelineMetricOf('PhotosFailed', 'setup', { period: FIVE_MINUTES }),
       ...Object.fromEntries(
@@ -268,7 +294,7 @@ function setupFailures(): IMetric {
 }
 
 /**
- * 1 where functions were called and nothing ended. Calls, because they are this state machine's own, while open
+ * The calls of functions where nothing ended; below zero where something did. Calls, because they are this state machine's own, while open
  * executions are known only for the whole account: an open execution calls a function every few minutes, if only to be
  * told to wait.
  */
@@ -284,20 +310,21 @@ function stalled({ functions, stateMachine }: AlarmedParts): IMetric {
   const held = HELD.map(
     (name) => [`held${name}`, pipelineMetricOf('FailedAttempts', name, options)] as const,
   );
-  const sum = (metrics: readonly (readonly [string, IMetric])[]) => metrics.map(([id]) => id).join(' + ');
+  const sum = (metrics: readonly (readonly [string, IMetric])[]) => sumOf(metrics.map(([id]) => id));
   return new MathExpression({
-    expression: `IF(${sum(called)} > ${MANY} * (${sum([...ended, ...held])}), 1, 0)`,
+    // Arithmetic alone: a comparison with what has no value may have none either, and then the alarm would never go off.
+    expression: `${sum(called)} - ${MANY} * (${sum([...ended, ...held])})`,
     usingMetrics: Object.fromEntries([...called, ...ended, ...held]),
-    label: 'at work without an end',
+    label: 'calls without an end',
     period: FIVE_MINUTES,
   });
 }
 
-/** Failed runs; or 1 where executions of photos were started, and not a single run ended. */
+/** Failed runs; or at least 1 where executions of photos were started, and not a single run ended. */
 function reconciliationFailures({ reconcile, stateMachine }: AlarmedParts): IMetric {
   const options = { period: DAY, statistic: Stats.SUM };
   return new MathExpression({
-    expression: `failed + timedOut + IF(photos > ${MANY} * ended, 1, 0)`,
+    expression: `${sumOf(['failed', 'timedOut'])} + FILL(photos, 0) / (${MANY} * FILL(ended, 0) + 1)`,
     usingMetrics: {
       failed: reconcile.metricFailed(options),
       timedOut: reconcile.metricTimedOut(options),
@@ -309,6 +336,21 @@ function reconciliationFailures({ reconcile, stateMachine }: AlarmedParts): IMet
   });
 }
 
+function functionThrottles(functions: readonly PipelineFunction[]): IMetric {
+  const usingMetrics = Object.fromEntries(
+    functions.map((fn, index) => [
+      `throttles${index}`,
+      fn.metricThrottles({ period: QUARTER, statistic: Stats.SUM }),
+    ]),
+  );
+  return new MathExpression({
+    expression: sumOf(Object.keys(usingMetrics)),
+    usingMetrics,
+    label: 'refused calls',
+    period: QUARTER,
+  });
+}
+
 function databaseErrors(clients: readonly PipelineFunction[]): IMetric {
   const calls = Object.fromEntries(
     clients.map((fn, index) => [
@@ -317,7 +359,7 @@ function databaseErrors(clients: readonly PipelineFunction[]): IMetric {
     ]),
   );
   return new MathExpression({
-    expression: `100 * errors / (${Object.keys(calls).join(' + ')})`,
+    expression: `100 * errors / (${sumOf(Object.keys(calls))})`,
     usingMetrics: {
       errors: pipelineMetricOf('FailedAttempts', 'DatabaseUnavailable', { period: FIVE_MINUTES }),
       ...calls,
@@ -344,6 +386,7 @@ export class Alarms extends Construct {
         threshold: definition.threshold,
         comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
         evaluationPeriods: definition.periods ?? 1,
+        datapointsToAlarm: definition.datapoints ?? definition.periods ?? 1,
         // All of them count what goes wrong or how much is at work. Without photos there is nothing of either, and that is
         // most of the time: silence is never the trouble itself. Where it could be one (work, but no end of it), the
         // expression makes a value of it.

@@ -45,6 +45,10 @@ export class PhotoIndexing extends Construct {
     const { config, photoBucket, resultsBucket, idempotencyTable, slotLedger, database } = props;
     const rate = indexFacesRate(this, config.indexFacesPerSecond);
     this.rate = rate;
+    const pace = {
+      [environmentNames.indexFacesPerSecond]: rate,
+      [environmentNames.readsIndexFacesQuota]: String(config.indexFacesPerSecond === undefined),
+    };
     const results = resultsBucket.arnForObjects('results/*');
     const collections = Stack.of(this).formatArn({
       service: 'rekognition',
@@ -82,7 +86,7 @@ export class PhotoIndexing extends Construct {
       timeout: Duration.seconds(15),
       environment: {
         [environmentNames.ledgerTable]: slotLedger.tableName,
-        [environmentNames.indexFacesPerSecond]: rate,
+        ...pace,
         [environmentNames.dailyImageCap]: String(config.dailyImageCap),
         [environmentNames.resultsBucket]: resultsBucket.bucketName,
       },
@@ -108,7 +112,7 @@ export class PhotoIndexing extends Construct {
       environment: {
         [environmentNames.idempotencyTable]: idempotencyTable.tableName,
         [environmentNames.ledgerTable]: slotLedger.tableName,
-        [environmentNames.indexFacesPerSecond]: rate,
+        ...pace,
         [environmentNames.dailyImageCap]: String(config.dailyImageCap),
         [environmentNames.resultsBucket]: resultsBucket.bucketName,
         [environmentNames.qualityFilter]: config.qualityFilter,

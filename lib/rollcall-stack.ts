@@ -17,6 +17,7 @@ import { Operations } from './operations.ts';
 import { PhotoIndexing } from './photo-indexing.ts';
 import type { FunctionNetwork } from './pipeline-function.ts';
 import { keepProviderLogs } from './provider-logs.ts';
+import { QuotaReading } from './quota-reading.ts';
 import { RECONCILIATIONS, Reconciliation } from './reconciliation.ts';
 import { Schema } from './schema.ts';
 import { IdempotencyTable, SlotLedger } from './tables.ts';
@@ -57,6 +58,7 @@ export class RollcallStack extends Stack {
       resultsNetwork,
       eraseFaces: erasure.stateMachine,
     });
+    new QuotaReading(this, 'QuotaReading', { config, slotLedger });
     const backfill = new Backfill(this, 'Backfill', {
       config,
       photoBucket,

@@ -29,6 +29,7 @@ import { type RekognitionOptions, startRekognition } from './rekognition/server.
 import { localResources } from './resources.ts';
 import { announce, type RunningCloud } from './running-cloud.ts';
 import { type ScheduledRule, scheduledEvent, startClock } from './schedules.ts';
+import { startServiceQuotas } from './service-quotas.ts';
 import { openStateFolder } from './state-folder.ts';
 import {
   CUT_OFF,
@@ -61,6 +62,8 @@ export interface CloudOptions {
     RekognitionOptions,
     'quotas' | 'intercept' | 'workers' | 'clock' | 'findFaces' | 'onCall'
   >;
+  /** The IndexFaces quota that Service Quotas tells, at each question; default: the Region's. */
+  appliedQuota?: () => number | undefined;
   /** CDK context beside cdk.json's, as `cdk synth --context` takes it. */
   context?: Readonly<Record<string, unknown>>;
   /** What the template's times are multiplied by, to see hours of retries in a minute. Default 1 each. */
@@ -265,6 +268,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       },
     });
     closers.push(control.stop);
+    const quotas = await startServiceQuotas(() => options.appliedQuota?.());
+    closers.push(quotas.stop);
     const s3ForLambdas = await guarded('s3', objects.endpoint);
     const dynamodbForLambdas = await guarded('dynamodb', tables.endpoint);
     const functions = lambdaFunctions(stack, assembly, postgres, time.lambdas ?? 1);
@@ -278,6 +283,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         AWS_ENDPOINT_URL_REKOGNITION: await guarded('rekognition', rekognitionServer.endpoint),
         AWS_ENDPOINT_URL_RDS_DATA: await guarded('rds-data', dataApi.endpoint),
         AWS_ENDPOINT_URL_SFN: await guarded('states', control.endpoint),
+        AWS_ENDPOINT_URL_SERVICE_QUOTAS: await guarded('servicequotas', quotas.endpoint),
       },
       onOutput: options.onLambdaOutput,
       ...(options.lambdaConcurrency !== undefined && { concurrency: options.lambdaConcurrency }),
@@ -581,7 +587,7 @@ async function runTriggers(
       return;
     }
     try {
-      await call('Preparing the database', trigger.get<string>('HandlerArn')!);
+      await call('Calling what a deployment calls', trigger.get<string>('HandlerArn')!);
     } catch (error) {
       const { name, message } = error as LambdaError;
       throw new LocalError('DeploymentError', `${trigger.logicalId} failed: ${name} ${message}`);

@@ -58,6 +58,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     try {
       send(response, 200, 'application/json', await running);
     } catch (error) {
+      // What Lambda itself refuses is an error of the call; Step Functions puts its name behind Lambda's.
+      const [, refusal] = /^Lambda\.(\w+)$/.exec((error as LambdaError).name) ?? [];
+      if (refusal !== undefined) {
+        throw new ServiceError(
+          refusal,
+          (error as LambdaError).message,
+          refusal === 'TooManyRequestsException' ? 429 : 502,
+        );
+      }
       response.setHeader('X-Amz-Function-Error', 'Unhandled');
       send(response, 200, 'application/json', functionError(error as LambdaError));
     }

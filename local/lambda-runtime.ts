@@ -67,6 +67,12 @@ export interface LambdaRuntime {
   ): Promise<unknown>;
   /** Ends the function's idle environments: the next invocations start cold. */
   recycle(fn: LambdaFunction): void;
+  /**
+   * Makes the function Inactive, as one in a VPC is after some idle weeks: its next invocation fails and begins to make its
+   * network, and all fail until that is done.
+   * https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+   */
+  deactivate(fn: LambdaFunction, readyAfterMs: number): void;
   /** Ends all environments; those at work may finish their invocation first, within a moment if told to abort. */
   stop(options?: { abort?: boolean }): Promise<void>;
 }
@@ -78,6 +84,7 @@ export interface LambdaRuntime {
 export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntime {
   const concurrency = options.concurrency ?? 2 * availableParallelism() + 2;
   const pools = new Map<string, Pool>();
+  const inactive = new Map<string, { readyAfterMs: number; sinceMs?: number }>();
   mkdirSync(options.logs, { recursive: true });
 
   function poolOf(fn: LambdaFunction): Pool {
@@ -89,8 +96,26 @@ export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntim
     return pool;
   }
 
+  /** @throws LambdaError while the function's network is being made */
+  function checkActive(fn: LambdaFunction): void {
+    const state = inactive.get(fn.arn);
+    if (!state) {
+      return;
+    }
+    state.sinceMs ??= performance.now();
+    if (performance.now() - state.sinceMs >= state.readyAfterMs) {
+      inactive.delete(fn.arn);
+      return;
+    }
+    throw new LambdaError(
+      'Lambda.ResourceNotReadyException',
+      'The function is inactive and its VPC connection is no longer available. Wait for the VPC connection to reestablish and try again.',
+    );
+  }
+
   return {
     async invoke(fn, payload, onStart) {
+      checkActive(fn);
       const body = JSON.stringify(payload ?? null);
       if (Buffer.byteLength(body) > PAYLOAD_LIMIT_BYTES) {
         throw new LambdaError(
@@ -101,6 +126,9 @@ export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntim
       return JSON.parse(await poolOf(fn).invoke(body, onStart)) as unknown;
     },
     recycle: (fn) => pools.get(fn.arn)?.recycle(),
+    deactivate(fn, readyAfterMs) {
+      inactive.set(fn.arn, { readyAfterMs });
+    },
     async stop({ abort = false } = {}) {
       await Promise.all([...pools.values()].map((pool) => pool.stop(abort)));
     },

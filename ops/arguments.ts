@@ -20,6 +20,11 @@ const changes = { 'dry-run': 'flag' } as const;
 const costs = { ...changes, yes: 'flag', 'no-wait': 'flag' } as const;
 
 export const commands = {
+  doctor: { does: 'what would make a deployment fail: asked before it, of your account', options: {} },
+  smoke: {
+    does: 'sends a sample photo through the pipeline, and erases it again',
+    options: { ...changes, yes: 'flag' },
+  },
   status: { does: 'photos by state, queues, pace, what runs', options: { event: 'UUID' } },
   failed: { does: 'why photos failed, and which', options: { event: 'UUID', limit: 'N' } },
   reprocess: {

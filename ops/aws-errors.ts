@@ -1,7 +1,7 @@
 import { awsErrorDetails } from '../lambdas/shared/errors.ts';
 import { UserError } from '../local/cli/user-error.ts';
 
-const SIGN_IN = new Set([
+export const SIGN_IN = new Set([
   'CredentialsProviderError',
   'TokenProviderError',
   'ExpiredToken',
@@ -12,9 +12,14 @@ const SIGN_IN = new Set([
   'SignatureDoesNotMatch',
 ]);
 
-const FORBIDDEN = new Set(['AccessDenied', 'AccessDeniedException', 'Forbidden', 'UnauthorizedOperation']);
+export const FORBIDDEN = new Set([
+  'AccessDenied',
+  'AccessDeniedException',
+  'Forbidden',
+  'UnauthorizedOperation',
+]);
 
-const UNREACHABLE = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ETIMEDOUT', 'ENETUNREACH']);
+export const UNREACHABLE = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ETIMEDOUT', 'ENETUNREACH']);
 
 /** Runs a command; what AWS says about credentials and rights becomes one line that tells what to do. */
 export async function withReadableErrors<Result>(work: () => Promise<Result>): Promise<Result> {

@@ -1,6 +1,8 @@
-import { InvokeCommand } from '@aws-sdk/client-lambda';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { InvokeCommand, type InvokeCommandOutput } from '@aws-sdk/client-lambda';
 import type { Answers, Question } from '../lambdas/answer-operator/questions.ts';
 import { MAX_CHANGES, PAGE_SIZE } from '../lambdas/answer-operator/questions.ts';
+import { awsErrorDetails } from '../lambdas/shared/errors.ts';
 import { UserError } from '../local/cli/user-error.ts';
 import type { Deployment } from './deployment.ts';
 
@@ -25,15 +27,39 @@ export async function invoke(
   functionName: string,
   request: object,
 ): Promise<unknown> {
-  const { FunctionError: failed, Payload: payload } = await deployment.lambda.send(
-    new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(request) }),
-  );
+  const command = new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(request) });
+  const { FunctionError: failed, Payload: payload } = await onceReady(deployment, command);
   const answer: unknown = JSON.parse(Buffer.from(payload ?? []).toString('utf8') || 'null');
   if (failed) {
     const { errorType, errorMessage } = answer as { errorType?: string; errorMessage?: string };
     throw new UserError(`The database did not answer: ${errorType}: ${errorMessage}`, 1);
   }
   return answer;
+}
+
+/** A function in a network that nobody called for weeks needs up to 90 s to be ready again. */
+const READY_AFTER_MS = 180_000;
+const NOT_READY = new Set([
+  'ResourceNotReadyException',
+  'CodeArtifactUserPendingException',
+  'ENINotReadyException',
+]);
+
+async function onceReady(
+  { lambda, isLocal }: Deployment,
+  command: InvokeCommand,
+): Promise<InvokeCommandOutput> {
+  const deadline = performance.now() + READY_AFTER_MS;
+  for (;;) {
+    try {
+      return await lambda.send(command);
+    } catch (error) {
+      if (!NOT_READY.has(awsErrorDetails(error).name) || performance.now() > deadline) {
+        throw error;
+      }
+      await sleep(isLocal ? 100 : 5_000);
+    }
+  }
 }
 
 type Paged = 'events' | 'photos' | 'faces' | 'leaving';

@@ -45,6 +45,9 @@ export interface Deployment {
   close(): void;
 }
 
+export const NO_REGION =
+  'No AWS Region is set: set AWS_REGION, or AWS_PROFILE to a profile that has one; --local operates the run of this machine.';
+
 /** Operators are patient, and their calls meet the pipeline's own in the quotas. */
 const RETRY = { maxAttempts: 8, retryMode: 'adaptive' };
 
@@ -59,9 +62,7 @@ export async function awsDeployment(stackName: string): Promise<Deployment> {
   try {
     region = await cloudformation.config.region();
   } catch {
-    throw new UserError(
-      'No AWS Region is set: set AWS_REGION, or AWS_PROFILE to a profile that has one; --local operates the run of this machine.',
-    );
+    throw new UserError(NO_REGION);
   }
   try {
     const { Stacks: stacks = [] } = await cloudformation.send(

@@ -28,14 +28,18 @@ export interface LedgerView {
   dailyImageCap: number;
   /** Whether an operator set it, and not the configuration. */
   capIsSet: boolean;
+  /** IndexFaces calls a second that Service Quotas allows the account; null where that could not be read. */
+  quotaPerSecond: number | null;
 }
 
 export async function readLedger(deployment: Deployment): Promise<LedgerView> {
-  const { paused_ms: paused, daily_image_cap: cap, day, images = 0 } = await ledgerOf(deployment).read();
+  const state = await ledgerOf(deployment).read();
+  const { paused_ms: paused, daily_image_cap: cap, day, images = 0, quota_per_second: quota } = state;
   return {
     pausedSince: paused === undefined ? null : new Date(paused).toISOString(),
     imagesToday: day === dayOf(Date.now()) ? images : 0,
     dailyImageCap: cap ?? Number(deployment.outputs.DailyImageCap),
     capIsSet: cap !== undefined,
+    quotaPerSecond: quota ?? null,
   };
 }

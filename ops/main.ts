@@ -17,12 +17,14 @@ import { pause, resume } from './commands/pause.ts';
 import { reconcile } from './commands/reconcile.ts';
 import { replayDeadLetters } from './commands/replay-dead-letters.ts';
 import { reprocess } from './commands/reprocess.ts';
+import { smoke } from './commands/smoke.ts';
 import { status } from './commands/status.ts';
 import type { Context, Result } from './context.ts';
 import { awsDeployment, type Deployment, localDeployment } from './deployment.ts';
-import { progressOn, silent } from './progress.ts';
+import { type Progress, progressOn, silent } from './progress.ts';
 
-const run: Record<CommandName, (context: Context) => Promise<Result>> = {
+/** Those that need a stack; `doctor` is for before there is one. */
+const run: Record<Exclude<CommandName, 'doctor'>, (context: Context) => Promise<Result>> = {
   status,
   failed,
   reprocess,
@@ -36,6 +38,7 @@ const run: Record<CommandName, (context: Context) => Promise<Result>> = {
   erasures,
   'replay-dead-letters': replayDeadLetters,
   reconcile,
+  smoke,
 };
 
 await runCommand(async () => {
@@ -45,15 +48,20 @@ await runCommand(async () => {
     return exitCodes.done;
   }
   const progress = args.json ? silent : progressOn(process.stderr);
-  return withReadableErrors(() =>
-    withDeployment(args, progress.step, async (deployment) => {
-      const confirm = (question: string) => ask(question, args, () => progress.stop());
-      try {
-        const { data, lines, exitCode } = await run[args.command]({
+  return withReadableErrors(async () => {
+    const { command } = args;
+    if (command === 'doctor') {
+      // The clients of five more services, which no other command needs.
+      const { doctor } = await import('./commands/doctor.ts');
+      return tell(args, progress, () => doctor(args, progress, process.env));
+    }
+    return withDeployment(args, progress.step, (deployment) =>
+      tell(args, progress, () =>
+        run[command]({
           args,
           deployment,
           progress,
-          confirm,
+          confirm: (question) => ask(question, args, () => progress.stop()),
           show(lines) {
             if (!args.json) {
               progress.stop();
@@ -61,16 +69,23 @@ await runCommand(async () => {
             }
           },
           now: Date.now,
-        });
-        progress.stop();
-        process.stdout.write(args.json ? `${JSON.stringify(data)}\n` : `${lines.join('\n')}\n`);
-        return exitCode;
-      } finally {
-        progress.stop();
-      }
-    }),
-  );
+        }),
+      ),
+    );
+  });
 }, 'The command');
+
+/** Prints what a command found out; resolves to its exit code. */
+async function tell(args: Arguments, progress: Progress, command: () => Promise<Result>): Promise<number> {
+  try {
+    const { data, lines, exitCode } = await command();
+    progress.stop();
+    process.stdout.write(args.json ? `${JSON.stringify(data)}\n` : `${lines.join('\n')}\n`);
+    return exitCode;
+  } finally {
+    progress.stop();
+  }
+}
 
 /** The stack in AWS; or the run of this machine, which is started for the command when none is up. */
 async function withDeployment(

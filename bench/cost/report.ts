@@ -149,7 +149,7 @@ in line costs the same for the first photo and the ten thousandth.
 | Aurora, storage | $${storage_usd_per_gb_month.toFixed(2)} a GB; a million faces with their responses are about 2 GB |
 | Faces in the collections | $${(1_000_000 * listPrices.faceMonth).toFixed(2)} a million; these photos' ${facesPerPhoto.toFixed(1)} faces each: $${(1_000 * facesPerPhoto * listPrices.faceMonth).toFixed(3)} per 1,000 photos |
 | Alarms, the daily wake-up, polling | counted from the template in [deploy.md](deploy.md#what-it-costs-idle) |
-| Metrics | $${listPrices.metricMonth.toFixed(2)} each while they are sent to, about 24 of them; the first ten are free |
+| Metrics | $${listPrices.metricMonth.toFixed(2)} each while they are sent to, about 25 of them; the first ten are free |
 | Dashboard | $${listPrices.dashboardMonth}; the first three are free |
 | Key of the alarm topics | $${listPrices.kmsKeyMonth} |
 | Secret of the database's master | $${listPrices.secretMonth.toFixed(2)} |

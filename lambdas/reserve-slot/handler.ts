@@ -22,6 +22,7 @@ const ledger = slotLedger(
   },
   {
     perSecond: requireNumberEnv(environmentNames.indexFacesPerSecond),
+    readsQuota: requireEnv(environmentNames.readsIndexFacesQuota) === 'true',
     dailyImageCap: requireNumberEnv(environmentNames.dailyImageCap),
   },
 );

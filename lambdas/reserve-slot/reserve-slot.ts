@@ -7,6 +7,9 @@ import { storedCounts } from '../shared/stored-counts.ts';
 import { resultsKey } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 
+/** Where the definition that the execution began with does not say. */
+const MAX_RETURNS = 200;
+
 export interface ReserveSlotDeps {
   s3: S3Client;
   resultsBucket: string;
@@ -28,7 +31,7 @@ export interface ReserveSlotDeps {
  * @throws PipelineError `ThrottledTooOften`, `ResultLostTooOften`, `AccessDenied` and the errors of `SlotLedger.reserve`
  */
 export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotRequest): Promise<Slot> {
-  const { input, max_throttles, max_reindexes } = request;
+  const { input, max_throttles, max_reindexes, max_returns = MAX_RETURNS } = request;
   // What comes back needs a call, whatever is stored.
   if (!input.slot && (await isKnown(deps, request))) {
     deps.telemetry.logger.info('Needs no place in line: its response is stored', {
@@ -48,6 +51,11 @@ export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotReq
       `Rekognition throttled this photo ${throttles} times: ${input.returned?.Cause ?? ''}`,
     );
   }
+  // Each way back writes a dozen events into a history that holds 25,000.
+  const returns = input.slot ? (input.slot.returns ?? 0) + 1 : 0;
+  if (returns > max_returns) {
+    throw new PipelineError('ThrottledTooOften', `Came back ${returns} times, at last for ${returned}`);
+  }
   if (reindexes > max_reindexes) {
     throw new PipelineError('ResultLostTooOften', `The stored response was lost ${reindexes} times`);
   }
@@ -64,7 +72,13 @@ export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotReq
     delay_ms: Math.round(delayMs),
     attempt: throttles + 1,
   });
-  return { slot_ms: placeMs, wait_until: wholeSecond(placeMs), throttles, reindexes };
+  return {
+    slot_ms: placeMs,
+    wait_until: wholeSecond(placeMs),
+    throttles,
+    reindexes,
+    ...(returns > 0 && { returns }),
+  };
 }
 
 /**

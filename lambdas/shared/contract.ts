@@ -62,6 +62,8 @@ export const slotSchema = v.object({
   throttles: v.pipe(v.number(), v.integer()),
   /** How often the stored response was found gone and the photo indexed again. */
   reindexes: v.pipe(v.number(), v.integer()),
+  /** How often the photo came back here, for whatever reason. Missing in what older code sent. */
+  returns: v.optional(v.pipe(v.number(), v.integer())),
 });
 export type Slot = v.InferOutput<typeof slotSchema>;
 
@@ -113,6 +115,8 @@ export const reserveSlotRequestSchema = v.object({
   execution_arn: storable,
   max_throttles: v.number(),
   max_reindexes: v.number(),
+  /** Missing in what older definitions send. */
+  max_returns: v.optional(v.number()),
 });
 export type ReserveSlotRequest = v.InferOutput<typeof reserveSlotRequestSchema>;
 

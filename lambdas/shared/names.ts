@@ -32,6 +32,7 @@ export const metricNames = {
   disagreementsLeft: 'DisagreementsLeft',
   /** Seconds since the oldest of them was seen first. */
   disagreementAge: 'DisagreementAge',
+  quotaChanges: 'IndexFacesQuotaChanges',
 } as const;
 
 /** The dimension that Powertools gives every metric; its value is `SERVICE_NAME`. */
@@ -76,9 +77,23 @@ export const logEvents = {
   disagreed: 'reconciliation.disagreed',
   reconciliationCut: 'reconciliation.cut',
   collectionDeleted: 'reconciliation.collection_deleted',
+  quotaRead: 'quota.read',
+  quotaNotKnown: 'quota.not_known',
   bootstrapped: 'database.bootstrapped',
   bootstrapRefused: 'database.bootstrap_refused',
   migrated: 'database.migrated',
+} as const;
+
+/**
+ * Service Quotas knows the quotas of Rekognition's operations by these; the code of one is the same in every Region.
+ * https://docs.aws.amazon.com/general/latest/gr/rekognition.html
+ */
+export const rekognitionQuotas = {
+  serviceCode: 'rekognition',
+  indexFaces: 'L-7C13EBAD',
+  createCollection: 'L-CE977716',
+  deleteFaces: 'L-220834FB',
+  listFaces: 'L-970B5808',
 } as const;
 
 /** Environment variables of the Lambdas: set by `lib`, read by `lambdas/shared/environment.ts`. */
@@ -103,6 +118,8 @@ export const environmentNames = {
   collectionPrefix: 'COLLECTION_PREFIX',
   /** The account's IndexFaces quota in calls per second. */
   indexFacesPerSecond: 'INDEX_FACES_PER_SECOND',
+  /** `true` where the quota that was read into the slot ledger holds instead of that. */
+  readsIndexFacesQuota: 'READS_INDEX_FACES_QUOTA',
   /** Images that may be indexed in a UTC day, where the ledger's item says nothing else. */
   dailyImageCap: 'DAILY_IMAGE_CAP',
   /** IndexFaces QualityFilter: NONE, AUTO, LOW, MEDIUM or HIGH. */

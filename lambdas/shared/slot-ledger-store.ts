@@ -94,6 +94,8 @@ export interface SlotLedger {
   resume(): Promise<void>;
   /** Sets the number of images that may be indexed in a UTC day; undefined goes back to the configured one. */
   setDailyImageCap(cap: number | undefined): Promise<void>;
+  /** Sets the IndexFaces quota of the account, calls per second. */
+  setQuota(perSecond: number): Promise<void>;
   /** The item as it is. */
   read(): Promise<LedgerState>;
 }
@@ -273,6 +275,9 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
           ? { premises: [], remove: ['daily_image_cap'] }
           : { premises: [], set: { daily_image_cap: cap } },
       );
+    },
+    async setQuota(perSecond) {
+      await write({ premises: [], set: { quota_per_second: perSecond } });
     },
     read: load,
   };

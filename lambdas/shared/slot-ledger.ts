@@ -21,6 +21,8 @@ import type { Lane } from './contract.ts';
 export interface LedgerConfig {
   /** The account's IndexFaces quota, calls per second. */
   perSecond: number;
+  /** Whether the quota that was read into the item, where one was, holds instead. */
+  readsQuota?: boolean;
   /** Slots per UTC day where the item says nothing else; no cap when absent. */
   dailyImageCap?: number;
 }
@@ -46,6 +48,8 @@ export type LedgerAttribute =
   | 'paused_ms'
   /** Slots per UTC day, set by an operator; absent when the configured number holds. */
   | 'daily_image_cap'
+  /** IndexFaces calls per second that the account may make, as Service Quotas said; absent when it never did. */
+  | 'quota_per_second'
   /** The UTC day of `images`, as the number yyyymmdd, and the slots given on it. */
   | 'day'
   | 'images';
@@ -137,8 +141,13 @@ export function intervalAt(state: LedgerState, config: LedgerConfig, atMs: numbe
   return Math.ceil(100_000 / paceAt(state, config, atMs)) / 100;
 }
 
+function quotaOf(state: LedgerState, { perSecond, readsQuota = false }: LedgerConfig): number {
+  return (readsQuota ? state.quota_per_second : undefined) ?? perSecond;
+}
+
 /** Slots per second at a moment, by the time since the last cut: success writes nothing. */
-function paceAt(state: LedgerState, { perSecond }: LedgerConfig, atMs: number): number {
+function paceAt(state: LedgerState, config: LedgerConfig, atMs: number): number {
+  const perSecond = quotaOf(state, config);
   const target = perSecond * TARGET_SHARE;
   if (!state.interval_ms || !state.throttled_interval_ms) {
     return target;
@@ -288,7 +297,7 @@ export function afterThrottle(
   if (cuts !== slot.cuts || nowMs - (state.cut_ms ?? 0) < SETTLE_MS) {
     return undefined;
   }
-  const floorMs = 1_000 / (config.perSecond * FLOOR_SHARE);
+  const floorMs = 1_000 / (quotaOf(state, config) * FLOOR_SHARE);
   return {
     premises: [{ attribute: 'cuts', is: state.cuts }],
     set: {

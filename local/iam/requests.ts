@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { ACCOUNT, REGION } from '../template.ts';
 import type { AwsCall } from './authority.ts';
 
-export type Service = 's3' | 'sqs' | 'dynamodb' | 'rekognition' | 'rds-data' | 'states';
+export type Service = 's3' | 'sqs' | 'dynamodb' | 'rekognition' | 'rds-data' | 'states' | 'servicequotas';
 
 /** An HTTP request to an AWS service. */
 export interface ServiceRequest {
@@ -45,6 +45,17 @@ export const readRequest: Record<Service, (request: ServiceRequest) => Asked> = 
     const { stateMachineArn, executionArn } = jsonOf(request);
     const resource = String(executionArn ?? stateMachineArn);
     return { calls: [{ action: `states:${operationOf(request)}`, resource }] };
+  },
+  servicequotas: (request) => {
+    const { ServiceCode: service, QuotaCode: quota } = jsonOf(request);
+    return {
+      calls: [
+        {
+          action: `servicequotas:${operationOf(request)}`,
+          resource: arn('servicequotas', `${service}/${quota}`),
+        },
+      ],
+    };
   },
   'rds-data': (request) => {
     const { resourceArn, secretArn } = jsonOf(request);

@@ -18,7 +18,7 @@ export async function pause(context: Context): Promise<Result> {
   );
 }
 
-/** Goes on after a pause; waiting photos notice within five minutes. */
+/** Goes on after a pause; waiting photos notice soon after a short pause, and within half an hour after any. */
 export async function resume(context: Context): Promise<Result> {
   const { pausedSince } = await readLedger(context.deployment);
   if (!pausedSince) {
@@ -28,7 +28,11 @@ export async function resume(context: Context): Promise<Result> {
     return result(pausedSince, `Would go on; it is paused since ${pausedSince}.`, context);
   }
   await ledgerOf(context.deployment).resume();
-  return result(null, 'Goes on: waiting photos notice within five minutes.', context);
+  return result(
+    null,
+    'Goes on: waiting photos notice soon after a short pause, and within half an hour after any.',
+    context,
+  );
 }
 
 function result(pausedSince: string | null, line: string, { args }: Context): Result {

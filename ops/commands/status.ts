@@ -25,6 +25,7 @@ export async function status({ args, deployment, now }: Context): Promise<Result
     queues,
     paused_since: ledger.pausedSince,
     images_today: ledger.imagesToday,
+    quota_per_second: ledger.quotaPerSecond,
   };
   const lines = [
     ...table([
@@ -50,6 +51,9 @@ export async function status({ args, deployment, now }: Context): Promise<Result
       ['leaving', summary.leaving, 'faces on their way out of the collections'],
     ]),
     '',
+    ...(ledger.quotaPerSecond === null
+      ? []
+      : [`The account may make ${ledger.quotaPerSecond} IndexFaces calls a second.`]),
     ledger.pausedSince ? `Paused since ${ledger.pausedSince}: npm run ops -- resume` : 'Not paused.',
   ];
   return { data, lines, exitCode: 0 };

@@ -127,6 +127,14 @@ const expected: Record<string, RoleGrants['allowed']> = {
     's3:DeleteObject': ['{ResultsBucket.Arn}/results/*'],
     's3:ListBucket': ['{ResultsBucket.Arn}'],
   },
+  'QuotaReading/ReadQuotaRole': {
+    ...logs('QuotaReading/ReadQuota'),
+    'dynamodb:GetItem': [LEDGER],
+    'dynamodb:UpdateItem': [LEDGER],
+    'servicequotas:GetServiceQuota': [
+      'arn:{AWS::Partition}:servicequotas:{AWS::Region}:{AWS::AccountId}:rekognition/L-7C13EBAD',
+    ],
+  },
   'Schema/MigrateDatabaseRole': {
     ...logs('Schema/MigrateDatabase'),
     ...network,
@@ -244,7 +252,11 @@ const expected: Record<string, RoleGrants['allowed']> = {
     'states:StartExecution': [`{${indexing}/StateMachine}`],
   },
   'AWSCDK.TriggerCustomResourceProviderCustomResourceProvider/Role': {
-    'lambda:InvokeFunction': ['{Database/BootstrapDatabase.Arn}:*', '{Schema/MigrateDatabase.Arn}:*'],
+    'lambda:InvokeFunction': [
+      '{Database/BootstrapDatabase.Arn}:*',
+      '{QuotaReading/ReadQuota.Arn}:*',
+      '{Schema/MigrateDatabase.Arn}:*',
+    ],
   },
 };
 

@@ -2,7 +2,13 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { defaultAlarmThresholds } from '../../lib/alarm-thresholds.ts';
 import { dashboardBody, drawDashboard } from '../../lib/dashboard-picture.ts';
-import { type AlarmState, evaluateAlarm, type Sample } from '../support/metric-math.ts';
+import {
+  type AlarmState,
+  evaluateAlarm,
+  type Reading,
+  readings,
+  type Sample,
+} from '../support/metric-math.ts';
 import { alarmsOf, dashboardOf, watchedMetrics } from '../support/observability.ts';
 import { synthesised } from '../support/synthesised.ts';
 import { listOf, type Statement } from '../support/template.ts';
@@ -30,6 +36,8 @@ const WARNING = [
   'collection-errors',
   'open-executions',
   'throttles',
+  'function-throttles',
+  'quota-changed',
   'processing-time',
   'reconciliation-failed',
 ];
@@ -62,6 +70,8 @@ const printed = (name: string, values: number | readonly number[], dimension: Re
 const failedAttempts = (error: string, times: number) => printed('FailedAttempts', times, { Error: error });
 const called = (state: string, times: number) =>
   over(15, 'AWS/Lambda', 'Invocations', { FunctionName: `{PhotoIndexing/${state}}` }, times);
+const refused = (state: string, times: number) =>
+  over(15, 'AWS/Lambda', 'Throttles', { FunctionName: `{PhotoIndexing/${state}}` }, times);
 const ended = (how: 'Succeeded' | 'Failed', times: number) =>
   over(15, 'AWS/States', `Executions${how}`, { StateMachineArn: '{PhotoIndexing/StateMachine}' }, times);
 const startedPhotos = (times: number) =>
@@ -188,6 +198,14 @@ const scenarios: Record<string, { bad: Sample[]; close: Sample[] }> = {
     bad: [...printed('RekognitionCalls', 1_000), ...printed('Throttles', 11)],
     close: [...printed('RekognitionCalls', 1_000), ...printed('Throttles', 10)],
   },
+  'function-throttles': {
+    bad: [...refused('EnsureCollection', 60), ...refused('PersistResults', 41)],
+    close: [...refused('EnsureCollection', 60), ...refused('PersistResults', 40)],
+  },
+  'quota-changed': {
+    bad: printed('IndexFacesQuotaChanges', [1]),
+    close: printed('IndexFacesQuotaChanges', [0]),
+  },
   'processing-time': {
     bad: printed('ProcessingTime', [
       ...Array.from({ length: 90 }, () => 5_000),
@@ -200,83 +218,77 @@ const scenarios: Record<string, { bad: Sample[]; close: Sample[] }> = {
   },
 };
 
-const state = (name: string, samples: readonly Sample[]): AlarmState =>
-  evaluateAlarm(alarms[name]!, samples, NOW);
+test('the alarms are these', () => {
+  expect(names.sort()).toEqual([...CRITICAL, ...WARNING].sort());
+  expect(Object.keys(scenarios).sort()).toEqual(names.sort());
+});
+
+describe.each(Object.entries(readings))(
+  'the alarms, by the %s reading of missing data',
+  (_name, reading: Reading) => {
+    const state = (name: string, samples: readonly Sample[]): AlarmState =>
+      evaluateAlarm(alarms[name]!, samples, NOW, reading);
+
+    test.each([...CRITICAL, ...WARNING])(
+      '%s goes off in a bad quarter of an hour, and not in a good one',
+      (name) => {
+        const { bad, close } = scenarios[name]!;
+        expect(state(name, bad)).toBe('ALARM');
+        expect(state(name, close)).toBe('OK');
+        expect(state(name, GOOD)).toBe('OK');
+        // Nothing happens most of the time.
+        expect(state(name, [])).toBe('OK');
+      },
+    );
+
+    test('a busy quarter of an hour does not hide a bad one', () => {
+      const hidden = [
+        'dead-letters',
+        'spend-today',
+        'daily-cap-reached',
+        'setup-failures',
+        'photos-at-fault',
+        'collection-errors',
+      ];
+      for (const name of hidden) {
+        expect([name, state(name, [...GOOD, ...scenarios[name]!.bad])]).toEqual([name, 'ALARM']);
+      }
+    });
+
+    test('a broken photo at night wakes nobody', () => {
+      const night = [
+        ...printed('RekognitionCalls', 1),
+        ...printed('RekognitionErrors', 1),
+        ...failedAttempts('InvalidImageFormat', 1),
+        ...printed('PhotosFailed', 1, { Class: 'photo' }),
+        ...called('EnsureCollection', 1),
+        ...called('IndexFaces', 1),
+        ...ended('Failed', 1),
+      ];
+      expect(names.filter((name) => state(name, night) !== 'OK')).toEqual([]);
+    });
+
+    test('a database that cannot be logged in to is a set-up failure, though no photo can be marked', () => {
+      expect(state('setup-failures', failedAttempts('DatabaseMisconfigured', 9))).toBe('ALARM');
+    });
+
+    test('what an operator or the cap holds is not stalled', () => {
+      for (const held of ['IndexingPaused', 'DailyImageCapReached']) {
+        expect(state('stalled', [...called('ReserveSlot', 30), ...failedAttempts(held, 30)])).toBe('OK');
+      }
+    });
+
+    test('a lone photo that ends after the edge of a period is not stalled', () => {
+      const edge: Sample[] = [
+        { ...called('EnsureCollection', 1)[0]!, atMs: NOW - 5 * MINUTE - 1_000 },
+        { ...ended('Succeeded', 1)[0]!, atMs: NOW - 5 * MINUTE + 1_000 },
+      ];
+      expect(state('stalled', edge)).toBe('OK');
+    });
+  },
+);
 
 describe('the alarms', () => {
-  test('are these', () => {
-    expect(names.sort()).toEqual([...CRITICAL, ...WARNING].sort());
-    expect(Object.keys(scenarios).sort()).toEqual(names.sort());
-  });
-
-  test.each([...CRITICAL, ...WARNING])(
-    '%s goes off in a bad quarter of an hour, and not in a good one',
-    (name) => {
-      const { bad, close } = scenarios[name]!;
-      expect(state(name, bad)).toBe('ALARM');
-      expect(state(name, close)).toBe('OK');
-      expect(state(name, GOOD)).toBe('OK');
-      // Nothing happens most of the time.
-      expect(state(name, [])).toBe('OK');
-    },
-  );
-
-  test('a busy quarter of an hour does not hide a bad one', () => {
-    const hidden = [
-      'dead-letters',
-      'spend-today',
-      'daily-cap-reached',
-      'setup-failures',
-      'photos-at-fault',
-      'collection-errors',
-    ];
-    for (const name of hidden) {
-      expect([name, state(name, [...GOOD, ...scenarios[name]!.bad])]).toEqual([name, 'ALARM']);
-    }
-  });
-
-  test('a broken photo at night wakes nobody', () => {
-    const night = [
-      ...printed('RekognitionCalls', 1),
-      ...printed('RekognitionErrors', 1),
-      ...failedAttempts('InvalidImageFormat', 1),
-      ...printed('PhotosFailed', 1, { Class: 'photo' }),
-      ...called('EnsureCollection', 1),
-      ...called('IndexFaces', 1),
-      ...ended('Failed', 1),
-    ];
-    expect(names.filter((name) => state(name, night) !== 'OK')).toEqual([]);
-  });
-
-  test('a reconciliation that fails is told of, with or without photos', () => {
-    const failed = over(
-      15,
-      'AWS/States',
-      'ExecutionsFailed',
-      { StateMachineArn: '{Reconciliation/StateMachine}' },
-      1,
-    );
-    expect(state('reconciliation-failed', [...failed, ...printed('Reconciliations', 3)])).toBe('ALARM');
-  });
-
-  test('a database that cannot be logged in to is a set-up failure, though no photo can be marked', () => {
-    expect(state('setup-failures', failedAttempts('DatabaseMisconfigured', 9))).toBe('ALARM');
-  });
-
-  test('what an operator or the cap holds is not stalled', () => {
-    for (const held of ['IndexingPaused', 'DailyImageCapReached']) {
-      expect(state('stalled', [...called('ReserveSlot', 30), ...failedAttempts(held, 30)])).toBe('OK');
-    }
-  });
-
-  test('a lone photo that ends after the edge of a period is not stalled', () => {
-    const edge: Sample[] = [
-      { ...called('EnsureCollection', 1)[0]!, atMs: NOW - 5 * MINUTE - 1_000 },
-      { ...ended('Succeeded', 1)[0]!, atMs: NOW - 5 * MINUTE + 1_000 },
-    ];
-    expect(state('stalled', edge)).toBe('OK');
-  });
-
   test.each([
     ['critical', CRITICAL],
     ['warning', WARNING],
@@ -316,13 +328,8 @@ describe('the alarms', () => {
     const other = alarmsOf(synthesised({ alarmThresholds: doubled }));
     // These stand for a fact, not for a number.
     const fixed = [
-      'dead-letters',
-      'daily-cap-reached',
-      'setup-failures',
-      'stalled',
-      'erasures-stuck',
-      'disagreements-left',
-      'reconciliation-failed',
+      ...['dead-letters', 'daily-cap-reached', 'setup-failures', 'stalled', 'erasures-stuck'],
+      'quota-changed',
     ];
     for (const name of names) {
       expect([name, other[name]!.Threshold]).toEqual([
@@ -362,6 +369,7 @@ describe('the alarms', () => {
 /** https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html, .../step-functions/latest/dg/procedure-cw-metrics.html, .../AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html */
 const OF_AWS: Record<string, string[]> = {
   'AWS/Lambda Invocations': ['FunctionName'],
+  'AWS/Lambda Throttles': ['FunctionName'],
   'AWS/States ExecutionsStarted': ['StateMachineArn'],
   'AWS/States ExecutionsSucceeded': ['StateMachineArn'],
   'AWS/States ExecutionsFailed': ['StateMachineArn'],

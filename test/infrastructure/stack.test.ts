@@ -194,21 +194,17 @@ describe('the functions', () => {
     'NODE_EXTRA_CA_CERTS',
   ];
   const secret = ['DATABASE_AUTH', 'DATABASE_SECRET_ARN', 'NODE_EXTRA_CA_CERTS'];
+  const PACE = ['INDEX_FACES_PER_SECOND', 'READS_INDEX_FACES_QUOTA'];
   const functions: [path: string, seconds: number, environment: string[], database: boolean][] = [
     ['PhotoIndexing/EnsureCollection', 15, ['IDEMPOTENCY_TABLE', 'COLLECTION_PREFIX'], false],
-    [
-      'PhotoIndexing/ReserveSlot',
-      15,
-      ['LEDGER_TABLE', 'INDEX_FACES_PER_SECOND', 'DAILY_IMAGE_CAP', 'RESULTS_BUCKET'],
-      false,
-    ],
+    ['PhotoIndexing/ReserveSlot', 15, ['LEDGER_TABLE', ...PACE, 'DAILY_IMAGE_CAP', 'RESULTS_BUCKET'], false],
     [
       'PhotoIndexing/IndexFaces',
       60,
       [
         'IDEMPOTENCY_TABLE',
         'LEDGER_TABLE',
-        'INDEX_FACES_PER_SECOND',
+        ...PACE,
         'DAILY_IMAGE_CAP',
         'RESULTS_BUCKET',
         'QUALITY_FILTER',
@@ -268,6 +264,7 @@ describe('the functions', () => {
       ],
       false,
     ],
+    ['QuotaReading/ReadQuota', 30, ['LEDGER_TABLE'], false],
   ];
   /** Megabytes, where they are not 512. */
   const memory: Record<string, number> = {

@@ -33,6 +33,7 @@ const actionsOf: Record<string, string[]> = {
   DynamoDBPersistenceLayer: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'].map(
     (name) => `dynamodb:${name}`,
   ),
+  GetServiceQuotaCommand: ['servicequotas:GetServiceQuota'],
   Signer: ['rds-db:connect'],
   GetSecretValueCommand: ['secretsmanager:GetSecretValue'],
   // The Data API reads the secret with the caller's right.

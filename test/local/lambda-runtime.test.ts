@@ -307,3 +307,14 @@ test('stop waits for invocations at work, abort not for long', async () => {
     await expect(own.invoke(fn, {})).rejects.toThrow(/stopping/);
   }
 });
+
+test('a function that was idle for weeks is not ready at first, from its first call on', async () => {
+  const fn = lambda('export const handler = async () => "awake";');
+  runtime.deactivate(fn, 300);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  const notReady = { name: 'Lambda.ResourceNotReadyException', message: expect.stringContaining('inactive') };
+  await expect(runtime.invoke(fn, {})).rejects.toMatchObject(notReady);
+  await expect(runtime.invoke(fn, {})).rejects.toMatchObject(notReady);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  await expect(runtime.invoke(fn, {})).resolves.toBe('awake');
+});

@@ -54,11 +54,36 @@ export interface MetricQuery {
 
 export type AlarmState = 'OK' | 'ALARM' | 'INSUFFICIENT_DATA';
 
+/**
+ * What happens where a data point is missing. The documentation says that a missing one beside a value is 0, in arithmetic
+ * and in comparisons; what becomes of a series without any data point it does not say. An alarm has to work whichever
+ * way it is read.
+ */
+export interface Reading {
+  /** Whether a missing operand of `+ - * /` counts as 0 beside a value; else the result is missing too. */
+  arithmeticFills: boolean;
+  /** The same for comparisons, AND and OR. */
+  comparisonFills: boolean;
+  /** Whether FILL makes data points of a series that has none at all. */
+  fillsEmpty: boolean;
+}
+
+export const readings: Readonly<Record<'documented' | 'strict' | 'empty', Reading>> = {
+  documented: { arithmeticFills: true, comparisonFills: true, fillsEmpty: true },
+  strict: { arithmeticFills: false, comparisonFills: false, fillsEmpty: true },
+  empty: { arithmeticFills: true, comparisonFills: false, fillsEmpty: false },
+};
+
 /** CloudWatch looks at some periods more than the alarm asks for; the exact number is its own. */
 const MORE_PERIODS = 2;
 
 /** The state of an alarm at a moment, if these are all the samples there ever were. */
-export function evaluateAlarm(alarm: AlarmProperties, samples: readonly Sample[], nowMs: number): AlarmState {
+export function evaluateAlarm(
+  alarm: AlarmProperties,
+  samples: readonly Sample[],
+  nowMs: number,
+  reading: Reading = readings.documented,
+): AlarmState {
   const queries: MetricQuery[] = alarm.Metrics ?? [
     {
       Id: 'metric',
@@ -87,7 +112,7 @@ export function evaluateAlarm(alarm: AlarmProperties, samples: readonly Sample[]
     throw new Error('An alarm watches one time series');
   }
   const [{ Id, Expression }] = returned as [MetricQuery];
-  const watched = Expression === undefined ? series[Id]! : evaluateExpression(Expression, series);
+  const watched = Expression === undefined ? series[Id]! : evaluateExpression(Expression, series, reading);
   if (typeof watched === 'number') {
     throw new Error(`${Expression} is no time series`);
   }
@@ -169,11 +194,15 @@ function aggregate(stat: string, values: readonly number[]): number {
 }
 
 /**
- * Evaluates metric math: arithmetic, comparisons, AND, OR, IF.
+ * Evaluates metric math: arithmetic, comparisons, AND, OR, IF, FILL.
  *
- * Beside a value, a missing one counts as 0; where both are missing there is nothing. A division by zero drops the point.
+ * Where both operands are missing there is nothing; where one is, the reading decides. A division by zero drops the point.
  */
-export function evaluateExpression(expression: string, series: Readonly<Record<string, Series>>): Value {
+export function evaluateExpression(
+  expression: string,
+  series: Readonly<Record<string, Series>>,
+  reading: Reading = readings.documented,
+): Value {
   const tokens = expression.match(/\d+(?:\.\d+)?|[A-Za-z_]\w*|[<>=!]=|&&|\|\||[-+*/()<>,]|\S/g) ?? [];
   let next = 0;
   const peek = () => tokens[next];
@@ -188,12 +217,13 @@ export function evaluateExpression(expression: string, series: Readonly<Record<s
   function binary(
     operators: Record<string, (a: number, b: number) => number | undefined>,
     operand: () => Value,
+    fills: boolean,
   ) {
     return (): Value => {
       let left = operand();
       for (let operator = operators[peek() ?? '']; operator; operator = operators[peek() ?? '']) {
         take();
-        left = combine(left, operand(), operator);
+        left = combine(left, operand(), operator, fills);
       }
       return left;
     };
@@ -207,7 +237,7 @@ export function evaluateExpression(expression: string, series: Readonly<Record<s
       return value;
     }
     if (token === '-') {
-      return combine(0, primary(), (a, b) => a - b);
+      return combine(0, primary(), (a, b) => a - b, reading.arithmeticFills);
     }
     if (/^\d/.test(token)) {
       return Number(token);
@@ -222,6 +252,18 @@ export function evaluateExpression(expression: string, series: Readonly<Record<s
       take(')');
       return choose(condition, whenTrue, whenFalse);
     }
+    if (token === 'FILL') {
+      take('(');
+      const filled = or();
+      take(',');
+      const by = or();
+      take(')');
+      if (typeof filled === 'number' || typeof by !== 'number') {
+        throw new Error(`${expression}: FILL is known here with a series and a number`);
+      }
+      const isEmpty = filled.every((value) => value === undefined);
+      return isEmpty && !reading.fillsEmpty ? filled : filled.map((value) => value ?? by);
+    }
     const found = series[token];
     if (!found) {
       throw new Error(`${expression}: there is no metric ${token}`);
@@ -229,8 +271,13 @@ export function evaluateExpression(expression: string, series: Readonly<Record<s
     return found;
   }
 
-  const product = binary({ '*': (a, b) => a * b, '/': (a, b) => (b === 0 ? undefined : a / b) }, primary);
-  const sum = binary({ '+': (a, b) => a + b, '-': (a, b) => a - b }, product);
+  const { arithmeticFills, comparisonFills } = reading;
+  const product = binary(
+    { '*': (a, b) => a * b, '/': (a, b) => (b === 0 ? undefined : a / b) },
+    primary,
+    arithmeticFills,
+  );
+  const sum = binary({ '+': (a, b) => a + b, '-': (a, b) => a - b }, product, arithmeticFills);
   const comparison = binary(
     {
       '>': (a, b) => Number(a > b),
@@ -241,14 +288,17 @@ export function evaluateExpression(expression: string, series: Readonly<Record<s
       '!=': (a, b) => Number(a !== b),
     },
     sum,
+    comparisonFills,
   );
   const and = binary(
     { AND: (a, b) => Number(a !== 0 && b !== 0), '&&': (a, b) => Number(a !== 0 && b !== 0) },
     comparison,
+    comparisonFills,
   );
   const or = binary(
     { OR: (a, b) => Number(a !== 0 || b !== 0), '||': (a, b) => Number(a !== 0 || b !== 0) },
     and,
+    comparisonFills,
   );
 
   const value = or();
@@ -258,7 +308,12 @@ export function evaluateExpression(expression: string, series: Readonly<Record<s
   return value;
 }
 
-function combine(left: Value, right: Value, operator: (a: number, b: number) => number | undefined): Value {
+function combine(
+  left: Value,
+  right: Value,
+  operator: (a: number, b: number) => number | undefined,
+  fills: boolean,
+): Value {
   if (typeof left === 'number' && typeof right === 'number') {
     const value = operator(left, right);
     if (value === undefined) {
@@ -270,7 +325,10 @@ function combine(left: Value, right: Value, operator: (a: number, b: number) => 
   return Array.from({ length }, (_, index) => {
     const a = typeof left === 'number' ? left : left[index];
     const b = typeof right === 'number' ? right : right[index];
-    const present = [left, right].some((side, i) => typeof side !== 'number' && [a, b][i] !== undefined);
+    const series = [left, right].flatMap((side, i) => (typeof side === 'number' ? [] : [[a, b][i]]));
+    const present = fills
+      ? series.some((value) => value !== undefined)
+      : series.every((value) => value !== undefined);
     return present ? operator(a ?? 0, b ?? 0) : undefined;
   });
 }

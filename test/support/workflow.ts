@@ -22,13 +22,36 @@ export interface State {
   End?: boolean;
 }
 
+/**
+ * What Lambda refuses a call for that passes by itself: too many at once, or a function that was idle for weeks and whose
+ * network, or right to read its own code, is being made anew. Step Functions calls them by the names of a Java SDK, and
+ * does not document of which: the older one spells EC2, ENI and IP in capitals, the newer one does not.
+ * https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors
+ */
+export const LAMBDA_WAITS = [
+  'TooManyRequests',
+  'ResourceNotReady',
+  'CodeArtifactUserPending',
+  'CodeArtifactUserDeleted',
+  'ENINotReady',
+  'EniNotReady',
+  'ENILimitReached',
+  'EniLimitReached',
+  'SubnetIPAddressLimitReached',
+  'SubnetIpAddressLimitReached',
+  'EC2Throttled',
+  'Ec2Throttled',
+  'EC2Unexpected',
+  'Ec2Unexpected',
+].map((name) => `Lambda.${name}Exception`);
+
 /** Errors that Lambda, its runtime and Step Functions report for a function; a name of none of ours. */
 export const SERVICE_ERRORS = [
   'Lambda.ServiceException',
   'Lambda.AWSLambdaException',
   'Lambda.SdkClientException',
   'Lambda.ClientExecutionTimeoutException',
-  'Lambda.TooManyRequestsException',
+  ...LAMBDA_WAITS,
   'Lambda.Unknown',
   'Sandbox.Timedout',
   'Runtime.ExitError',

@@ -2,6 +2,7 @@ import {
   type AlarmProperties,
   evaluateAlarm,
   evaluateExpression,
+  readings,
   type Sample,
 } from '../support/metric-math.ts';
 
@@ -34,10 +35,23 @@ describe('metric math, as documented', () => {
   test('binds as arithmetic does, and says what it does not know', () => {
     expect(evaluateExpression('1 + 2 * 3 - -4 / 2', {})).toBe(9);
     expect(evaluateExpression('a + b > 3 OR a == 0', { a: [1, 0, _], b: [2, 2, _] })).toEqual([0, 1, _]);
-    for (const wrong of ['a', '1 +', 'IF(1, 2)', '1 ^ 2', 'FILL(a, 0)', '1 2']) {
-      expect(() => evaluateExpression(wrong, {})).toThrow();
+    for (const wrong of ['a', '1 +', 'IF(1, 2)', '1 ^ 2', 'FILL(a, 0)', 'FILL(1, 0)', 'FILL(b, c)', '1 2']) {
+      expect(() => evaluateExpression(wrong, { b: [1], c: [1] })).toThrow();
     }
   });
+});
+
+test.each([
+  ['a + b', [3, 1, _], [3, _, _], [3, 1, _]],
+  ['a > b', [0, 1, _], [0, _, _], [0, _, _]],
+  ['FILL(a, 0) + FILL(b, 0)', [3, 1, 0], [3, 1, 0], [3, 1, 0]],
+  ['FILL(a, 0) - 9 * FILL(none, 0)', [1, 1, 0], [1, 1, 0], [1, 1, 0]],
+  ['FILL(none, 7)', [7, 7, 7], [7, 7, 7], [_, _, _]],
+])('%s, by each reading of missing data', (expression, documented, strict, empty) => {
+  const series = { a: [1, 1, _], b: [2, _, _], none: [_, _, _] };
+  expect(evaluateExpression(expression, series, readings.documented)).toEqual(documented);
+  expect(evaluateExpression(expression, series, readings.strict)).toEqual(strict);
+  expect(evaluateExpression(expression, series, readings.empty)).toEqual(empty);
 });
 
 /** The tables of https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html */

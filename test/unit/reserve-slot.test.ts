@@ -205,3 +205,15 @@ describe('a photo whose response is stored', () => {
     expect(asked).toEqual([]);
   });
 });
+
+test('gives up a photo that came back 200 times, whatever for: its history has an end', async () => {
+  const slot: Slot = { slot_ms: 0, wait_until: '', throttles: 0, reindexes: 0, returns: 198 };
+  const later = await reserve({ slot, returned: 'SlotExpired' });
+  expect(later.slot.returns).toBe(199);
+  const last = await reserve({ slot: later.slot, returned: 'CollectionNotFound' });
+  expect(last.slot.returns).toBe(200);
+  await expect(reserve({ slot: last.slot, returned: 'SlotExpired' })).rejects.toMatchObject({
+    name: 'ThrottledTooOften',
+    message: expect.stringContaining('201 times'),
+  });
+});

@@ -13,6 +13,7 @@ import {
   intervalAt,
   joinLine,
   type LedgerAttribute,
+  type LedgerConfig,
   type LedgerState,
   takeSlot,
 } from '../../lambdas/shared/slot-ledger.ts';
@@ -57,7 +58,7 @@ beforeEach(async () => {
 });
 
 /** A function with its own memory of the ledger; its clock can be set, and then sleeping moves it. */
-function fleetMember(clock?: { now: number }): SlotLedger {
+function fleetMember(clock?: { now: number }, settings: LedgerConfig = config): SlotLedger {
   return slotLedger(
     {
       dynamodb: tables.client,
@@ -72,7 +73,7 @@ function fleetMember(clock?: { now: number }): SlotLedger {
         }
       },
     },
-    config,
+    settings,
   );
 }
 
@@ -95,6 +96,32 @@ function expectSpaced(times: number[]): void {
     expect(sorted[i]! - sorted[i - 1]!).toBeGreaterThanOrEqual(CLOSEST_MS);
   }
 }
+
+describe('the quota that was read', () => {
+  const at = (perSecond: number) => Math.ceil(100_000 / (perSecond * 0.998)) / 100;
+  const interval = (state: LedgerState, readsQuota: boolean) =>
+    intervalAt(state, { ...config, readsQuota }, Date.now());
+
+  test('is the pace, unless one is configured', async () => {
+    await fleetMember().setQuota(120);
+    const state = await fleetMember().read();
+    expect(state).toEqual({ quota_per_second: 120 });
+    expect(interval(state, true)).toBe(at(120));
+    expect(interval(state, false)).toBe(at(50));
+    // Where it could never be read.
+    expect(interval({}, true)).toBe(at(50));
+  });
+
+  test('reaches a function that has been at work before with its next place', async () => {
+    const clock = { now: Date.now() };
+    const member = fleetMember(clock, { ...config, readsQuota: true });
+    const places = [await join(member), await join(member)];
+    await fleetMember().setQuota(10);
+    // The next two: one is given by what was remembered, and brings the news.
+    places.push(await join(member), await join(member), await join(member));
+    expect(places[4]! - places[3]!).toBeCloseTo(at(10), 1);
+  });
+});
 
 describe('many callers at once', () => {
   test('200 photos at once get 200 places, none twice', async () => {

@@ -1,0 +1,24 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
+import { clientOptions } from '../shared/clients.ts';
+import { requireEnv } from '../shared/environment.ts';
+import { environmentNames } from '../shared/names.ts';
+import { slotLedger } from '../shared/slot-ledger-store.ts';
+import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { readQuota } from './read-quota.ts';
+
+const quotas = new ServiceQuotasClient(clientOptions(5_000, 3));
+const ledger = slotLedger(
+  {
+    dynamodb: new DynamoDBClient(clientOptions(3_000, 3)),
+    table: requireEnv(environmentNames.ledgerTable),
+    now: Date.now,
+    random: Math.random,
+    sleep: (ms) => sleep(ms),
+  },
+  // It takes no slot.
+  { perSecond: 1 },
+);
+
+export const handler = lambdaHandler(() => readQuota({ quotas, ledger, telemetry }));
