@@ -178,7 +178,8 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       meaning:
         'A reconciliation failed, or none ended in a day on which photos came in: what gets lost is not found by itself.',
       metric: reconciliationFailures(parts),
-      threshold: 0,
+      // Between none that is missing, a hair above 0, and the first that failed.
+      threshold: 0.5,
     },
     'photos-without-faces': {
       severity: 'warning',

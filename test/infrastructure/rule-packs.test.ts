@@ -42,6 +42,8 @@ const configurations: [string, Record<string, unknown>][] = [
       runbookUrl: 'https://example.org/runbook',
       monthlyBudgetUsd: 100,
       dailyImageCap: 1_000,
+      reconcileMaxImages: 10,
+      abandonedCollectionDays: 30,
       indexFacesPerSecond: 20,
       faceRetentionDays: 7,
       resultsRetentionDays: 7,

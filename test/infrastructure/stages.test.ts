@@ -60,7 +60,7 @@ test('two stages in one account and Region share no name', () => {
   ]) {
     expect(names).toContain(known);
   }
-  expect(names.filter((name) => name.startsWith('/aws/vendedlogs/states/Rollcall/'))).toHaveLength(3);
+  expect(names.filter((name) => name.startsWith('/aws/vendedlogs/states/Rollcall/'))).toHaveLength(4);
   const others = namesOf(test2);
   expect(others).toHaveLength(names.length);
   expect(names.filter((name) => others.includes(name))).toEqual([]);
@@ -71,7 +71,7 @@ test('a log group that an earlier stack of the name left is not met again', () =
   const groups = Object.values(production.resources('AWS::Logs::LogGroup')).flatMap(({ Properties }) =>
     Properties.LogGroupName ? [JSON.stringify(Properties.LogGroupName)] : [],
   );
-  expect(groups).toHaveLength(3);
+  expect(groups).toHaveLength(4);
   for (const group of groups) {
     expect(group).toContain('{"Fn::Select":[2,{"Fn::Split":["/",{"Ref":"AWS::StackId"}]}]}');
   }
@@ -113,7 +113,13 @@ test("a stage that waits in another's line has no ledger of its own, and no righ
     'dynamodb:UpdateItem': [LEDGER],
   });
   const users = Object.keys(roles).filter((name) => JSON.stringify(roles[name]).includes(LEDGER));
-  expect(users.sort()).toEqual(['PhotoIndexing/IndexFacesRole', 'PhotoIndexing/ReserveSlotRole']);
+  expect(users.sort()).toEqual([
+    'PhotoIndexing/IndexFacesRole',
+    'PhotoIndexing/ReserveSlotRole',
+    'QuotaReading/ReadQuotaRole',
+    'Reconciliation/BeginReconciliationRole',
+    'Reconciliation/MendDisagreementsRole',
+  ]);
   const functions = sharing.resources('AWS::Lambda::Function');
   for (const name of ['ReserveSlot', 'IndexFaces']) {
     expect(functions[`PhotoIndexing/${name}`]?.Properties.Environment).toMatchObject({

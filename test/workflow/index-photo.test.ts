@@ -197,6 +197,7 @@ describe('the definition', () => {
     expect(givenUp.map(([name]) => name).sort()).toEqual([
       'CollectionLostTooOften',
       'ExecutionAborted',
+      'ExecutionNotStarted',
       'ExecutionTimedOut',
       'FacesLost',
       'FacesStillListed',
