@@ -178,8 +178,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       meaning:
         'A reconciliation failed, or none ended in a day on which photos came in: what gets lost is not found by itself.',
       metric: reconciliationFailures(parts),
-      // Between none that is missing, a hair above 0, and the first that failed.
-      threshold: 0.5,
+      threshold: 0,
     },
     'photos-without-faces': {
       severity: 'warning',
@@ -321,11 +320,12 @@ function stalled({ functions, stateMachine }: AlarmedParts): IMetric {
   });
 }
 
-/** Failed runs; or at least 1 where executions of photos were started, and not a single run ended. */
+/** Above 0 where a run failed, or executions of photos were started and not a single run ended. */
 function reconciliationFailures({ reconcile, stateMachine }: AlarmedParts): IMetric {
   const options = { period: DAY, statistic: Stats.SUM };
   return new MathExpression({
-    expression: `${sumOf(['failed', 'timedOut'])} + FILL(photos, 0) / (${MANY} * FILL(ended, 0) + 1)`,
+    // Arithmetic alone, as for `stalled`; and many ends do not hide one failure.
+    expression: `${MANY * MANY} * (${sumOf(['failed', 'timedOut'])}) + FILL(photos, 0) - ${MANY} * FILL(ended, 0)`,
     usingMetrics: {
       failed: reconcile.metricFailed(options),
       timedOut: reconcile.metricTimedOut(options),

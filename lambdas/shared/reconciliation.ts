@@ -54,7 +54,7 @@ export type Finding =
   | { kind: 'stray_faces'; photoId: string; faceIds: string[] }
   /** A face in the collection that Rollcall did not put there. */
   | { kind: 'foreign_face'; faceId: string; externalImageId: string | undefined }
-  /** An indexed photo whose object is no longer in the bucket. */
+  /** A photo whose object is no longer in the bucket. */
   | { kind: 'object_gone'; photoId: string; key: string; row: PhotoRow }
   /** Must never be: the number of an indexed photo's faces is not that of its rows. */
   | { kind: 'wrong_count'; photoId: string; key: string; faceCount: number | null; rows: number }
@@ -75,7 +75,7 @@ export function compare(world: World, settled: Date): Finding[] {
     ...withoutEnd(world, objects, settled),
     ...neverSeen(world, rows, settled),
     ...lostFaces(world, rows, objects),
-    ...strayFaces(world, rows, objects),
+    ...strayFaces(world, rows, objects, settled),
     ...goneObjects(world, objects, settled),
     ...impossible(world),
   ];
@@ -185,10 +185,17 @@ function lostFaces(
 }
 
 function strayFaces(
-  { collection = [], faces, leaving }: World,
+  { collection = [], faces, leaving, erasedBefore }: World,
   rows: ReadonlyMap<string, PhotoRow>,
   objects: ReadonlyMap<string, StoredObject[]>,
+  settled: Date,
 ): Finding[] {
+  // An object whose id is another photo's has a row of its own, and no execution stores faces for it.
+  const waitingObjects = (photoId: string) =>
+    (objects.get(photoId) ?? []).filter((object) => {
+      const own = rows.get(parsePhotoKey(object.key).keyId);
+      return own === undefined || own.id === photoId || !isAbout(own, object);
+    });
   const known = new Set(faces.map(({ rekognition_face_id }) => rekognition_face_id));
   const unknown = collection.filter(({ faceId }) => !known.has(faceId) && !leaving.has(faceId));
   const foreign = unknown.filter(({ externalImageId }) => !externalImageId || !UUID.test(externalImageId));
@@ -199,7 +206,7 @@ function strayFaces(
     ),
     ...[...Map.groupBy(ours, ({ externalImageId }) => externalImageId!)].flatMap(
       ([photoId, ofPhoto]): Finding[] =>
-        isUnfinished(rows.get(photoId), objects.get(photoId) ?? [])
+        isUnfinished(rows.get(photoId), waitingObjects(photoId), settled, erasedBefore)
           ? []
           : [{ kind: 'stray_faces', photoId, faceIds: ofPhoto.map(({ faceId }) => faceId) }],
     ),
@@ -207,18 +214,27 @@ function strayFaces(
 }
 
 /** Whether an execution will, or may, still write faces of this photo that the collection has already. */
-function isUnfinished(row: PhotoRow | undefined, objects: readonly StoredObject[]): boolean {
+function isUnfinished(
+  row: PhotoRow | undefined,
+  objects: readonly StoredObject[],
+  settled: Date,
+  erasedBefore: Date | null,
+): boolean {
   switch (row?.status) {
     case undefined:
+    case 'deleted':
       return objects.length > 0;
     case 'processing':
       return true;
     case 'failed':
-      return row.failure_retryable === true || objects.some((object) => !isAbout(row, object));
+      // Whoever tries it again soon finds the faces; after that they are nobody's.
+      return (
+        new Date(row.ended_at ?? row.created_at) >= settled || objects.some((object) => !isAbout(row, object))
+      );
     case 'indexed':
       return objects.some((object) => object.key === row.object_key && !isAbout(row, object));
-    default:
-      return false;
+    case 'erased':
+      return objects.some(({ uploadedAt }) => erasedBefore === null || new Date(uploadedAt) >= erasedBefore);
   }
 }
 
@@ -231,7 +247,7 @@ function goneObjects(
   return photos
     .filter(
       (row) =>
-        row.status === 'indexed' &&
+        (row.status === 'indexed' || row.status === 'failed') &&
         !objectOf(objects, row) &&
         new Date(row.ended_at ?? row.created_at) < settled,
     )

@@ -18,7 +18,7 @@ const MEANING: Record<FindingKind, string> = {
   faces_lost: 'photos whose faces the collection lost',
   stray_faces: 'photos with faces in the collection that no row knows',
   foreign_face: 'faces in a collection that Rollcall did not put there (left alone)',
-  object_gone: 'indexed photos whose object is gone from the bucket',
+  object_gone: 'photos whose object is gone from the bucket',
   wrong_count: 'photos whose face count is not that of their faces: a bug (left alone)',
   face_of_two_photos: 'faces that belong to two photos: a bug (left alone)',
 };

@@ -107,7 +107,7 @@ function checkObject({ chronicle, reconciled, report }: Context, upload: Upload)
           chronicle.uploads.some((other) => other.key !== upload.key && named.includes(other.key))
         );
       case 'ExecutionAborted':
-        return isStopped && !reconciled;
+        return isStopped;
       default:
         return false;
     }
@@ -120,6 +120,10 @@ function checkObject({ chronicle, reconciled, report }: Context, upload: Upload)
     return;
   }
   const what = `${upload.key} with ${upload.content} (#${upload.id})`;
+  if (!own && mayBeErased) {
+    // It is not to be indexed, and nobody needs a row to know that.
+    return;
+  }
   if (!own) {
     const other = rows.photos.find(({ id }) => id === stem);
     const isHidden = other && upload.key !== 'IMG_1.jpg';

@@ -1,15 +1,19 @@
 /** The functions behind the Tasks, by their names in the ASL: the one place that knows how they are called. */
+import { answerOperator } from '../../lambdas/answer-operator/answer-operator.ts';
+import type { Question } from '../../lambdas/answer-operator/questions.ts';
 import { confirmErasure } from '../../lambdas/confirm-erasure/confirm-erasure.ts';
 import { type Collection, ensureCollection } from '../../lambdas/ensure-collection/ensure-collection.ts';
 import { indexFaces } from '../../lambdas/index-faces/index-faces.ts';
 import { listErasures } from '../../lambdas/list-erasures/list-erasures.ts';
 import { markEnded } from '../../lambdas/mark-failed/mark-ended.ts';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
+import { decide, type FoundEvent } from '../../lambdas/mend-disagreements/decide.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
 import { removeFaces } from '../../lambdas/remove-faces/remove-faces.ts';
 import { requestErasure } from '../../lambdas/request-erasure/request-erasure.ts';
 import { reserveSlot } from '../../lambdas/reserve-slot/reserve-slot.ts';
 import {
+  type ExecutionInput,
   ensureCollectionRequestSchema,
   indexFacesRequestSchema,
   markFailedRequestSchema,
@@ -23,9 +27,19 @@ import {
   removeFacesRequestSchema,
   requestErasureRequestSchema,
 } from '../../lambdas/shared/erasure-contract.ts';
+import { compare } from '../../lambdas/shared/reconciliation.ts';
+import { facePage, leavingPage, photoPage } from '../../lambdas/shared/row-pages.ts';
 import type { Telemetry } from '../../lambdas/shared/telemetry.ts';
 import type { HistoryDatabase } from './database.ts';
-import { type Caller, COLLECTION_PREFIX, type Face, RESULTS_BUCKET, type World } from './world.ts';
+import {
+  type Caller,
+  COLLECTION_PREFIX,
+  type Face,
+  PHOTO_BUCKET,
+  RESULTS_BUCKET,
+  sizeOf,
+  type World,
+} from './world.ts';
 
 const FACE_RETENTION_DAYS = 30;
 
@@ -41,11 +55,63 @@ export interface Environment {
   database: HistoryDatabase;
 }
 
+/** More than a history has. */
+const ALL = { limit: 1_000 };
+
 /**
- * What mends by itself, on a schedule, whatever was lost; undefined where nothing does. With it events of S3 are lost too, and
- * nothing that a lost event or a deleted collection left behind is excused.
+ * The scheduled reconciliation's comparison and decision, on what bucket, database and collections know of these events.
+ *
+ * @returns the inputs of the executions that it starts
  */
-export const reconcile: ((environment: Environment) => Promise<void>) | undefined = undefined;
+export async function reconcile(
+  environment: Environment,
+  eventIds: readonly string[],
+): Promise<{ index: ExecutionInput[]; erase: object[] }> {
+  const { world, database } = environment;
+  const found: FoundEvent[] = [];
+  for (const eventId of eventIds) {
+    const collection = world.collections.get(`${COLLECTION_PREFIX}${eventId}`);
+    const objects = [...world.photos]
+      .filter(([key]) => key.startsWith(`events/${eventId}/`))
+      .map(([key, { etag, content, uploadedAt }]) => ({ key, etag, size: sizeOf(content), uploadedAt }));
+    const rows = await database.withDatabase(async (sql) => {
+      const faces = [...(await facePage(sql, eventId, ALL))];
+      const [event] = await sql<{ erased: string | null }[]>`
+        SELECT erasure_requested_at::text AS erased FROM events WHERE id = ${eventId}`;
+      const leaving = await leavingPage(sql, eventId, ALL);
+      return {
+        erasedBefore: event?.erased ? new Date(event.erased) : null,
+        facesBefore: faces,
+        faces,
+        photos: [...(await photoPage(sql, { event_id: eventId }, ALL))],
+        leaving: new Set(leaving.map(({ rekognition_face_id }) => rekognition_face_id)),
+      };
+    });
+    const members = collection && [...collection.values()];
+    const findings = compare(
+      {
+        eventId,
+        ...rows,
+        objects,
+        collection: members?.map(({ faceId, imageId }) => ({ faceId, externalImageId: imageId })),
+      },
+      // What happened in this very moment is settled too.
+      new Date(Date.now() + 1_000),
+    );
+    found.push({ eventId, findings });
+  }
+  const context = { bucket: PHOTO_BUCKET, collectionPrefix: COLLECTION_PREFIX, mayIndex: true };
+  const { mending, questions } = decide(found, { images_left: 100, deletions_left: 100 }, context);
+  for (const question of questions) {
+    await answerOperator(stores(environment), question as Question);
+  }
+  const erasures = mending.deletions.map(({ input }) => input as object);
+  const isDue = (await database.dueErasures()).length > 0;
+  return {
+    index: mending.index.map(({ input }) => input),
+    erase: isDue ? [...erasures, { request: 'outbox' }] : erasures,
+  };
+}
 
 type Core = (environment: Environment, caller: Caller, request: unknown) => Promise<unknown>;
 

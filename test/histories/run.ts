@@ -1,5 +1,6 @@
 /** Runs a history through the real state machines and functions, to the end of everything that it started. */
 import { seededRandom } from '../../bench/support/random.ts';
+import type { ExecutionInput } from '../../lambdas/shared/contract.ts';
 import { awsErrorDetails, PipelineError } from '../../lambdas/shared/errors.ts';
 import { cores, type Environment, lastResort, personRequest, reconcile } from './cores.ts';
 import type { HistoryDatabase, Rows } from './database.ts';
@@ -11,13 +12,24 @@ import {
   type MachineName,
   type Surroundings,
 } from './execution.ts';
-import type { ContentName, EventName, FaultName, History, KeyName, Step } from './history.ts';
+import {
+  type ContentName,
+  type EventName,
+  type FaultName,
+  type History,
+  type KeyName,
+  keyNames,
+  type Step,
+} from './history.ts';
 import { COLLECTION_PREFIX, etagOf, type Face, PHOTO_BUCKET, sequencers, sizeOf, World } from './world.ts';
 
 /** Of all executions of a history together. */
 const MAX_CALLS = 3_000;
 /** How often minutes may pass while nothing else happens. */
 const MAX_IDLE_ROUNDS = 6;
+
+/** What one reconciliation starts may uncover something for the next, but not for ever. */
+const MAX_RECONCILIATIONS = 5;
 
 /** When something happened: the order of things, and no time. */
 export type Tick = number;
@@ -137,10 +149,7 @@ class Run {
     }
     await this.#settle();
     await this.#noteUnstarted();
-    if (reconcile) {
-      await reconcile(this.#environment);
-      await this.#settle();
-    }
+    await this.#reconcile();
     // What was put off is due within the hour.
     for (let hour = 0; hour < 3; hour++) {
       this.#erase(`end${hour}`, { request: 'outbox' });
@@ -157,6 +166,29 @@ class Run {
     }
     this.#chronicle.rows = await database.read();
     return this.#chronicle;
+  }
+
+  /** The scheduled reconciliation, every hour until it finds nothing: what it starts may uncover the next. */
+  async #reconcile(): Promise<void> {
+    const { eventIds } = this.#chronicle;
+    for (let round = 1; round <= MAX_RECONCILIATIONS; round++) {
+      const { index, erase } = await reconcile(this.#environment, Object.values(eventIds));
+      for (const [i, input] of index.entries()) {
+        this.#execute(`reconciled${round}.${i}`, 'index-photo', input, this.#photoOf(input.object));
+      }
+      for (const [i, input] of erase.entries()) {
+        this.#erase(`erased${round}.${i}`, input);
+      }
+      await this.#settle();
+      if (index.length + erase.length === 0) {
+        return;
+      }
+    }
+  }
+
+  #photoOf({ key, etag }: ExecutionInput['object']): Execution['photo'] {
+    const name = keyNames.find((one) => this.#wholeKey(one) === key);
+    return name && { key: name, etag };
   }
 
   async #take(step: Step): Promise<void> {
@@ -234,7 +266,7 @@ class Run {
         return;
       case 'time':
         for (const execution of this.#chronicle.executions) {
-          if (execution.at === 'PutObject' && execution.state === 'blocked') {
+          if (execution.state === 'blocked' && !execution.at.startsWith('Task ')) {
             this.#world.loseAnswer(execution);
           }
           await execution.expire();
@@ -255,7 +287,9 @@ class Run {
     this.#end(key);
     const etag = etagOf(content);
     const sequencer = this.#sequencer(key);
-    this.#world.put(wholeKey, content);
+    // S3 tells whole seconds; here more happens in one than may be taken for the same moment.
+    const event_time = new Date(this.#world.clock.stamp()).toISOString();
+    this.#world.put(wholeKey, content, event_time);
     this.#chronicle.uploads.push({
       id,
       key,
@@ -265,8 +299,6 @@ class Run {
       at: this.#tick,
       overAt: Number.POSITIVE_INFINITY,
     });
-    // S3 tells whole seconds; here more happens in one than may be taken for the same moment.
-    const event_time = new Date(this.#world.clock.stamp()).toISOString();
     const object = { key: wholeKey, size: sizeOf(content), etag, sequencer };
     this.#deliver(id, (label) => {
       const input = { lane: 'live', bucket: PHOTO_BUCKET, object, event_time };
@@ -323,7 +355,7 @@ class Run {
     if (label.endsWith('!')) {
       this.#dropped.add(label);
       this.#chronicle.untold.add(label.slice(0, -1));
-    } else if (actor instanceof Execution && reconcile) {
+    } else if (actor instanceof Execution && this.#isEventOfS3(label)) {
       this.#chronicle.lostEvents = true;
     } else {
       return;
@@ -331,6 +363,11 @@ class Run {
     if (actor?.state === 'new') {
       this.#actors.delete(label);
     }
+  }
+
+  #isEventOfS3(label: string): boolean {
+    const { uploads, deletions } = this.#chronicle;
+    return uploads.some(({ id }) => id === label) || deletions.some(({ id }) => id === label);
   }
 
   #erase(label: string, input: object): void {

@@ -89,6 +89,8 @@ interface StoredPhoto {
   content: ContentName;
   etag: string;
   life: number;
+  /** ISO 8601. */
+  uploadedAt: string;
 }
 
 interface StoredResponse {
@@ -128,13 +130,13 @@ export class World {
     this.#newId = newId;
   }
 
-  put(wholeKey: string, content: ContentName): void {
+  put(wholeKey: string, content: ContentName, uploadedAt: string): void {
     const etag = etagOf(content);
     const before = this.photos.get(wholeKey);
     const lives = this.#lives.get(wholeKey) ?? 0;
     const life = before?.etag === etag ? before.life : lives + 1;
     this.#lives.set(wholeKey, life);
-    this.photos.set(wholeKey, { content, etag, life });
+    this.photos.set(wholeKey, { content, etag, life, uploadedAt });
   }
 
   /** Somebody deletes the collection behind the pipeline's back. */
@@ -145,10 +147,10 @@ export class World {
     this.#deleteCollection(collectionId);
   }
 
-  /** A function died with the response in its hands. */
+  /** A function died, perhaps with a response in its hands that it had not stored. */
   loseAnswer(caller: Caller): void {
     const call = this.#lastCall(caller);
-    if (call) {
+    if (call && ![...this.results.values()].some((stored) => stored.call === call)) {
       call.isDestroyed = true;
     }
   }
@@ -198,9 +200,7 @@ export class World {
         await caller.point(name);
         const answer = effect(input as Input);
         if (caller.takeFault('crash')) {
-          if (name === 'IndexFaces') {
-            this.loseAnswer(caller);
-          }
+          this.loseAnswer(caller);
           return caller.crash();
         }
         return answer;
