@@ -324,7 +324,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         machine.stop();
       }
     });
-    const router = createRouter(stack, machines, objects.queues, inState('logs', 'dead-letters.log'));
+    const call = (fn: LambdaFunction, input: unknown) => lambdas.invoke(fn, input);
+    const router = createRouter(
+      stack,
+      { machines, functions, call },
+      objects.queues,
+      inState('logs', 'dead-letters.log'),
+    );
     bus.publish = router.publish;
     const subscriptions = subscribeFunctions(stack, objects.queues, invoke);
     closers.push(() => {
@@ -737,7 +743,15 @@ function scheduledRules(stack: ResolvedTemplate): ScheduledRule[] {
 /** The rules of the template; a target that cannot take its event has it sent to the dead-letter queue, and logged. */
 function createRouter(
   stack: ResolvedTemplate,
-  machines: ReadonlyMap<string, LocalStateMachine>,
+  {
+    machines,
+    functions,
+    call,
+  }: {
+    machines: ReadonlyMap<string, LocalStateMachine>;
+    functions: ReadonlyMap<string, LambdaFunction>;
+    call(fn: LambdaFunction, input: unknown): Promise<unknown>;
+  },
   queues: Queues,
   log: string,
 ) {
@@ -761,6 +775,11 @@ function createRouter(
         }
         if (Arn.startsWith('arn:aws:sqs:')) {
           return [Arn, (input) => queues.send(Arn, JSON.stringify(input))];
+        }
+        const fn = functions.get(Arn);
+        if (fn) {
+          // EventBridge hands the event to Lambda and does not wait: what the function throws is in its own log.
+          return [Arn, (input) => void call(fn, input).catch(() => {})];
         }
         throw new LocalError('UnsupportedTemplateError', `The local run cannot deliver events to ${Arn}.`);
       }),

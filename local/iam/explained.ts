@@ -46,9 +46,14 @@ const EXPLANATIONS: readonly { action: RegExp; resource?: RegExp; role?: RegExp;
   },
   {
     action: /^s3:ListBucket$/,
-    role: /Reconciliation(ReadRows|SurveyEvents)/,
+    role: /Reconciliation(ReadRows|SurveyEvents)|PersistResults/,
     reason:
-      'Without the right to list, S3 calls an object that is gone forbidden; what a run has read is there for as long as it runs',
+      'Without the right to list, S3 calls an object that is gone forbidden; what was just written is hardly ever gone',
+  },
+  {
+    action: /^states:RedriveExecution$/,
+    reason:
+      'An operator redrives a backfill in the console, and Step Functions its batches; the local engine has no redrive',
   },
   {
     action: /^s3:(ListMultipartUploadParts|AbortMultipartUpload)$/,
