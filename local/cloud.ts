@@ -324,7 +324,15 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         machine.stop();
       }
     });
-    const call = (fn: LambdaFunction, input: unknown) => lambdas.invoke(fn, input);
+    /** Calls that a rule began: nobody waits for them, as with any asynchronous invocation, but for `idle`. */
+    const called = new Set<Promise<unknown>>();
+    const call = (fn: LambdaFunction, input: unknown) => {
+      const running: Promise<unknown> = invoke(fn.arn, input)
+        // What the function throws is in its own log.
+        .catch(() => {})
+        .finally(() => called.delete(running));
+      called.add(running);
+    };
     const router = createRouter(
       stack,
       { machines, functions, call },
@@ -370,6 +378,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const idle = async () => {
       do {
         await Promise.all([...machines.values()].map((machine) => machine.idle()));
+        await Promise.all(called);
         while (subscriptions.some((subscription) => !subscription.isIdle)) {
           await sleep(20);
         }
@@ -750,7 +759,7 @@ function createRouter(
   }: {
     machines: ReadonlyMap<string, LocalStateMachine>;
     functions: ReadonlyMap<string, LambdaFunction>;
-    call(fn: LambdaFunction, input: unknown): Promise<unknown>;
+    call(fn: LambdaFunction, input: unknown): void;
   },
   queues: Queues,
   log: string,
@@ -778,8 +787,7 @@ function createRouter(
         }
         const fn = functions.get(Arn);
         if (fn) {
-          // EventBridge hands the event to Lambda and does not wait: what the function throws is in its own log.
-          return [Arn, (input) => void call(fn, input).catch(() => {})];
+          return [Arn, (input) => call(fn, input)];
         }
         throw new LocalError('UnsupportedTemplateError', `The local run cannot deliver events to ${Arn}.`);
       }),

@@ -247,7 +247,9 @@ function goneObjects(
   return photos
     .filter(
       (row) =>
-        (row.status === 'indexed' || row.status === 'failed') &&
+        (row.status === 'indexed' ||
+          // Whose execution found it gone says so already.
+          (row.status === 'failed' && row.failure_code !== 'InvalidS3Object')) &&
         !objectOf(objects, row) &&
         new Date(row.ended_at ?? row.created_at) < settled,
     )

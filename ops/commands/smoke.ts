@@ -6,6 +6,7 @@ import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { DescribeExecutionCommand, ListExecutionsCommand } from '@aws-sdk/client-sfn';
 import type { Receipt } from '../../lambdas/shared/erasure-contract.ts';
 import type { PhotoRow } from '../../lambdas/shared/event-rows.ts';
+import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
 import { watchInterruption } from '../../local/cli/interruption.ts';
 import { samplePhotos } from '../../local/cli/paths.ts';
 import { count, formatDuration } from '../../local/cli/text.ts';
@@ -183,8 +184,11 @@ async function erase(deployment: Deployment, sample: Sample): Promise<Receipt[]>
   return receipts;
 }
 
-async function rowOf(deployment: Deployment, { photoId }: Sample): Promise<PhotoRow | undefined> {
-  const [row] = await ask(deployment, { ask: 'photos', photo_ids: [photoId] });
+/** A photo that is deleted before anything else is heard of it has its row under the id of its key. */
+async function rowOf(deployment: Deployment, { photoId, key }: Sample): Promise<PhotoRow | undefined> {
+  const { keyId } = parsePhotoKey(key);
+  const rows = await ask(deployment, { ask: 'photos', photo_ids: [photoId, keyId] });
+  const row = rows.find(({ id }) => id === photoId) ?? rows[0];
   return row;
 }
 

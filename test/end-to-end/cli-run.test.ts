@@ -57,8 +57,8 @@ async function writeFolder(): Promise<void> {
   copy('sample1.jpg', 'IMG 0001.JPG');
   copy('sample2.jpg', 'Müller & Söhne/100% #1?.jpeg');
   copy('sample3.jpg', 'a/b/c/日本.jpg');
-  copy('sample5.jpg', `a/${PHOTO}.jpg`);
-  copy('sample6.jpg', `b/${PHOTO}.JPG`);
+  copy('sample5.jpg', `${PHOTO}.jpg`);
+  copy('sample6.jpg', `${PHOTO}.png`);
   await sharp(join(samples, 'sample4.jpg')).resize(800).toFile(join(folder, 'Fête.png'));
   writeFileSync(join(folder, 'text.jpg'), 'not a picture');
   writeFileSync(join(folder, 'large.tiff'), Buffer.alloc(16 * 1024 * 1024, 'large'));
@@ -223,9 +223,9 @@ test('kill -9 in the middle, then the same again: every photo ends, nothing is d
   const indexed = { status: 'indexed', failure_code: null };
   expect(result.photos).toEqual(
     [
-      { file: `a/${PHOTO}.jpg`, ...indexed, photo_id: PHOTO },
+      { file: `${PHOTO}.jpg`, ...indexed, photo_id: PHOTO },
+      { file: `${PHOTO}.png`, status: 'not_sent', failure_code: 'DuplicatePhoto', photo_id: PHOTO },
       { file: 'a/b/c/日本.jpg', ...indexed },
-      { file: `b/${PHOTO}.JPG`, status: 'not_sent', failure_code: 'DuplicatePhoto', photo_id: PHOTO },
       { file: 'Fête.png', ...indexed },
       { file: 'IMG 0001.JPG', ...indexed },
       { file: 'large.tiff', status: 'failed', failure_code: 'ImageTooLarge' },

@@ -15,6 +15,8 @@ const RETRY_SCALE = 0.02;
 
 const root = join(import.meta.dirname, '../..');
 const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-smoke-'));
+/** What Service Quotas says. */
+let appliedQuota = 40;
 let cloud: Cloud;
 let sql: postgres.Sql;
 /** Whatever IndexFaces waits for, and what it answers. */
@@ -37,7 +39,7 @@ beforeAll(async () => {
         return lambdas.invoke(fn, payload);
       },
     },
-    appliedQuota: () => 40,
+    appliedQuota: () => appliedQuota,
     rekognition: {
       // Which three people they are does not matter here.
       findFaces: () => findMadeFaces({ width: 630 }),
@@ -106,14 +108,21 @@ async function traces() {
 }
 const NOTHING = { collections: [], objects: [], faces: 0, photos: [] };
 
-test('the quota of the account has been read by then, and is the pace', async () => {
-  const { Item } = await cloud.dynamodb.send(
-    new GetItemCommand({
-      TableName: cloud.outputs.SlotLedgerTableName,
-      Key: { id: { S: 'index-faces' } },
-    }),
-  );
-  expect(Item).toMatchObject({ quota_per_second: { N: '40' } });
+test('the quota of the account has been read by then, is the pace, and is read again every day', async () => {
+  const quota = async () => {
+    const { Item } = await cloud.dynamodb.send(
+      new GetItemCommand({
+        TableName: cloud.outputs.SlotLedgerTableName,
+        Key: { id: { S: 'index-faces' } },
+      }),
+    );
+    return Item?.quota_per_second?.N;
+  };
+  await expect(quota()).resolves.toBe('40');
+  appliedQuota = 60;
+  cloud.fireSchedule(cloud.schedules.find(({ name }) => /QuotaReadingDaily/.test(name))!.name);
+  await cloud.idle();
+  await expect(quota()).resolves.toBe('60');
 });
 
 test('a photo goes through and leaves nothing behind, step by step', async () => {

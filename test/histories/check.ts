@@ -184,7 +184,8 @@ function checkGoneObjects({ chronicle, report }: Context): void {
           one.etag === row.object_version,
       );
       const isErased = row.status === 'erased' && eventAsks(chronicle, eventOf(key)).length > 0;
-      if (row.status !== 'deleted' && !isErased && !isShared) {
+      const saysSo = row.status === 'failed' && row.failure_code === 'InvalidS3Object';
+      if (row.status !== 'deleted' && !isErased && !isShared && !saysSo) {
         report('row-of-gone-object', `${key} is gone, its row says ${row.status} ${row.failure_code ?? ''}`);
       }
     }

@@ -392,7 +392,7 @@ test('whatever the idempotency store throws passes, or gets a name', () => {
   fc.assert(
     fc.property(thrown, (error) => {
       const renamed = idempotencyError(error);
-      expect(renamed === error || renamed instanceof PipelineError).toBe(true);
+      expect(Object.is(renamed, error) || renamed instanceof PipelineError).toBe(true);
     }),
     RUNS,
   );

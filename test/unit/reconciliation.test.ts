@@ -125,7 +125,12 @@ test('finds faces that no row knows, but for those that an execution will still 
   // It is on its way, or will be.
   expect(stray([row(1)], [object(1), object(2)])).toEqual([]);
   expect(stray(other({ status: 'processing' }), [object(1), object(2)])).toEqual([]);
-  expect(stray(other({ status: 'failed', failure_retryable: true }), [object(1), object(2)])).toEqual([]);
+  const passing = { status: 'failed', failure_retryable: true } as const;
+  expect(stray(other({ ...passing, ended_at: JUST_NOW }), [object(1), object(2)])).toEqual([]);
+  expect(stray(other(passing), [object(1), object(2)])).toEqual(['stray_faces']);
+  // There again, and to be indexed.
+  const deleted = other({ status: 'deleted', object_version: null });
+  expect(stray(deleted, [object(1), object(2)])).toEqual([]);
   expect(stray(other({}), [object(1), object(2, { etag: 'v2' })])).toEqual([]);
   // It is leaving already.
   expect(kinds(world({ collection: extra, leaving: new Set(['x']) }))).toEqual([]);
@@ -152,7 +157,11 @@ test('finds what must never be', () => {
   ]);
 });
 
-test('tells of an indexed photo whose object is gone', () => {
+test('tells of a photo whose object is gone, unless it says so itself', () => {
+  const failed = (failure_code: string) =>
+    world({ objects: [], photos: [row(1, { status: 'failed', failure_code, face_count: null })], faces: [] });
+  expect(kinds(failed('InvalidImageFormat'))).toContain('object_gone');
+  expect(kinds(failed('InvalidS3Object'))).not.toContain('object_gone');
   expect(kinds(world({ objects: [] }))).toEqual(['object_gone']);
   // Uploaded and indexed after the bucket was read.
   expect(kinds(world({ objects: [], photos: [row(1, { ended_at: JUST_NOW })] }))).toEqual([]);
