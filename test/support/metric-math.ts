@@ -159,6 +159,10 @@ function statistic(
   );
   const buckets: number[][] = Array.from({ length: periods }, () => []);
   for (const { namespace, name, dimensions, atMs, value } of samples) {
+    // Cheap first: there are many samples, and few of this metric.
+    if (name !== Metric.MetricName || namespace !== Metric.Namespace) {
+      continue;
+    }
     const age = Math.floor((nowMs - atMs) / (Period * 1_000));
     if (identity(namespace, name, dimensions) === wanted && age >= 0 && age < periods) {
       buckets[periods - 1 - age]!.push(value);
