@@ -22,8 +22,8 @@ const HOURS_A_MONTH = 730;
  */
 const POLLS_A_MONTH = 5 * (3_600 / 20) * HOURS_A_MONTH;
 
-/** From the daily look for events that are over until Aurora pauses again: five idle minutes, and about two before them. */
-const DAILY_WAKE_HOURS = 7 / 60;
+/** From the daily look for events that are over, by the reconciliation, until Aurora pauses: five idle minutes, about five before. */
+const DAILY_WAKE_HOURS = 10 / 60;
 
 /** The smallest capacity at which Aurora Serverless v2 is awake. */
 const SMALLEST_CAPACITY = 0.5;
@@ -70,7 +70,7 @@ export function idleCost({ Resources: resources }: CountedTemplate): IdleItem[] 
       usdEach: listPrices.sqsRequest,
     },
     {
-      item: 'Hours that Aurora is awake for the daily look for events that are over',
+      item: 'Hours that Aurora is awake for the daily erasure and reconciliation',
       count: sleeping.length * DAILY_WAKE_HOURS * (HOURS_A_MONTH / 24),
       free: 0,
       usdEach: SMALLEST_CAPACITY * listPrices.auroraCapacityHour,

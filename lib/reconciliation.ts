@@ -207,8 +207,8 @@ export class Reconciliation extends Construct {
       Schedule.cron({ minute: '15' }),
       'changed',
     );
-    // After the daily erasure, whose faces are gone by then.
-    rule('Daily', 'Compare all events', Schedule.cron({ hour: '4', minute: '45' }), 'all');
+    // Right after the daily look for events that are over: Aurora wakes once for both.
+    rule('Daily', 'Compare all events', Schedule.cron({ hour: '3', minute: '33' }), 'all');
   }
 }
 

@@ -25,10 +25,10 @@ describe.each([
 
   test('starts the machine with its scope, and the time that it was due as the clock', () => {
     expect(readable.text(target.Arn)).toBe('{Reconciliation/StateMachine}');
-    const event = { time: '2026-05-01T04:45:00Z' } as never;
+    const event = { time: '2026-05-01T03:33:00Z' } as never;
     expect(transformInput(target.InputTransformer as InputTransformer, event, name)).toEqual({
       scope,
-      as_of: '2026-05-01T04:45:00Z',
+      as_of: '2026-05-01T03:33:00Z',
     });
   });
 
