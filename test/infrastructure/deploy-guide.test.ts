@@ -34,7 +34,7 @@ describe('what it costs idle', () => {
   });
 
   test('knows a cluster that sleeps, one that never does, and none', () => {
-    expect(item({}, /daily look/)?.usdEach).toBeCloseTo(0.06);
+    expect(item({}, /daily erasure/)?.usdEach).toBeCloseTo(0.06);
     const cluster = (MinCapacity: number) => ({
       Type: 'AWS::RDS::DBCluster',
       Properties: { ServerlessV2ScalingConfiguration: { MinCapacity, MaxCapacity: 4 } },
