@@ -50,7 +50,7 @@ export async function lockRows(
   needsRow: (rows: KeyRows<PhotoRow>) => boolean,
 ): Promise<KeyRows<PhotoRow>> {
   // One row after the other, the photo's first: so that two keys of one photo never wait for each other.
-  const photo = await selectForUpdate(sql, key.photoId);
+  const photo = (await selectForUpdate(sql, key.photoId)) ?? (await firstRow(sql, key));
   const isClear = photo?.event_id === key.eventId && photo.object_key === objectKey;
   const own = isClear || key.keyId === key.photoId ? undefined : await selectForUpdate(sql, key.keyId);
   if (photo || !needsRow({ photo, own })) {
@@ -59,6 +59,19 @@ export async function lockRows(
   await register(sql, { event_id: key.eventId, photo_id: key.photoId }, objectKey);
   // Another execution may have been faster, with another key.
   return { photo: await selectForUpdate(sql, key.photoId), own: own ?? (await ownRow(sql, key)) };
+}
+
+/**
+ * The row of a photo that had none a moment ago. There is nothing yet that a lock could be on, and a deletion writes of a photo
+ * without a row under another id: so the first upload and the first deletion, or two events of one deletion, go one after the
+ * other by the photo's id. Where the key's own id is the photo's, inserting the row does that.
+ */
+async function firstRow(sql: Transaction, { photoId, keyId }: PhotoKey): Promise<PhotoRow | undefined> {
+  if (photoId === keyId) {
+    return undefined;
+  }
+  await sql`SELECT pg_advisory_xact_lock(hashtextextended(${photoId}, 1))`;
+  return selectForUpdate(sql, photoId);
 }
 
 async function ownRow(sql: Transaction, key: PhotoKey): Promise<PhotoRow | undefined> {

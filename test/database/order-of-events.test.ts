@@ -3,6 +3,7 @@
  * `test/histories` makes at random.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { answerOperator } from '../../lambdas/answer-operator/answer-operator.ts';
 import { photoVersion } from '../../lambdas/shared/contract.ts';
 import { inputFor, type KnownPhoto } from '../../lambdas/shared/photo-input.ts';
@@ -81,6 +82,66 @@ test('deleted is not the end: an object that is there again is indexed, by an ex
   const again = await world.index(photo, { version: 'A', sequencer: input.object.sequencer }, ['d2']);
   await expect(again.persist()).resolves.toMatchObject({ effect: 'stored' });
   await expect(world.photoRow(photo.photo_id)).resolves.toMatchObject({ status: 'indexed' });
+});
+
+describe('a photo that has no row yet', () => {
+  /** Resolves when so many statements wait for a lock. */
+  async function untilWaiting(count: number): Promise<void> {
+    for (let waiting = 0; waiting < count; await sleep(20)) {
+      const [state] = await database.admin<{ waiting: number }[]>`
+        SELECT count(*)::int AS waiting FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      waiting = state!.waiting;
+    }
+  }
+
+  test('is deleted while its result is being written: the deletion waits, and its faces go', async () => {
+    const photo = aPhoto();
+    const upload = await world.index(photo, { version: 'A', sequencer: '0A' }, 2);
+    const hold = Promise.withResolvers<void>();
+    const held = database.admin.begin(async (sql) => {
+      await sql`LOCK TABLE faces IN EXCLUSIVE MODE`;
+      await hold.promise;
+    });
+    await sleep(50);
+    const persisted = upload.persist();
+    await untilWaiting(1);
+    const deleted = world.erase(deletion(keyOf(photo), '0B'), anExecution());
+    await Promise.race([untilWaiting(2), deleted]);
+    hold.resolve();
+    await Promise.all([held, persisted, deleted]);
+    await expect(world.photoRow(photo.photo_id)).resolves.toMatchObject({ status: 'deleted' });
+    await expect(world.traces(photo.event_id)).resolves.toEqual(NOTHING);
+  });
+
+  test('is deleted before its result is written: that changes nothing', async () => {
+    const photo = aPhoto();
+    const upload = await world.index(photo, { version: 'A', sequencer: '0A' }, 2);
+    const hold = Promise.withResolvers<void>();
+    const held = database.admin.begin(async (sql) => {
+      await sql`LOCK TABLE result_removals IN EXCLUSIVE MODE`;
+      await hold.promise;
+    });
+    await sleep(50);
+    const deleted = world.erase(deletion(keyOf(photo), '0B'), anExecution());
+    await untilWaiting(1);
+    const persisted = upload.persist();
+    await Promise.race([untilWaiting(2), persisted]);
+    hold.resolve();
+    await Promise.all([held, deleted]);
+    await expect(persisted).resolves.toMatchObject({ effect: 'deleted' });
+    await outbox();
+    await expect(world.photoRow(photo.photo_id)).resolves.toBeUndefined();
+    await expect(world.traces(photo.event_id)).resolves.toEqual(NOTHING);
+  });
+
+  test('has one receipt of a deletion that is told twice at once', async () => {
+    const photo = aPhoto();
+    await Promise.all(
+      Array.from({ length: 4 }, () => world.erase(deletion(keyOf(photo), '0B'), anExecution())),
+    );
+    await expect(world.receipts(photo.event_id)).resolves.toHaveLength(1);
+  });
 });
 
 describe('one photo id, several keys', () => {
