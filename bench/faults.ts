@@ -17,8 +17,9 @@ const usage = `Usage: npm run faults -- [--seed N] [--seeds N] [--photos N] [--j
        npm run faults -- --scenario NAME [--photos N] [--json]
        npm run faults -- --histories N [--seed S] [--table] [--json]
 
-Sends photos through the local pipeline while faults strike at every boundary, and checks what must hold then. With
---histories: random orders of uploads, deletions, erasures and faults through the state machines and functions alone.
+Sends photos through the local pipeline, uploads them again, copies, renames and deletes them, erases people and an event,
+while faults strike at every boundary; lets the scheduled reconciliation mend what it finds, then the operator's commands, and
+checks what must hold. With --histories: random orders of uploads, deletions, erasures and faults through the state machines and functions alone.
 
   --seed N     the first seed (1, of histories a random one); the same seed strikes at the same places
   --seeds N    how many seeds (1)
@@ -163,9 +164,10 @@ function render(report: SeedReport): string {
       .join(', ') || 'none';
   return [
     `seed ${report.seed}: ${count(report.photos, 'photo')}, ${formatDuration(report.seconds * 1000)}, ${count(report.executions, 'execution')}`,
+    `  sent        ${list(report.stories)}; ${report.accepted} of ${report.asked} erasures asked for`,
     `  struck      ${list(report.faults)}`,
     `  afterwards  ${report.indexed} indexed, ${report.failed} failed (${list(report.failures)})`,
-    `  found       ${list(report.findings)}; ${report.reprocessed} indexed by the operator's commands`,
+    `  found       ${list(report.findings)}; ${count(report.reconciliations, 'reconciliation')}, ${report.reprocessed} indexed by the operator's commands`,
     `  paid        ${report.paid} calls, ${report.destroyed} answers destroyed by faults`,
     ...report.violations.map((violation) => `  VIOLATION   ${violation}`),
     '',

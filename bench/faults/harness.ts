@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import * as v from 'valibot';
 import { executionInputSchema } from '../../lambdas/shared/contract.ts';
+import type { ErasureBatch } from '../../lambdas/shared/erasure-contract.ts';
 import type { BusEvent, Cloud, ExecutionEnd } from '../../local/cloud.ts';
 import { startCloud } from '../../local/cloud.ts';
 import { LambdaError, type LambdaFunction, type LambdaRuntime } from '../../local/lambda-runtime.ts';
@@ -16,16 +17,21 @@ export interface Incident {
   /** Milliseconds since the run began. */
   atMs: number;
   what: string;
+  /** Whether a fault was put there, or it is only what came of it. */
+  isFault: boolean;
 }
 
 /** What one run of a seed knows beside the faults: which photos there are, and what happens to them. */
 export interface Run {
-  eventId: string;
+  eventIds: readonly string[];
   plan: FaultPlan;
   /** Whether Rekognition refuses the photo, however often it is asked. */
   refusalOf(photoId: string): string | undefined;
   /** Whether the photo is deleted from the bucket before its event arrives. */
   vanishes(photoId: string): boolean;
+  /** A fault strikes. */
+  struck(photoId: string, what: string): void;
+  /** Something happens that what must hold depends on. */
   note(photoId: string, what: string): void;
 }
 
@@ -42,6 +48,8 @@ export interface Harness {
   dropUploads(drop: boolean): void;
   /** Whether events are still held back. */
   holdsEvents(): boolean;
+  /** Whether a function removes faces just now, for whichever execution, or for one that was stopped. */
+  isRemoving(): boolean;
   onExecutionEnd(listener: (end: ExecutionEnd) => void): () => void;
   stop(): Promise<void>;
 }
@@ -72,6 +80,11 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
   let run: Run | undefined;
   let stormUntil = 0;
   let held = 0;
+  let removing = 0;
+  /** Photos of faces that somebody asked to be removed, by face id. */
+  const owners = new Map<string, string>();
+  /** Events so far, by photo. */
+  const told = new Map<string, number>();
   let drops = false;
   let postgres: PostgresProxy | undefined;
   const closers: (() => Promise<void>)[] = [];
@@ -81,7 +94,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
   /** The photo that a key of either bucket is about, if it is one of this run. */
   const photoOf = (key: string): string | undefined => {
     const [, event, photo] = /(?:events|results)\/([^/]+)\/([^/.]+)/.exec(key) ?? [];
-    return run && event === run.eventId ? photo : undefined;
+    return run && event !== undefined && run.eventIds.includes(event) ? photo : undefined;
   };
 
   const intercept: RekognitionOptions['intercept'] = (operation, request, { accessKeyId }) => {
@@ -102,7 +115,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     if (!fault) {
       return undefined;
     }
-    run.note(photoId, `Rekognition ${operation}: ${JSON.stringify(fault)}`);
+    run.struck(photoId, `Rekognition ${operation}: ${JSON.stringify(fault)}`);
     if ('drop' in fault) {
       return { dropConnection: fault.drop };
     }
@@ -118,16 +131,19 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
 
   const disturbS3 = ({ method, url }: ProxiedRequest): Disturbance | undefined => {
     const key = decodeURIComponent(url.split('?')[0]!);
-    const photoId = photoOf(key);
+    const isRemoval = method === 'POST' && /[?&]delete\b/.test(url);
+    const photoId = isRemoval ? '*' : photoOf(key);
     if (!run || photoId === undefined) {
       return undefined;
     }
-    const operation = `${method} ${key.includes('/results/') ? 'result' : 'photo'}`;
+    const operation = isRemoval
+      ? 'POST delete'
+      : `${method} ${key.includes('/results/') ? 'result' : 'photo'}`;
     const fault = run.plan.s3(operation, photoId);
     if (!fault) {
       return undefined;
     }
-    run.note(photoId, `S3 ${operation}: ${fault}`);
+    run.struck(photoId, `S3 ${operation}: ${fault}`);
     switch (fault) {
       case 'unavailable':
       case 'internal': {
@@ -150,13 +166,14 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     if (!run || photoId === undefined || method !== 'PUT' || status !== 200 || !path.includes('/results/')) {
       return;
     }
-    run.note(photoId, 'stored');
+    run.note(photoId, `stored ${versionOf(path)} ${String(headers['x-amz-meta-called-at'])}`);
     const fault = run.plan.result(photoId);
     if (!fault || !cloud) {
       return;
     }
     const [, Bucket, Key] = /^\/([^/]+)\/(.+)$/.exec(path)!;
-    run.note(photoId, `the stored response is ${fault}`);
+    run.struck(photoId, `response stored, and ${fault}`);
+    run.note(photoId, `void ${versionOf(path)}`);
     if (fault === 'deleted') {
       await cloud.s3.send(new DeleteObjectCommand({ Bucket, Key }));
     } else {
@@ -179,7 +196,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     if (fault === 'conflict' && !(operation === 'UpdateItem' && body.includes('SlotLedger'))) {
       fault = 'throttled';
     }
-    run?.note('*', `DynamoDB ${operation}: ${fault}`);
+    run?.struck('*', `DynamoDB ${operation}: ${fault}`);
     if (fault === 'reset_after') {
       return { reset: 'after' };
     }
@@ -191,23 +208,77 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     return { answer: { status, type: 'application/x-amz-json-1.0', body: answer } };
   };
 
-  const invoke = (fn: LambdaFunction, payload: unknown, lambdas: LambdaRuntime): Promise<unknown> => {
+  const invoke = async (fn: LambdaFunction, payload: unknown, lambdas: LambdaRuntime): Promise<unknown> => {
     functions.set(fn.arn, [fn, lambdas]);
-    const { input } = (payload ?? {}) as { input?: { object?: { key?: string } } };
-    const isBatch = Array.isArray((payload as { Records?: unknown } | null)?.Records);
-    const photoId = isBatch ? 'batch' : photoOf(input?.object?.key ?? '');
-    const fault = run && photoId !== undefined ? run.plan.lambda(fn.name, photoId) : undefined;
-    if (!fault) {
-      return lambdas.invoke(fn, payload).catch((error: Error) => {
-        // On a busy machine a function runs out of time without our doing.
-        if (photoId !== undefined && /^(Sandbox|Runtime)\./.test(error.name)) {
-          run?.note(photoId, `Lambda ${fn.name}: ${error.name} by itself`);
-        }
-        throw error;
-      });
+    const request = (payload ?? {}) as Payload;
+    const isBatch = Array.isArray(request.Records);
+    const photoId = isBatch ? 'batch' : photoOf(request.input?.object?.key ?? '');
+    const isErasure = ERASURE.test(fn.name);
+    const fault = !run
+      ? undefined
+      : isErasure
+        ? run.plan.erasureLambda(ERASURE.exec(fn.name)![0])
+        : photoId === undefined
+          ? undefined
+          : run.plan.lambda(fn.name, photoId);
+    const about = photoId ?? '*';
+    if (fault) {
+      run?.struck(about, `Lambda ${fn.name}: ${JSON.stringify(fault)}`);
     }
-    run?.note(photoId!, `Lambda ${fn.name}: ${JSON.stringify(fault)}`);
-    return disturbed(fault, fn, payload, lambdas);
+    removing += fn.name.includes('RemoveFaces') ? 1 : 0;
+    noteVoids(fn, request);
+    try {
+      return await (fault ? disturbed(fault, fn, payload, lambdas) : lambdas.invoke(fn, payload));
+    } catch (thrown) {
+      const error = thrown as Error;
+      // On a busy machine a function runs out of time without our doing.
+      if (!fault && /^(Sandbox|Runtime)\./.test(error.name)) {
+        run?.note(about, `by itself: Lambda ${fn.name} ${error.name}`);
+      }
+      if (error.name === 'ResultNotFound' && photoId !== undefined) {
+        run?.note(photoId, `lost ${request.input?.object?.etag}`);
+      }
+      throw error;
+    } finally {
+      noteVoids(fn, request);
+      removing -= fn.name.includes('RemoveFaces') ? 1 : 0;
+    }
+  };
+
+  /** From when on a stored response is of no use any more, because faces that it names are being taken away. */
+  const noteVoids = (fn: LambdaFunction, request: Payload): void => {
+    if (fn.name.includes('AnswerOperator')) {
+      const isLoss = request.ask === 'lose_faces';
+      for (const { photo_id, face_id } of (isLoss ? request.photos : request.faces) ?? []) {
+        owners.set(face_id, photo_id);
+        if (isLoss) {
+          run?.note(photo_id, 'void *');
+        }
+      }
+      return;
+    }
+    if (fn.name.includes('RequestErasure')) {
+      for (const [faceId, photoId] of (request.input?.faces as [string, string][] | undefined) ?? []) {
+        owners.set(faceId, photoId);
+      }
+    }
+    const batch = request.batch ?? request.input?.batch;
+    if (!batch || !run?.eventIds.includes(batch.event_id)) {
+      return;
+    }
+    const ofFaces = batch.face_ids.flatMap((faceId) => owners.get(faceId) ?? []);
+    for (const photoId of new Set([...batch.deleted_photos, ...ofFaces])) {
+      run.note(photoId, 'void *');
+    }
+    for (const name of batch.results) {
+      const photoId = photoOf(name);
+      if (photoId !== undefined) {
+        run.note(photoId, `void ${name.endsWith('/') ? '*' : versionOf(name)}`);
+      }
+    }
+    if (batch.kind === 'event') {
+      run.note(batch.event_id, 'void *');
+    }
   };
 
   const publishEvent = (event: BusEvent, publish: (event: BusEvent) => void): void => {
@@ -229,24 +300,30 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
       return;
     }
     const photoId = photoOf(detail.object?.key ?? '');
-    if (!run || photoId === undefined || event['detail-type'] !== 'Object Created') {
+    if (!run || photoId === undefined || event.source !== 'aws.s3') {
       publish(event);
       return;
     }
-    const { copies, delayMs } = run.plan.event(
-      `${photoId}/${event.id.length}/${(detail.object as { etag?: string }).etag}`,
-    );
-    const gone = run.vanishes(photoId)
-      ? cloud!.s3.send(new DeleteObjectCommand({ Bucket: cloud!.photoBucket, Key: detail.object!.key! }))
-      : undefined;
+    const isDeletion = event['detail-type'] === 'Object Deleted';
+    const number = told.get(photoId) ?? 0;
+    told.set(photoId, number + 1);
+    const { copies, delayMs, apartMs } = run.plan[isDeletion ? 'deletion' : 'event'](`${photoId}/${number}`);
+    const gone =
+      !isDeletion && run.vanishes(photoId)
+        ? cloud!.s3.send(new DeleteObjectCommand({ Bucket: cloud!.photoBucket, Key: detail.object!.key! }))
+        : undefined;
     if (gone) {
-      run.note(photoId, 'the object is deleted before its event arrives');
+      run.struck(photoId, 'object deleted before its event arrives');
     }
     if (copies === 1 && delayMs === 0 && !gone) {
       publish(event);
       return;
     }
-    run.note(photoId, `event: ${copies} times, ${Math.round(delayMs)} ms late`);
+    const which = isDeletion ? 'deletion' : 'event';
+    if (copies !== 1 || delayMs > 0) {
+      const how = copies === 0 ? 'lost' : `${copies} times, ${Math.round(delayMs)} ms late`;
+      run.struck(photoId, `${which}: ${how}`);
+    }
     for (let copy = 0; copy < copies; copy++) {
       held++;
       setTimeout(
@@ -255,7 +332,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
           publish(event);
           held--;
         },
-        delayMs + copy * copy * 40,
+        delayMs + copy * copy * apartMs,
       );
     }
   };
@@ -272,13 +349,12 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
     if (status !== 'RUNNING' || !run) {
       return;
     }
-    const parsed = v.safeParse(executionInputSchema, safeJson(input ?? ''));
-    const photoId = parsed.success ? photoOf(parsed.output.object.key) : undefined;
-    const fault = photoId === undefined ? undefined : run.plan.execution(photoId);
+    const fault = executionArn!.startsWith(executionPrefix(cloud!.outputs.EraseFacesStateMachineArn!))
+      ? erasureFault()
+      : indexingFault(input ?? '');
     if (!fault) {
       return;
     }
-    run.note(photoId!, `execution: ${fault.kind} after ${Math.round(fault.afterMs)} ms`);
     setTimeout(() => {
       if (fault.kind === 'aborted') {
         cloud?.abortExecution(executionArn!);
@@ -286,6 +362,24 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
         cloud?.timeOutExecution(executionArn!);
       }
     }, fault.afterMs);
+  };
+
+  const erasureFault = () => {
+    const fault = run!.plan.erasureExecution();
+    if (fault) {
+      run!.struck('*', `erasure: ${fault.kind} after ${Math.round(fault.afterMs)} ms`);
+    }
+    return fault;
+  };
+
+  const indexingFault = (input: string) => {
+    const parsed = v.safeParse(executionInputSchema, safeJson(input));
+    const photoId = parsed.success ? photoOf(parsed.output.object.key) : undefined;
+    const fault = photoId === undefined ? undefined : run!.plan.execution(photoId);
+    if (fault) {
+      run!.struck(photoId!, `execution: ${fault.kind} after ${Math.round(fault.afterMs)} ms`);
+    }
+    return fault;
   };
 
   try {
@@ -303,6 +397,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
           DescribeCollection: Infinity,
           ListFaces: Infinity,
           DeleteFaces: Infinity,
+          SearchFaces: Infinity,
         },
         findFaces: inventedFaces,
         intercept,
@@ -343,7 +438,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
 
   function noted<Fault>(fault: Fault, what: string): Fault {
     if (fault !== undefined) {
-      run?.note('*', `${what}: ${String(fault)}`);
+      run?.struck('*', `${what}: ${String(fault)}`);
     }
     return fault;
   }
@@ -368,6 +463,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
       drops = drop;
     },
     holdsEvents: () => held > 0,
+    isRemoving: () => removing > 0,
     onExecutionEnd: started.onExecutionEnd,
     async stop() {
       run = undefined;
@@ -375,6 +471,31 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
       await Promise.all(closers.map((close) => close()));
     },
   };
+}
+
+/** Functions of erase-faces. */
+const ERASURE = /RequestErasure|ListErasures|RemoveFaces|ConfirmErasure/;
+
+/** What functions are called with, as far as the campaign looks into it. */
+interface Payload {
+  Records?: unknown;
+  input?: { object?: { key?: string; etag?: string }; faces?: unknown; batch?: Batch };
+  batch?: Batch;
+  ask?: string;
+  photos?: { photo_id: string; face_id: string }[];
+  faces?: { photo_id: string; face_id: string }[];
+}
+
+type Batch = Pick<ErasureBatch, 'kind' | 'event_id' | 'face_ids' | 'deleted_photos' | 'results'>;
+
+/** The version that a stored response is of, given its key. */
+function versionOf(resultsKey: string): string {
+  return resultsKey.slice(resultsKey.lastIndexOf('/') + 1).replace(/\.json$/, '');
+}
+
+/** What the ARNs of a state machine's executions begin with. */
+export function executionPrefix(stateMachineArn: string): string {
+  return `${stateMachineArn.replace(':stateMachine:', ':execution:')}:`;
 }
 
 function safeJson(text: string): unknown {

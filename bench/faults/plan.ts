@@ -16,7 +16,8 @@ export type LambdaFault =
   | { kind: 'crash_before' | 'crash_after' | 'too_many_requests' | 'service' | 'unknown' | 'cold' }
   | { kind: 'killed' | 'timeout' | 'out_of_memory'; afterMs: number };
 export type ExecutionFault = { kind: 'aborted' | 'timed_out'; afterMs: number };
-export type EventFault = { copies: number; delayMs: number };
+/** How often an event arrives, how late, and with how much time between one and the next; 0 copies: it is lost. */
+export type EventFault = { copies: number; delayMs: number; apartMs: number };
 export type ResultFault = 'deleted' | 'corrupted';
 
 /** A photo that Rekognition refuses, however often it is asked. */
@@ -44,12 +45,31 @@ export interface FaultPlan {
   afterCommit(): boolean;
   lambda(fn: string, subject: string): LambdaFault | undefined;
   execution(subject: string): ExecutionFault | undefined;
+  /** What becomes of an erasure's function; there is no end to it. */
+  erasureLambda(fn: string): LambdaFault | undefined;
+  /** What becomes of an execution of erase-faces. */
+  erasureExecution(): ExecutionFault | undefined;
   event(subject: string): EventFault;
+  /** The same of the event of a deletion. */
+  deletion(subject: string): EventFault;
   result(subject: string): ResultFault | undefined;
   outages: readonly Outage[];
   /** A number from 0 to 1 for anything else that is decided by the seed. */
   chance(what: string): number;
 }
+
+const LAMBDA_FAULTS = [
+  'crash_before',
+  'crash_after',
+  'too_many_requests',
+  'service',
+  'unknown',
+  'cold',
+  'killed',
+  'killed',
+  'timeout',
+  'out_of_memory',
+] as const;
 
 /** After so many faults at one place it is left in peace: retries are many, but not endless. */
 const PER_PLACE = 3;
@@ -125,18 +145,7 @@ export function faultPlan(seed: number, photos: number): FaultPlan {
     },
     afterCommit: () => global('commit', 0.06 * weight('postgres')) === true,
     lambda(fn, subject) {
-      const kind = strike(`lambda/${fn}/${subject}`, 0.06 * weight('lambda'), [
-        'crash_before',
-        'crash_after',
-        'too_many_requests',
-        'service',
-        'unknown',
-        'cold',
-        'killed',
-        'killed',
-        'timeout',
-        'out_of_memory',
-      ] as const);
+      const kind = strike(`lambda/${fn}/${subject}`, 0.06 * weight('lambda'), LAMBDA_FAULTS);
       if (kind === 'killed' || kind === 'timeout' || kind === 'out_of_memory') {
         return { kind, afterMs: 60 * chance(`kill/${fn}/${subject}`) };
       }
@@ -149,10 +158,43 @@ export function faultPlan(seed: number, photos: number): FaultPlan {
       ] as const);
       return kind && { kind, afterMs: 1_500 * chance(`stop/${subject}`) };
     },
+    erasureLambda(fn) {
+      const place = `erasure/${fn}`;
+      if (!global(place, 0.06 * weight('erasure'))) {
+        return undefined;
+      }
+      const key = `${seed}/${place}/${passed.get(place)}`;
+      const kind = pick(key, LAMBDA_FAULTS);
+      return kind === 'killed' || kind === 'timeout' || kind === 'out_of_memory'
+        ? { kind, afterMs: 400 * generator(`${key}/kill`)() }
+        : { kind };
+    },
+    erasureExecution() {
+      const place = 'erasure-execution';
+      const key = `${seed}/${place}/${passed.get(place) ?? 0}`;
+      return global(place, 0.12 * weight('execution'))
+        ? {
+            kind: pick(key, ['aborted', 'aborted', 'timed_out']),
+            afterMs: 2_500 * generator(`${key}/stop`)(),
+          }
+        : undefined;
+    },
     event(subject) {
+      if (chance(`lost/${subject}`) < 0.015) {
+        return { copies: 0, delayMs: 0, apartMs: 0 };
+      }
       const copies = chance(`copies/${subject}`) < 0.1 ? 2 + Math.floor(3 * chance(`number/${subject}`)) : 1;
       const delayMs = chance(`late/${subject}`) < 0.15 ? 2_500 * chance(`delay/${subject}`) : 0;
-      return { copies, delayMs };
+      return { copies, delayMs, apartMs: 40 };
+    },
+    deletion(subject) {
+      if (chance(`lost-deletion/${subject}`) < 0.08) {
+        return { copies: 0, delayMs: 0, apartMs: 0 };
+      }
+      const copies = chance(`copies-deletion/${subject}`) < 0.25 ? 2 : 1;
+      const delayMs =
+        chance(`late-deletion/${subject}`) < 0.3 ? 6_000 * chance(`delay-deletion/${subject}`) : 0;
+      return { copies, delayMs, apartMs: 8_000 * chance(`apart/${subject}`) };
     },
     result: (subject) =>
       strike<ResultFault>(`result/${subject}`, 0.03 * weight('results'), ['deleted', 'corrupted'], 1),
