@@ -185,8 +185,10 @@ async function confirmEvent(sql: Transaction, batch: RemovedBatch): Promise<read
   await sql`
     UPDATE events SET rekognition_collection_id = NULL, erased_at = clock_timestamp(), faces_erased_at = ${removedAt}
     WHERE id = ${event_id}`;
-  // What was uploaded before is not indexed again, and what comes is a new decision.
-  await sql`DELETE FROM erased_faces WHERE event_id = ${event_id}`;
+  // What was uploaded before is not indexed again, so nobody has to be left out of it any more.
+  await sql`
+    DELETE FROM erased_faces USING events
+    WHERE event_id = ${event_id} AND events.id = event_id AND requested_at < erasure_requested_at`;
   return finish(sql, erasure_ids);
 }
 

@@ -9,6 +9,7 @@ import {
   type ErasedFace,
   type EventState,
   erasedFacesOf,
+  hasOpenErasure,
   isBeingErased,
   type LateResult,
   lastSearch,
@@ -239,9 +240,12 @@ async function withoutEffect(
 ): Promise<PersistOutcome> {
   const { row, standing, object, faces } = found;
   const isGone = standing === 'deleted' || standing === 'erased';
-  const requested =
-    !(stored instanceof PipelineError) &&
-    (await retireResult(sql, request.input.photo, lateResult(request, stored, faces), { always: isGone }));
+  const { photo } = request.input;
+  if (!(stored instanceof PipelineError)) {
+    await retireResult(sql, photo, lateResult(request, stored, faces), { always: isGone });
+  }
+  // By this execution or by an attempt whose answer was lost: that somebody has begun it is not known.
+  const requested = await hasOpenErasure(sql, photo.event_id, [photo.photo_id]);
   if (row && standing === 'erased') {
     await writeErased(sql, row, object, request.execution_arn);
   } else if (row && (standing === 'known' || standing === 'copy')) {

@@ -1,3 +1,4 @@
+import { isSameFace } from '../shared/bounding-box.ts';
 import { versionIdOf } from '../shared/contract.ts';
 import type { Sql } from '../shared/database.ts';
 import {
@@ -13,6 +14,7 @@ import { PipelineError } from '../shared/errors.ts';
 import { logEvents } from '../shared/names.ts';
 import { type PhotoKey, parsePhotoKey } from '../shared/photo-key.ts';
 import {
+  facesOfPhotos,
   forgetFaces,
   lockOwnRow,
   lockRows,
@@ -250,10 +252,11 @@ async function deleteOwnRow(
 async function erasePerson(
   sql: Transaction,
   collectionPrefix: string,
-  { event_id, faces }: PersonRequest,
+  { event_id, faces: found }: PersonRequest,
   executionArn: string,
 ): Promise<Requested> {
-  const photoIds = [...new Set(faces.map(([, photoId]) => photoId))];
+  const photoIds = [...new Set(found.map(([, photoId]) => photoId))];
+  const faces = [...found, ...(await renamedFaces(sql, event_id, found, photoIds))];
   const faceIds = [...new Set(faces.map(([faceId]) => faceId))];
   const erasureId = await openErasure(sql, {
     event_id,
@@ -262,7 +265,7 @@ async function erasePerson(
     photos: photoIds.length,
   });
   await forgetFaces(sql, event_id, erasureId, faceIds);
-  await noteUnknownFaces(sql, erasureId, event_id, faces);
+  await noteUnknownFaces(sql, erasureId, event_id, found);
   await sql`
     INSERT INTO face_removals (erasure_id, collection_id, rekognition_face_id, photo_id)
     SELECT ${erasureId}, coalesce(rekognition_collection_id, ${collectionPrefix} || events.id), pair ->> 0,
@@ -276,6 +279,26 @@ async function erasePerson(
     photoIds.map((photo_id) => resultsFolder({ event_id, photo_id })),
   );
   return opened(erasureId);
+}
+
+/**
+ * Faces that the search found under ids that they have no more, because their photo was indexed again since: known by where
+ * they are in it.
+ */
+async function renamedFaces(
+  sql: Transaction,
+  eventId: string,
+  found: PersonRequest['faces'],
+  photoIds: readonly string[],
+): Promise<[faceId: string, photoId: string][]> {
+  const stored = await facesOfPhotos(sql, eventId, photoIds);
+  const named = new Set(found.map(([faceId]) => faceId));
+  return stored.flatMap(({ photo_id, rekognition_face_id: faceId, bounding_box }) => {
+    const isSame = found.some(
+      ([, photoId, box]) => photoId === photo_id && box && isSameFace(boxOf(box), bounding_box),
+    );
+    return faceId !== null && !named.has(faceId) && isSame ? [[faceId, photo_id]] : [];
+  });
 }
 
 /**

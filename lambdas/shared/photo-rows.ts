@@ -244,14 +244,18 @@ export async function writeFailed(
     WHERE id = ${row.id}`;
 }
 
-/** The photo was uploaded before its event was erased. A row that still has faces is left to that erasure. */
+/**
+ * The photo was uploaded before its event was erased. A row that still has faces is left to that erasure, and one that is about
+ * another key by now says what became of that one.
+ */
 export async function writeErased(
   sql: Transaction,
   row: PhotoRow,
   object: ObjectState,
   executionArn: string,
 ): Promise<void> {
-  if (row.status === 'indexed') {
+  const isOfOther = row.object_key !== object.key && row.object_version !== null;
+  if (row.status === 'indexed' || isOfOther) {
     return;
   }
   const others = await replaceObject(sql, row, object);
@@ -354,6 +358,13 @@ export async function retireFaces(
     )
     SELECT FROM retired`;
   return retired.count;
+}
+
+export function facesOfPhotos(sql: Transaction, eventId: string, photoIds: readonly string[]) {
+  return sql<{ photo_id: string; rekognition_face_id: string | null; bounding_box: unknown }[]>`
+    SELECT photo_id, rekognition_face_id, bounding_box
+    FROM faces JOIN photos ON photos.id = photo_id
+    WHERE event_id = ${eventId} AND photo_id IN (${uuidList(sql, photoIds)})`;
 }
 
 /** Takes single faces out of use, and notes where they were in their photos. */

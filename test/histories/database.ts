@@ -74,6 +74,7 @@ const AUDIT = `
     WHEN (OLD.finished_at IS NOT NULL) EXECUTE FUNCTION history.note('receipts');
   CREATE TRIGGER end_overwritten AFTER UPDATE ON photos FOR EACH ROW
     WHEN (OLD.status::text IN ('erased', 'deleted') AND NEW.status::text IN ('failed', 'processing')
+      AND OLD.object_key = NEW.object_key
       AND OLD.object_sequencer IS NOT DISTINCT FROM NEW.object_sequencer)
     EXECUTE FUNCTION history.note('photos');`;
 
