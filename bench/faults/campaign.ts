@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeleteCollectionCommand, ListFacesCommand } from '@aws-sdk/client-rekognition';
-import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  paginateListObjectsV2,
+} from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import type { Receipt } from '../../lambdas/shared/erasure-contract.ts';
 import { failureKind, isFailureName } from '../../lambdas/shared/errors.ts';
@@ -245,6 +250,7 @@ class Campaign {
       );
     }
     await this.#checkErased(accepted);
+    await this.#checkResponses(accepted);
     await this.#checkReceipts();
     for (const { role, action, resource } of this.#harness.cloud.privileges().denied) {
       this.#violate(undefined, `${role} was refused ${action} on ${resource}`);
@@ -745,6 +751,30 @@ class Campaign {
       const photo = this.#byId.get(externalImageId ?? '');
       if (photo && (photo.lying.size === 0 || erasureOf(photo, accepted) === 'surely')) {
         this.#violate(photo.id, 'is deleted or erased, and the collection has a face of it');
+      }
+    }
+  }
+
+  /** No stored response names a face that was erased, and none is of a photo that is gone. */
+  async #checkResponses(accepted: readonly Accepted[]): Promise<void> {
+    const { s3, resultsBucket: Bucket } = this.#harness.cloud;
+    const erased = accepted.flatMap(({ faces }) => faces.map(({ faceId }) => faceId));
+    for (const eventId of [this.#eventId, this.#erasedEventId]) {
+      for await (const { Contents = [] } of paginateListObjectsV2(
+        { client: s3 },
+        { Bucket, Prefix: `results/${eventId}/` },
+      )) {
+        for (const { Key = '' } of Contents) {
+          const photo = this.#byId.get(Key.split('/')[2] ?? '');
+          const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key }));
+          const text = (await Body?.transformToString()) ?? '';
+          if (photo && (photo.lying.size === 0 || erasureOf(photo, accepted) === 'surely')) {
+            this.#violate(photo.id, `is deleted or erased, and ${Key} is stored`);
+          }
+          for (const faceId of erased.filter((id) => text.includes(id))) {
+            this.#violate(photo?.id, `${Key} names the face ${faceId}, which was erased`);
+          }
+        }
       }
     }
   }

@@ -18,7 +18,7 @@ describe('with faults at every boundary', () => {
     rmSync(stateDir, { recursive: true, force: true });
   });
 
-  test.each([1, 2, 3])(
+  test.each([1, 2])(
     'seed %d: nothing is lost, nothing is doubled, and the way back leads back',
     async (seed) => {
       const report = await runSeed(harness, { seed, photos: 10 });
