@@ -339,8 +339,15 @@ function withoutErased(
   const boxes = erased
     .filter(({ etag, requested_at }) => etag === upload.etag || upload.uploadedAt < requested_at)
     .map(({ bounding_box }) => bounding_box);
-  const isUnwanted = (face: FaceRow) => boxes.some((box) => isSameFace(box, face.bounding_box));
-  return { kept: faces.filter((face) => !isUnwanted(face)), unwanted: faces.filter(isUnwanted) };
+  // One face for each that was erased: faces may overlap.
+  const kept = new Set(faces);
+  for (const box of boxes) {
+    const same = [...kept].find((face) => isSameFace(box, face.bounding_box));
+    if (same) {
+      kept.delete(same);
+    }
+  }
+  return { kept: [...kept], unwanted: faces.filter((face) => !kept.has(face)) };
 }
 
 function faceIdsOf(faces: readonly FaceRow[]): string[] {

@@ -256,7 +256,10 @@ async function erasePerson(
   executionArn: string,
 ): Promise<Requested> {
   const photoIds = [...new Set(found.map(([, photoId]) => photoId))];
-  const faces = [...found, ...(await renamedFaces(sql, event_id, found, photoIds))];
+  const stored = await facesOfPhotos(sql, event_id, photoIds);
+  const storedIds = new Set(stored.map(({ rekognition_face_id }) => rekognition_face_id));
+  const unknown = found.filter(([faceId]) => !storedIds.has(faceId));
+  const faces = [...found, ...renamedFaces(unknown, stored)];
   const faceIds = [...new Set(faces.map(([faceId]) => faceId))];
   const erasureId = await openErasure(sql, {
     event_id,
@@ -265,7 +268,7 @@ async function erasePerson(
     photos: photoIds.length,
   });
   await forgetFaces(sql, event_id, erasureId, faceIds);
-  await noteUnknownFaces(sql, erasureId, event_id, found);
+  await noteUnknownFaces(sql, erasureId, event_id, unknown);
   await sql`
     INSERT INTO face_removals (erasure_id, collection_id, rekognition_face_id, photo_id)
     SELECT ${erasureId}, coalesce(rekognition_collection_id, ${collectionPrefix} || events.id), pair ->> 0,
@@ -283,21 +286,22 @@ async function erasePerson(
 
 /**
  * Faces that the search found under ids that they have no more, because their photo was indexed again since: known by where
- * they are in it.
+ * they are in it, one for each.
  */
-async function renamedFaces(
-  sql: Transaction,
-  eventId: string,
-  found: PersonRequest['faces'],
-  photoIds: readonly string[],
-): Promise<[faceId: string, photoId: string][]> {
-  const stored = await facesOfPhotos(sql, eventId, photoIds);
-  const named = new Set(found.map(([faceId]) => faceId));
-  return stored.flatMap(({ photo_id, rekognition_face_id: faceId, bounding_box }) => {
-    const isSame = found.some(
-      ([, photoId, box]) => photoId === photo_id && box && isSameFace(boxOf(box), bounding_box),
+function renamedFaces(
+  unknown: PersonRequest['faces'],
+  stored: Awaited<ReturnType<typeof facesOfPhotos>>,
+): [faceId: string, photoId: string][] {
+  const left = new Set(stored);
+  return unknown.flatMap(([, photoId, box]): [string, string][] => {
+    const same = [...left].find(
+      (face) => face.photo_id === photoId && box && isSameFace(boxOf(box), face.bounding_box),
     );
-    return faceId !== null && !named.has(faceId) && isSame ? [[faceId, photo_id]] : [];
+    if (!same?.rekognition_face_id) {
+      return [];
+    }
+    left.delete(same);
+    return [[same.rekognition_face_id, photoId]];
   });
 }
 
