@@ -5,11 +5,12 @@ import {
   type RekognitionClient,
 } from '@aws-sdk/client-rekognition';
 import { DeleteObjectsCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
-import { rekognitionError, s3Error } from '../shared/aws-errors.ts';
+import { s3Error } from '../shared/aws-errors.ts';
 import { type ErasureBatch, isFaceId, type RemovedBatch } from '../shared/erasure-contract.ts';
 import { PipelineError } from '../shared/errors.ts';
 import { logEvents } from '../shared/names.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
+import { unlessGone } from '../shared/unless-gone.ts';
 
 export interface RemoveFacesDeps {
   rekognition: RekognitionClient;
@@ -157,23 +158,6 @@ async function facesOf(
     NextToken = listed?.NextToken;
   }
   return found;
-}
-
-/** What the call answers, or undefined when its collection is gone. */
-async function unlessGone<Output>(
-  { pace }: RemoveFacesDeps,
-  call: () => Promise<Output>,
-): Promise<Output | undefined> {
-  await pace();
-  try {
-    return await call();
-  } catch (error) {
-    const renamed = rekognitionError(error);
-    if (renamed.name === 'CollectionNotFound') {
-      return undefined;
-    }
-    throw renamed;
-  }
 }
 
 type RemovedResults = Pick<RemovedBatch, 'result_counts' | 'results_left'>;

@@ -5,7 +5,7 @@ import {
   type RekognitionClient,
 } from '@aws-sdk/client-rekognition';
 import { HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
-import { rekognitionError, s3Error } from '../shared/aws-errors.ts';
+import { s3Error } from '../shared/aws-errors.ts';
 import type { JsonObjects } from '../shared/json-objects.ts';
 import { logEvents } from '../shared/names.ts';
 import type { StoredObject } from '../shared/photo-input.ts';
@@ -21,6 +21,7 @@ import {
   type SurveyedEvent,
 } from '../shared/reconciliation-contract.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
+import { unlessGone } from '../shared/unless-gone.ts';
 
 export interface SurveyEventsDeps {
   rekognition: RekognitionClient;
@@ -192,21 +193,4 @@ async function removeAbandoned(
     });
   }
   await deps.objects.put(abandonedKey(run), left);
-}
-
-/** What the call answers, or undefined when its collection is gone. */
-async function unlessGone<Output>(
-  { pace }: SurveyEventsDeps,
-  call: () => Promise<Output>,
-): Promise<Output | undefined> {
-  await pace();
-  try {
-    return await call();
-  } catch (error) {
-    const renamed = rekognitionError(error);
-    if (renamed.name === 'CollectionNotFound') {
-      return undefined;
-    }
-    throw renamed;
-  }
 }
