@@ -10,17 +10,13 @@ export interface Violation {
   detail: string;
 }
 
-export interface CheckOptions {
-  /** Whether something mends what was lost: then nothing is excused by it. */
-  reconciled: boolean;
-}
-
-export function check(chronicle: Chronicle, { reconciled }: CheckOptions): Violation[] {
+/** Something mends what was lost, so nothing is excused by a loss. */
+export function check(chronicle: Chronicle): Violation[] {
   const violations: Violation[] = [...chronicle.mishaps];
   const report = (kind: string, detail: string) => {
     violations.push({ class: kind, detail });
   };
-  const context = { chronicle, reconciled, report };
+  const context = { chronicle, report };
   checkObjects(context);
   checkGoneObjects(context);
   checkFaces(context);
@@ -35,7 +31,6 @@ export function check(chronicle: Chronicle, { reconciled }: CheckOptions): Viola
 
 interface Context {
   chronicle: Chronicle;
-  reconciled: boolean;
   report(kind: string, detail: string): void;
 }
 
@@ -61,7 +56,7 @@ function checkObjects(context: Context): void {
   }
 }
 
-function checkObject({ chronicle, reconciled, report }: Context, upload: Upload): void {
+function checkObject({ chronicle, report }: Context, upload: Upload): void {
   const { rows, eventIds, stem } = chronicle;
   const key = wholeKey(chronicle, upload.key);
   const event = eventOf(upload.key);
@@ -72,10 +67,6 @@ function checkObject({ chronicle, reconciled, report }: Context, upload: Upload)
   }
   const executions = chronicle.indexing.filter((one) => one.upload === upload.id).map((one) => one.execution);
   const isStopped = executions.length > 0 && executions.every((execution) => execution.isStopped);
-  const isUntold = executions.every(({ label }) => chronicle.untold.has(label));
-  if (isStopped && isUntold && !reconciled) {
-    return;
-  }
   const asks = eventAsks(chronicle, event);
   const mustBeErased = asks.some(({ askedAt }) => askedAt > upload.at);
   const mayBeErased = asks.some(({ takenAt }) => takenAt > upload.at);
@@ -115,7 +106,7 @@ function checkObject({ chronicle, reconciled, report }: Context, upload: Upload)
   const row = [...mine, ...shared].find(isTrue);
   if (row) {
     if (row.status === 'indexed') {
-      checkFacesOf({ chronicle, reconciled, report }, upload, row);
+      checkFacesOf({ chronicle, report }, upload, row);
     }
     return;
   }
@@ -193,7 +184,7 @@ function checkGoneObjects({ chronicle, report }: Context): void {
 }
 
 /** Collection and rows name the same faces. */
-function checkFaces({ chronicle, reconciled, report }: Context): void {
+function checkFaces({ chronicle, report }: Context): void {
   const { rows, world, eventIds } = chronicle;
   const photos = new Map(rows.photos.map((photo) => [photo.id, photo]));
   const rowOf = new Map(rows.faces.map((face) => [face.rekognition_face_id, face]));
@@ -203,11 +194,6 @@ function checkFaces({ chronicle, reconciled, report }: Context): void {
       .get(`${COLLECTION_PREFIX}${eventId}`)
       ?.values() ?? []) {
       const row = rowOf.get(faceId);
-      // A response that was destroyed named them, or an answer that was lost: the next reconciliation finds them.
-      const isMissed = world.paid.some((call) => call.isDestroyed && call.faceIds.includes(faceId));
-      if (!row && isMissed && !reconciled) {
-        continue;
-      }
       if (!row) {
         report(
           hasStop ? 'stray-face-after-stop' : 'stray-face',
@@ -221,8 +207,7 @@ function checkFaces({ chronicle, reconciled, report }: Context): void {
   for (const { photo_id, rekognition_face_id } of rows.faces) {
     const photo = photos.get(photo_id);
     const collection = world.collections.get(`${COLLECTION_PREFIX}${photo?.event_id}`);
-    const isLost = world.lostFaces.has(rekognition_face_id ?? '') && !reconciled;
-    if (!collection?.has(rekognition_face_id ?? '') && !isLost) {
+    if (!collection?.has(rekognition_face_id ?? '')) {
       report('face-lost', `a row of ${photo?.object_key.slice(-20)} names a face that the collection lacks`);
     }
   }
