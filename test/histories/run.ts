@@ -72,12 +72,6 @@ export interface Chronicle {
   /** Executions of index-photo, by the upload that they are about. */
   indexing: { upload: string; execution: Execution }[];
   executions: Execution[];
-  /** Executions whose end was told to nobody. */
-  untold: Set<string>;
-  /** When somebody deleted the collection. */
-  lostCollections: { event: EventName; at: Tick }[];
-  /** Whether events of S3 were lost. */
-  lostEvents: boolean;
   /** Faults of the run itself: nothing came to an end, a function threw what it may not throw. */
   mishaps: { class: string; detail: string }[];
   /** Erasures that nobody had begun when all executions had ended. */
@@ -130,9 +124,6 @@ class Run {
       asks: [],
       indexing: [],
       executions: [],
-      untold: new Set(),
-      lostCollections: [],
-      lostEvents: false,
       mishaps: [],
       unstarted: [],
       world: this.#world,
@@ -254,7 +245,6 @@ class Run {
         return;
       }
       case 'drop_collection':
-        this.#chronicle.lostCollections.push({ event: step.event, at: this.#tick });
         this.#world.loseCollection(`${COLLECTION_PREFIX}${eventIds[step.event]}`);
         return;
       case 'lose_results':
@@ -354,10 +344,7 @@ class Run {
     const actor = this.#actors.get(label);
     if (label.endsWith('!')) {
       this.#dropped.add(label);
-      this.#chronicle.untold.add(label.slice(0, -1));
-    } else if (actor instanceof Execution && this.#isEventOfS3(label)) {
-      this.#chronicle.lostEvents = true;
-    } else {
+    } else if (!(actor instanceof Execution && this.#isEventOfS3(label))) {
       return;
     }
     if (actor?.state === 'new') {

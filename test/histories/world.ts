@@ -113,8 +113,6 @@ export class World {
   /** By collection and face id. */
   readonly collections = new Map<string, Map<string, Face>>();
   readonly paid: PaidCall[] = [];
-  /** Faces that went with a collection that somebody deleted. */
-  readonly lostFaces = new Set<string>();
   readonly clock = new Clock();
   /** When each execution says that it asked Rekognition: the moment before it does. */
   readonly asked = new Map<string, number>();
@@ -141,9 +139,6 @@ export class World {
 
   /** Somebody deletes the collection behind the pipeline's back. */
   loseCollection(collectionId: string): void {
-    for (const faceId of this.collections.get(collectionId)?.keys() ?? []) {
-      this.lostFaces.add(faceId);
-    }
     this.#deleteCollection(collectionId);
   }
 
