@@ -13,7 +13,9 @@ import {
   waitUntilTableExists,
 } from '@aws-sdk/client-dynamodb';
 import dynalite from 'dynalite';
+import { Level } from 'level';
 import { localClientOptions } from './clients.ts';
+import { LocalError } from './local-error.ts';
 
 /** A table of the template, as far as it means anything here. */
 export interface TableDefinition {
@@ -53,6 +55,7 @@ export async function startTables(folder: string, tables: readonly TableDefiniti
 }
 
 async function serve(path: string): Promise<Tables> {
+  await untilReadable(path);
   const server = dynalite({ path, createTableMs: 0 });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -71,6 +74,39 @@ async function serve(path: string): Promise<Tables> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/**
+ * dynalite answers nothing while it cannot open its store: its clients would wait for ever. A process that was killed
+ * holds the lock for a moment longer than it can be seen.
+ *
+ * @throws LocalError when another process keeps the store, or what is in it cannot be read
+ */
+async function untilReadable(path: string, patienceMs = 10_000): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const store = new Level(path);
+    try {
+      await store.open();
+      await store.close();
+      return;
+    } catch (error) {
+      const { code, message } = ((error as Error).cause ?? error) as { code?: string; message: string };
+      if (code !== 'LEVEL_LOCKED') {
+        throw new LocalError(
+          'IncompatibleStateError',
+          `${path} cannot be read (${message}). Start afresh: npm run local:reset.`,
+        );
+      }
+      if (performance.now() > deadline) {
+        throw new LocalError(
+          'StateFolderInUseError',
+          `Another process uses ${path}. Stop it, or use another state folder.`,
+        );
+      }
+      await sleep(50);
+    }
+  }
 }
 
 /**

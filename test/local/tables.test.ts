@@ -1,7 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GetItemCommand, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
+import { Level } from 'level';
 import { startTables, type TableDefinition } from '../../local/tables.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rollcall-tables-'));
@@ -32,4 +34,23 @@ test('items are kept over restarts, those past their time to live are not; new t
   );
   expect(Item).toBeUndefined();
   await second.stop();
+});
+
+test('a store that is still locked is waited for', async () => {
+  const path = join(folder, 'locked');
+  const records: TableDefinition = { name: 'records', create, expiry: undefined };
+  await (await startTables(path, [records])).stop();
+  const killed = new Level(path);
+  await killed.open();
+  const starting = startTables(path, [records]);
+  await sleep(200);
+  await killed.close();
+  await (await starting).stop();
+});
+
+test('a store that cannot be read is said to be so', async () => {
+  const path = join(folder, 'broken');
+  await (await startTables(path, [])).stop();
+  writeFileSync(join(path, 'CURRENT'), 'nothing');
+  await expect(startTables(path, [])).rejects.toThrow(/broken cannot be read .*npm run local:reset/);
 });
