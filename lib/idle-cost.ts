@@ -107,7 +107,7 @@ export function idleTable(items: readonly IdleItem[]): string {
   const amount = (count: number) =>
     count.toLocaleString('en-US', { maximumFractionDigits: count < 100 ? 1 : 0 });
   return [
-    '| | a month | list price | free in every account |',
+    '| | per month | list price | free in every account |',
     '| --- | --- | --- | --- |',
     ...items.map(
       ({ item, count, free, usdEach }) =>
