@@ -147,6 +147,8 @@ export interface SeedReport {
   /** Photos that the operator's commands indexed afterwards. */
   reprocessed: number;
   seconds: number;
+  /** Seconds of each part of it, in their order. */
+  phases: Record<string, number>;
 }
 
 /**
@@ -190,6 +192,7 @@ class Campaign {
   readonly #ended = new Set<string>();
   readonly #outages: Outage[];
   readonly #striking: Promise<unknown>[] = [];
+  readonly #phases: Record<string, number> = {};
   readonly #deployment: Deployment;
   readonly #stopListening: () => void;
 
@@ -226,7 +229,9 @@ class Campaign {
 
   async #runSeed(): Promise<SeedReport> {
     await Promise.all([this.#upload(), this.#eraseEvent()]);
+    this.#phase('uploads');
     await this.#settle('the faults');
+    this.#phase('faults');
     this.#harness.setRun({ ...this.#asRun(), plan: atRest(this.#plan) });
     this.#outages.length = 0;
     this.#askAfter.length = 0;
@@ -238,10 +243,12 @@ class Campaign {
     this.#checkExplained(raw, afterFaults);
 
     const reconciliations = await this.#reconcile();
+    this.#phase('reconciliation');
     for (const finding of await this.#findings()) {
       this.#violate(photoOf(finding), `the reconciliation left: ${JSON.stringify(finding)}`);
     }
     const healed = await this.#heal();
+    this.#phase('operator');
     await this.#checkTruth(await this.#rows(), accepted);
     for (const finding of await this.#findings()) {
       this.#violate(
@@ -280,7 +287,13 @@ class Campaign {
       reconciliations,
       reprocessed: healed,
       seconds: (Date.now() - this.#startedAt) / 1000,
+      phases: this.#phases,
     };
+  }
+
+  #phase(name: string): void {
+    const before = Object.values(this.#phases).reduce((sum, seconds) => sum + seconds, 0);
+    this.#phases[name] = Math.round((Date.now() - this.#startedAt) / 1000 - before);
   }
 
   #asRun(): Run {
@@ -463,12 +476,16 @@ class Campaign {
     const { cloud } = this.#harness;
     while (!isOver()) {
       await sleep(300);
-      const [turn] = await this.#sql<{ execution_arn: string }[]>`
-        SELECT execution_arn FROM erasure_turn WHERE until > now()`;
-      const holder = turn && cloud.describeExecution(turn.execution_arn);
-      if (holder && holder.status !== 'RUNNING' && !this.#harness.isRemoving()) {
-        await this.#sql`
-          UPDATE erasure_turn SET until = now() - interval '1 second' WHERE execution_arn = ${turn.execution_arn}`;
+      try {
+        const [turn] = await this.#sql<{ execution_arn: string }[]>`
+          SELECT execution_arn FROM erasure_turn WHERE until > now()`;
+        const holder = turn && cloud.describeExecution(turn.execution_arn);
+        if (holder && holder.status !== 'RUNNING' && !this.#harness.isRemoving()) {
+          await this.#sql`
+            UPDATE erasure_turn SET until = now() - interval '1 second' WHERE execution_arn = ${turn.execution_arn}`;
+        }
+      } catch {
+        // PostgreSQL is away just now: the turn ends when it is back.
       }
     }
   }

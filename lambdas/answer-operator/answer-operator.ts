@@ -5,6 +5,7 @@ import type { EventRow, PhotoRow } from '../shared/event-rows.ts';
 import { logEvents } from '../shared/names.ts';
 import { idList, loseFaces, type Transaction } from '../shared/photo-rows.ts';
 import { facePage, isoTime, leavingPage, photoPage } from '../shared/row-pages.ts';
+import { resultsFolder } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 import {
   type Answers,
@@ -142,13 +143,25 @@ async function removeFaces(sql: Sql, question: Of<'remove_faces'>): Promise<Answ
         ofPhoto.map(({ face_id }) => face_id),
       );
       const photo = { event_id, photo_id };
-      const late = { collection_id, face_ids, results_key: '', execution_arn: OPERATOR };
+      const late = {
+        collection_id,
+        face_ids,
+        // Whatever stored a response that late has its faces in the collection too.
+        results_key: (await isGone(transaction, photo_id)) ? resultsFolder(photo) : '',
+        execution_arn: OPERATOR,
+      };
       if (await retireResult(transaction, photo, late, { always: false })) {
         requested += face_ids.length;
       }
     });
   }
   return { requested };
+}
+
+/** Whether nobody needs any response of the photo any more. */
+async function isGone(sql: Transaction, photoId: string): Promise<boolean> {
+  const [photo] = await sql<{ status: string }[]>`SELECT status FROM photos WHERE id = ${photoId}`;
+  return photo === undefined || photo.status === 'deleted' || photo.status === 'erased';
 }
 
 /** Those that no photo's row knows. */

@@ -139,6 +139,25 @@ test('faces that no row knows are asked to leave, once; a face that a row knows 
   ]);
 });
 
+test.each(['indexed', 'deleted', 'erased', 'absent'])(
+  'a stray face takes the stored responses of its photo along, unless a row needs them: the photo is %s',
+  async (status) => {
+    const event = await anEvent();
+    const [stored, stray] = [randomUUID(), randomUUID()];
+    const photo = status === 'absent' ? randomUUID() : await event.photo([stored]);
+    if (status === 'deleted' || status === 'erased') {
+      await database.admin`DELETE FROM faces WHERE photo_id = ${photo}`;
+      await database.admin`UPDATE photos SET status = ${status}, indexed_at = NULL, face_count = NULL WHERE id = ${photo}`;
+    }
+    const collection_id = `rollcall-${event.id}`;
+    const faces = [{ photo_id: photo, face_id: stray }];
+    await ask({ ask: 'remove_faces', event_id: event.id, collection_id, faces });
+    const names = await database.admin`
+      SELECT name FROM result_removals JOIN erasures ON erasures.id = erasure_id WHERE photo_id = ${photo}`;
+    expect(names).toEqual(status === 'indexed' ? [] : [{ name: `results/${event.id}/${photo}/` }]);
+  },
+);
+
 test.each([{}, { ask: 'everything' }, { ask: 'faces' }, { ask: 'photos', event_id: "' OR true --" }])(
   '%j is no question',
   (question) => {
