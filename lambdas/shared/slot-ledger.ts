@@ -134,7 +134,8 @@ export const GATE_EARLY_MS = 500;
 /** Backfill stands back while the live line is longer than this. */
 export const LIVE_LINE_SHORT_MS = 2_000;
 
-const MAX_BACKOFF_MS = 60_000;
+/** The longest that a throttled photo stays away from the line. */
+export const MAX_BACKOFF_MS = 120_000;
 
 /** Milliseconds between two slots at a moment, in hundredths rounded up: never faster than the pace. */
 export function intervalAt(state: LedgerState, config: LedgerConfig, atMs: number): number {
@@ -193,7 +194,7 @@ export function joinLine(
 
 /**
  * A place for a photo that had its turn and lost it (throttled, collection gone, stored response gone): it does not
- * stand in line again, the gate still paces it. Repeated throttles back off up to a minute, so that a photo survives
+ * stand in line again, the gate still paces it. Repeated throttles back off up to two minutes, so that a photo survives
  * an outage that throttles everything.
  *
  * @param random 0 to 1: spreads photos that were throttled together

@@ -306,7 +306,7 @@ describe('the line', () => {
       ).placeMs - NOON;
     expect(back(0, 0.5)).toBe(0);
     expect(back(1, 1)).toBe(1_000);
-    expect(back(30, 1)).toBe(60_000);
+    expect(back(30, 1)).toBe(120_000);
   });
 });
 

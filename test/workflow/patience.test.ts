@@ -32,7 +32,7 @@ test.each([
   [indexPhoto, 'ReserveSlot', 'IndexingPaused', 6 * DAY, 1_000],
   [indexPhoto, 'ReserveSlot', 'DailyImageCapReached', 14 * DAY, 1_000],
   [indexPhoto, 'ReserveSlot', 'BackfillWaits', 2 * DAY, 1_500],
-  [indexPhoto, 'ReserveSlot', 'LedgerBusy', HOUR / 3, 100],
+  [indexPhoto, 'ReserveSlot', 'LedgerBusy', HOUR, 125],
   [indexPhoto, 'PersistResults', 'DatabaseUnavailable', HOUR / 2, 100],
   [indexPhoto, 'MarkFailed', 'DatabaseUnavailable', HOUR / 2, 100],
   [eraseFaces, 'RequestErasure', 'DatabaseUnavailable', 1.9 * DAY, 300],
