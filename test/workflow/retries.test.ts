@@ -25,7 +25,7 @@ const ANYTHING_ELSE = 'anything else';
 const SECONDS = { s: 1, min: 60, h: 3_600, d: 86_400 } as const;
 
 /** `state error` -> what becomes of it, as a line of the table says. */
-type Fates = Record<string, { attempts: number; seconds: number; next: string }>;
+type Fates = Record<string, { attempts: number; waits: string; seconds: number; next: string }>;
 
 function tableRows(markdown: string): string[][] {
   return markdown
@@ -49,10 +49,11 @@ function writtenFates(): Map<string, Fates> {
   );
   const fates = sections.map((section): [string, Fates] => {
     const entries = tableRows(section).flatMap(
-      ([states = '', errors = '', attempts, duration = '', next = '']) => {
+      ([states = '', errors = '', attempts, waits = '', duration = '', next = '']) => {
         const [, amount, unit] = /^([\d.]+) (\w+)$/.exec(duration) ?? [];
         const fate = {
           attempts: Number(attempts),
+          waits,
           seconds: amount ? Number(amount) * SECONDS[unit as keyof typeof SECONDS] : 0,
           next,
         };
@@ -72,6 +73,11 @@ function tasksOf(states: Record<string, AnyState>): [string, Task][] {
   ]);
 }
 
+function waitsOf({ IntervalSeconds, BackoffRate, MaxDelaySeconds }: Retrier): string {
+  const longest = MaxDelaySeconds === undefined ? '' : `, up to ${MaxDelaySeconds} s`;
+  return `${IntervalSeconds} s, × ${BackoffRate}${longest}`;
+}
+
 /** As Step Functions reads the file: the first retrier, and the first catcher, that names the error. */
 function realFates(machine: string): Fates {
   return Object.fromEntries(
@@ -87,6 +93,7 @@ function realFates(machine: string): Fates {
             `${name} ${error}`,
             {
               attempts: retrier?.MaxAttempts ?? 0,
+              waits: retrier ? waitsOf(retrier) : '',
               seconds: patience(retrier),
               next: catcher?.Next ?? 'fails',
             },
@@ -103,7 +110,7 @@ describe.each(machines)('%s', (machine) => {
 
   test('retries and catches what the page says, so often and no other', () => {
     const withoutTime = (fates: Fates) =>
-      Object.fromEntries(Object.entries(fates).map(([of, { attempts, next }]) => [of, { attempts, next }]));
+      Object.fromEntries(Object.entries(fates).map(([of, { seconds, ...fate }]) => [of, fate]));
     expect(withoutTime(real)).toEqual(withoutTime(written));
   });
 
