@@ -16,8 +16,8 @@ type World = ReturnType<typeof erasureWorld>;
 type Situation = (world: World) => Promise<() => Promise<unknown>>;
 
 const aPhoto = () => ({ event_id: randomUUID(), photo_id: randomUUID() });
-const first = { version: 'v1', sequencer: '10' };
-const second = { version: 'v2', sequencer: '20' };
+const first = { version: 'v1', sequencer: '10', called_at: '2026-05-01T10:00:00.000Z' };
+const second = { version: 'v2', sequencer: '20', called_at: '2026-05-01T10:00:05.000Z' };
 const REPLACED_IN_PART = 2;
 
 /** The photo as it was stored, and its deletion. */
