@@ -49,7 +49,6 @@ beforeAll(async () => {
     stateDir,
     postgresPort: await freePort(),
     onLambdaOutput: (_, line) => lines.push(line),
-    context: { 'rollcall.dailyImageCap': CAP },
     time: { retries: 0.1 },
     rekognition: {
       findFaces: findMadeFaces,
@@ -154,11 +153,13 @@ async function changeRole(change: string): Promise<void> {
 test('of more photos than the cap allows exactly the cap is paid; raised, all are indexed', async () => {
   const [eventId, photographer] = [randomUUID(), randomUUID()];
   await admin`INSERT INTO events (id, photographer_id) VALUES (${eventId}, ${photographer})`;
+  await operate(cap, 'cap', '--images', String(CAP), '--yes');
   await Promise.all(Array.from({ length: PHOTOS }, (_, index) => put({ eventId, faces: index % 5 })));
 
   await until(
     'the cap',
-    async () => (await statuses()).indexed === CAP && attemptsThatFailedWith('DailyImageCapReached') > PHOTOS - CAP,
+    async () =>
+      (await statuses()).indexed === CAP && attemptsThatFailedWith('DailyImageCapReached') > PHOTOS - CAP,
   );
   await sleep(2_000);
   expect(await statuses()).toEqual({ indexed: CAP });

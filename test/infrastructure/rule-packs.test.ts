@@ -59,7 +59,7 @@ test.each(configurations)(
   (_, rollcall) => {
     const outdir = mkdtempSync(path.join(tmpdir(), 'rollcall-rule-packs-'));
     try {
-      expect(() => synthesise({ context: { rollcall }, outdir })).not.toThrow();
+      expect(() => synthesise({ context: { rollcall }, outdir, validate: true })).not.toThrow();
       // A warning does not fail the synthesis.
       const report = path.join(outdir, 'validation-report.json');
       expect(existsSync(report) ? violations(readFileSync(report, 'utf8')) : []).toEqual([]);

@@ -19,6 +19,8 @@ export interface SynthOptions {
   outdir?: string;
   /** Whether the Lambdas are bundled, which takes seconds. */
   bundle?: boolean;
+  /** Whether CDK's own validation looks through the template, which takes seconds. */
+  validate?: boolean;
   /** Called before the synthesis. */
   change?: (stack: RollcallStack) => void;
 }
@@ -47,6 +49,7 @@ export function buildApp(options: SynthOptions = {}): { app: App; stack: Rollcal
  */
 export function synthesise(options: SynthOptions = {}): Template {
   const { app, stack } = buildApp(options);
+  process.env.CDK_VALIDATION = String(options.validate ?? false);
   app.synth();
   return Template.fromStack(stack);
 }
