@@ -1,4 +1,7 @@
-import { HeadObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3';
+import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
+import { isMissingObject } from '../lambdas/shared/aws-errors.ts';
+import { PipelineError } from '../lambdas/shared/errors.ts';
+import { headObject as head } from '../lambdas/shared/head-object.ts';
 import type { StoredObject } from '../lambdas/shared/photo-input.ts';
 import type { Deployment } from './deployment.ts';
 
@@ -28,16 +31,28 @@ export async function headObject(
   key: string,
 ): Promise<StoredObject | undefined> {
   try {
-    const head = await s3.send(new HeadObjectCommand({ Bucket: outputs.PhotoBucketName, Key: key }));
+    const object = await head(s3, { bucket: outputs.PhotoBucketName, key }, 'InvalidS3Object');
     return {
       key,
-      etag: head.ETag!.replaceAll('"', ''),
-      size: head.ContentLength ?? 0,
-      uploadedAt: (head.LastModified ?? new Date(0)).toISOString(),
-      versionId: head.VersionId,
+      etag: object.ETag!.replaceAll('"', ''),
+      size: object.ContentLength ?? 0,
+      uploadedAt: (object.LastModified ?? new Date(0)).toISOString(),
+      versionId: object.VersionId,
     };
   } catch (error) {
-    if (isGone(error)) {
+    if (isMissingObject(error)) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** The same; undefined also where nobody can read it, whatever its key or owner. */
+export async function readableObject(deployment: Deployment, key: string): Promise<StoredObject | undefined> {
+  try {
+    return await headObject(deployment, key);
+  } catch (error) {
+    if (error instanceof PipelineError && error.name === 'InvalidS3Object') {
       return undefined;
     }
     throw error;
@@ -47,16 +62,12 @@ export async function headObject(
 /** Whether the response of IndexFaces is stored, so that indexing the photo again pays nothing. */
 export async function hasResult({ s3, outputs }: Deployment, key: string): Promise<boolean> {
   try {
-    await s3.send(new HeadObjectCommand({ Bucket: outputs.ResultsBucketName, Key: key }));
+    await head(s3, { bucket: outputs.ResultsBucketName, key }, 'ResultNotFound');
     return true;
   } catch (error) {
-    if (isGone(error)) {
+    if (isMissingObject(error)) {
       return false;
     }
     throw error;
   }
-}
-
-function isGone(error: unknown): boolean {
-  return (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode === 404;
 }

@@ -4,7 +4,7 @@ import type { EventRow } from '../lambdas/shared/event-rows.ts';
 import type { StoredObject } from '../lambdas/shared/photo-input.ts';
 import { isUuid } from '../lambdas/shared/photo-key.ts';
 import type { CollectionFace, World } from '../lambdas/shared/reconciliation.ts';
-import { headObject, listObjects } from './bucket.ts';
+import { listObjects, readableObject } from './bucket.ts';
 import { ask, askAll, collect } from './database.ts';
 import type { Deployment } from './deployment.ts';
 import { parallel } from './parallel.ts';
@@ -27,7 +27,7 @@ export async function readWorld(deployment: Deployment, eventId: string): Promis
   const objects = await parallel(listed, async (object) =>
     known.size === 0 || known.has(object.etag)
       ? object
-      : ((await headObject(deployment, object.key)) ?? object),
+      : ((await readableObject(deployment, object.key)) ?? object),
   );
   return {
     eventId,

@@ -170,7 +170,7 @@ async function foldersByEvent({ s3, photoBucket }: BeginReconciliationDeps): Pro
         }),
       )
       .catch((error: unknown) => {
-        throw s3Error(error, 'MissingConfiguration');
+        throw s3Error(error, { operation: 'ListObjectsV2', bucket: photoBucket }, 'MissingConfiguration');
       });
     for (const { Prefix: folder = '' } of page.CommonPrefixes ?? []) {
       const id = folder.split('/')[1];

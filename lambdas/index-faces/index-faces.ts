@@ -14,6 +14,7 @@ import {
 import { rekognitionError, s3Error } from '../shared/aws-errors.ts';
 import { type IndexFacesRequest, type IndexResult, photoVersion, versionIdOf } from '../shared/contract.ts';
 import { awsErrorDetails, PipelineError } from '../shared/errors.ts';
+import { headObject } from '../shared/head-object.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
 import type { GateSlot } from '../shared/slot-ledger.ts';
 import type { SlotLedger } from '../shared/slot-ledger-store.ts';
@@ -47,7 +48,8 @@ export interface IndexFacesDeps {
  * @returns where the response lies, and counts; the faces themselves never travel
  * @throws PipelineError `ImageTooLarge`, `InvalidImageFormat`, `InvalidS3Object`, `InvalidParameter`,
  *   `PhotoSuperseded`, `SlotExpired`, `LedgerBusy`, `RekognitionThrottled`, `RekognitionUnavailable`,
- *   `CollectionNotFound`, `QuotaExceeded`, `AccessDenied`, `StorageUnavailable`, `ResultLostTooOften` and the errors of
+ *   `CollectionNotFound`, `QuotaExceeded`, `AccessDenied`, `MissingConfiguration`, `StorageUnavailable`,
+ *   `ResultLostTooOften` and the errors of
  *   `once`
  */
 export async function indexFaces(deps: IndexFacesDeps, request: IndexFacesRequest): Promise<IndexResult> {
@@ -127,24 +129,14 @@ async function checkPhoto(
   { input: { bucket, object } }: IndexFacesRequest,
 ): Promise<HeadObjectCommandOutput> {
   const versionId = versionIdOf(object['version-id']);
-  try {
-    const head = await deps.s3.send(
-      new HeadObjectCommand({
-        Bucket: bucket,
-        Key: object.key,
-        ...(versionId && { VersionId: versionId }),
-      }),
+  const head = await headObject(deps.s3, { bucket, key: object.key, versionId }, 'InvalidS3Object');
+  if (!versionId && head.ETag?.replaceAll('"', '') !== object.etag) {
+    throw new PipelineError(
+      'PhotoSuperseded',
+      `A newer upload (ETag ${head.ETag}) replaced this version (${object.etag}) before it was indexed`,
     );
-    if (!versionId && head.ETag?.replaceAll('"', '') !== object.etag) {
-      throw new PipelineError(
-        'PhotoSuperseded',
-        `A newer upload (ETag ${head.ETag}) replaced this version (${object.etag}) before it was indexed`,
-      );
-    }
-    return head;
-  } catch (error) {
-    throw error instanceof PipelineError ? error : s3Error(error, 'InvalidS3Object');
   }
+  return head;
 }
 
 /**
@@ -270,7 +262,7 @@ async function storeResponse(
       }),
     );
   } catch (error) {
-    throw s3Error(error, 'ResultNotFound');
+    throw s3Error(error, { operation: 'PutObject', bucket: deps.resultsBucket, key }, 'MissingConfiguration');
   }
   return {
     results_key: key,

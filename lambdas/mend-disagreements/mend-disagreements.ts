@@ -1,12 +1,8 @@
-import {
-  DeleteObjectsCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  type S3Client,
-} from '@aws-sdk/client-s3';
+import { DeleteObjectsCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import type { SFNClient } from '@aws-sdk/client-sfn';
-import { s3Error, statesError } from '../shared/aws-errors.ts';
+import { isMissingObject, s3Error, statesError, undeleted } from '../shared/aws-errors.ts';
 import { PipelineError } from '../shared/errors.ts';
+import { headObject } from '../shared/head-object.ts';
 import type { JsonObjects } from '../shared/json-objects.ts';
 import { compare, type World } from '../shared/reconciliation.ts';
 import {
@@ -189,14 +185,13 @@ async function leaveToAPerson(
 
 async function isGone({ s3, photoBucket }: MendDisagreementsDeps, key: string): Promise<boolean> {
   try {
-    await s3.send(new HeadObjectCommand({ Bucket: photoBucket, Key: key }));
+    await headObject(s3, { bucket: photoBucket, key }, 'InvalidS3Object');
     return false;
   } catch (error) {
-    const renamed = s3Error(error, 'InvalidS3Object');
-    if (renamed.name === 'InvalidS3Object') {
-      return true;
+    if (error instanceof PipelineError && error.name === 'InvalidS3Object') {
+      return isMissingObject(error);
     }
-    throw renamed;
+    throw error;
   }
 }
 
@@ -221,7 +216,7 @@ async function removeFolder({ s3, resultsBucket }: MendDisagreementsDeps, folder
     const listed = await s3
       .send(new ListObjectsV2Command({ Bucket: resultsBucket, Prefix: folder, MaxKeys: OBJECTS_A_CALL }))
       .catch((error: unknown) => {
-        throw s3Error(error, 'MissingConfiguration');
+        throw s3Error(error, { operation: 'ListObjectsV2', bucket: resultsBucket }, 'MissingConfiguration');
       });
     const keys = (listed.Contents ?? []).map(({ Key }) => ({ Key }));
     more = listed.IsTruncated ?? false;
@@ -229,13 +224,10 @@ async function removeFolder({ s3, resultsBucket }: MendDisagreementsDeps, folder
       const { Errors: [first] = [] } = await s3
         .send(new DeleteObjectsCommand({ Bucket: resultsBucket, Delete: { Objects: keys, Quiet: true } }))
         .catch((error: unknown) => {
-          throw s3Error(error, 'MissingConfiguration');
+          throw s3Error(error, { operation: 'DeleteObjects', bucket: resultsBucket }, 'MissingConfiguration');
         });
       if (first) {
-        throw new PipelineError(
-          first.Code === 'AccessDenied' ? 'AccessDenied' : 'StorageUnavailable',
-          `S3 ${first.Code}: ${first.Message}`,
-        );
+        throw undeleted(first, resultsBucket);
       }
     }
   }

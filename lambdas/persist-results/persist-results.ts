@@ -123,7 +123,11 @@ async function readResult(deps: PersistResultsDeps, key: string): Promise<Stored
     const object = await deps.s3.send(new GetObjectCommand({ Bucket: deps.resultsBucket, Key: key }));
     body = (await object.Body?.transformToString()) ?? '';
   } catch (error) {
-    const renamed = s3Error(error, 'ResultNotFound');
+    const renamed = s3Error(
+      error,
+      { operation: 'GetObject', bucket: deps.resultsBucket, key },
+      'ResultNotFound',
+    );
     if (renamed.name === 'ResultNotFound') {
       return renamed;
     }

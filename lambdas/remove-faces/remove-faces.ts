@@ -5,7 +5,7 @@ import {
   type RekognitionClient,
 } from '@aws-sdk/client-rekognition';
 import { DeleteObjectsCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
-import { s3Error } from '../shared/aws-errors.ts';
+import { s3Error, undeleted } from '../shared/aws-errors.ts';
 import { type ErasureBatch, isFaceId, type RemovedBatch } from '../shared/erasure-contract.ts';
 import { PipelineError } from '../shared/errors.ts';
 import { logEvents } from '../shared/names.ts';
@@ -198,7 +198,13 @@ async function deleteFolder(
     // From the start each time: what was listed is gone.
     const listed = await deps.s3
       .send(new ListObjectsV2Command({ Bucket: deps.resultsBucket, Prefix, MaxKeys: OBJECTS_A_CALL }))
-      .catch(throwS3Error);
+      .catch((error: unknown) => {
+        throw s3Error(
+          error,
+          { operation: 'ListObjectsV2', bucket: deps.resultsBucket },
+          'MissingConfiguration',
+        );
+      });
     const keys = (listed.Contents ?? []).flatMap(({ Key }) => Key ?? []);
     if (keys.length > 0) {
       await deleteObjects(deps, keys);
@@ -219,18 +225,13 @@ async function deleteObjects({ s3, resultsBucket }: RemoveFacesDeps, keys: strin
         Delete: { Objects: keys.map((Key) => ({ Key })), Quiet: true },
       }),
     )
-    .catch(throwS3Error);
+    .catch((error: unknown) => {
+      throw s3Error(error, { operation: 'DeleteObjects', bucket: resultsBucket }, 'MissingConfiguration');
+    });
   const [first] = errors;
   if (first) {
-    throw new PipelineError(
-      first.Code === 'AccessDenied' ? 'AccessDenied' : 'StorageUnavailable',
-      `S3 ${first.Code}: ${first.Message} (${errors.length} of ${keys.length} stored responses were not deleted)`,
-    );
+    throw undeleted(first, resultsBucket);
   }
-}
-
-function throwS3Error(error: unknown): never {
-  throw s3Error(error, 'MissingConfiguration');
 }
 
 function chunks<Item>(items: readonly Item[], size: number): Item[][] {

@@ -51,19 +51,125 @@ export function rekognitionError(error: unknown): PipelineError {
   });
 }
 
+/** A call of S3's API: what was done with which object, or bucket. */
+export interface S3Call {
+  operation: keyof typeof S3_RIGHTS;
+  bucket: string;
+  /** Where it is about one object. */
+  key?: string | undefined;
+}
+
+/** The right that each call takes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html */
+const S3_RIGHTS = {
+  HeadObject: 's3:GetObject',
+  GetObject: 's3:GetObject',
+  PutObject: 's3:PutObject',
+  ListObjectsV2: 's3:ListBucket',
+  DeleteObjects: 's3:DeleteObject',
+} as const;
+
+/** What S3 says for a moment, though some of it with a status that means for good. */
+const S3_PASSES = new Set([
+  'RequestTimeout',
+  'RequestTimeTooSkewed',
+  'IncompleteBody',
+  'SlowDown',
+  'ThrottlingException',
+  'KMS.ThrottlingException',
+  'InternalError',
+  'ServiceUnavailable',
+  'OperationAborted',
+  'TemporaryRedirect',
+]);
+const PASSING_STATUS = new Set([307, 408, 409, 425, 429]);
+
+/**
+ * Whose trouble it is. The codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. A HEAD has no body and
+ * so no code, which leaves the status. What is refused for good never counts as a moment's trouble.
+ */
+function s3Failure(
+  { name, httpStatus = 0 }: { name: string; httpStatus: number | undefined },
+  { operation }: S3Call,
+  notFound: 'InvalidS3Object' | 'ResultNotFound' | 'MissingConfiguration',
+): FailureName {
+  const reads = operation === 'HeadObject' || operation === 'GetObject';
+  if (S3_PASSES.has(name) || PASSING_STATUS.has(httpStatus) || httpStatus >= 500) {
+    return 'StorageUnavailable';
+  }
+  if (name === 'NoSuchBucket') {
+    return 'MissingConfiguration';
+  }
+  if (reads && isMissing(name, httpStatus)) {
+    return notFound;
+  }
+  // A KMS key that is disabled, or about to be deleted, comes with status 400.
+  if (isAccessError(name, httpStatus) || name.startsWith('KMS')) {
+    return 'AccessDenied';
+  }
+  // Without a status nobody answered.
+  if (httpStatus < 300) {
+    return 'StorageUnavailable';
+  }
+  // The bucket is in another Region, or the request is none: of a photo that was read, the object itself is at fault.
+  const isElsewhere = httpStatus < 400 || name === 'AuthorizationHeaderMalformed';
+  return reads && notFound === 'InvalidS3Object' && !isElsewhere ? 'InvalidS3Object' : 'MissingConfiguration';
+}
+
+/** 405: the version that was asked for is the mark of a deletion. */
+function isMissing(name: string, httpStatus: number | undefined): boolean {
+  return (
+    name === 'NoSuchKey' ||
+    name === 'NotFound' ||
+    name === 'NoSuchVersion' ||
+    name === 'MethodNotAllowed' ||
+    httpStatus === 404 ||
+    httpStatus === 405
+  );
+}
+
+/** Of what `s3Error` made of a read: whether the object is not there, where it may also be that nobody can read it. */
+export function isMissingObject(error: unknown): boolean {
+  if (!(error instanceof PipelineError)) {
+    return false;
+  }
+  const { name, httpStatus } = awsErrorDetails(error.cause);
+  return name !== 'NoSuchBucket' && isMissing(name, httpStatus);
+}
+
 /**
  * @param notFound what a missing object means to the caller: the photo is gone (`InvalidS3Object`) or the stored
  *   response is (`ResultNotFound`); where no object is asked for, only the bucket can be missing (`MissingConfiguration`)
  */
 export function s3Error(
   error: unknown,
+  call: S3Call,
   notFound: 'InvalidS3Object' | 'ResultNotFound' | 'MissingConfiguration',
 ): PipelineError {
-  const { name, httpStatus } = awsErrorDetails(error);
-  const missing =
-    name === 'NoSuchKey' || name === 'NotFound' || name === 'NoSuchVersion' || httpStatus === 404;
-  const known = missing ? notFound : isAccessError(name, httpStatus) ? 'AccessDenied' : 'StorageUnavailable';
-  return new PipelineError(known, describeAwsError('S3', error), { cause: error });
+  const { operation, bucket, key } = call;
+  const details = awsErrorDetails(error);
+  const about = `${operation} (${S3_RIGHTS[operation]}) of s3://${bucket}/${key ?? ''}`;
+  const said = saysNothing(error)
+    ? `HTTP ${details.httpStatus} without a reason${details.requestId ? ` (request ${details.requestId})` : ''}`
+    : describeAwsError('S3', error);
+  return new PipelineError(s3Failure(details, call, notFound), `${about}: ${said}`, { cause: error });
+}
+
+/** Of an answer to DeleteObjects, which tells of each object that stayed. */
+export function undeleted(
+  {
+    Key: key,
+    Code: name = 'Unknown',
+    Message: message = '',
+  }: { Key?: string | undefined; Code?: string | undefined; Message?: string | undefined },
+  bucket: string,
+): PipelineError {
+  return s3Error({ name, message }, { operation: 'DeleteObjects', bucket, key }, 'MissingConfiguration');
+}
+
+/** Whether S3 answered with a status alone, as it does to a HEAD: the SDK has no name for that. */
+export function saysNothing(error: unknown): boolean {
+  const { message, httpStatus } = awsErrorDetails(error);
+  return httpStatus !== undefined && message === 'UnknownError';
 }
 
 const DYNAMODB_BUSY = new Set([

@@ -4,7 +4,7 @@ import { PipelineError } from './errors.ts';
 
 /** Objects of the results bucket that functions hand to each other, because they are too large for Step Functions. */
 export interface JsonObjects {
-  /** @throws PipelineError `ResultNotFound`, `StorageUnavailable`, `AccessDenied` */
+  /** @throws PipelineError `ResultNotFound`, `StorageUnavailable`, `AccessDenied`, `MissingConfiguration` */
   get<Content>(key: string): Promise<Content>;
   /** The same; undefined where there is none. */
   find<Content>(key: string): Promise<Content | undefined>;
@@ -17,7 +17,7 @@ export function jsonObjects(s3: S3Client, bucket: string): JsonObjects {
       const { Body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
       return JSON.parse(await Body!.transformToString()) as Content;
     } catch (error) {
-      throw s3Error(error, 'ResultNotFound');
+      throw s3Error(error, { operation: 'GetObject', bucket, key }, 'ResultNotFound');
     }
   }
   return {
@@ -43,7 +43,7 @@ export function jsonObjects(s3: S3Client, bucket: string): JsonObjects {
           }),
         );
       } catch (error) {
-        throw s3Error(error, 'MissingConfiguration');
+        throw s3Error(error, { operation: 'PutObject', bucket, key }, 'MissingConfiguration');
       }
     },
   };

@@ -1,20 +1,21 @@
-import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
-import { s3Error } from './aws-errors.ts';
+import type { S3Client } from '@aws-sdk/client-s3';
 import type { IndexResult } from './contract.ts';
+import { PipelineError } from './errors.ts';
+import { headObject } from './head-object.ts';
 import { resultMetadata } from './stored-result.ts';
 
 /**
  * The counts of a response that is stored, and which call it answered; undefined where none is.
  *
  * @param key as `resultsKey` makes it
- * @throws PipelineError `StorageUnavailable`, `AccessDenied`
+ * @throws PipelineError `StorageUnavailable`, `AccessDenied`, `MissingConfiguration`
  */
 export async function storedCounts(
   { s3, resultsBucket }: { s3: S3Client; resultsBucket: string },
   key: string,
 ): Promise<IndexResult | undefined> {
   try {
-    const { Metadata: metadata } = await s3.send(new HeadObjectCommand({ Bucket: resultsBucket, Key: key }));
+    const { Metadata: metadata } = await headObject(s3, { bucket: resultsBucket, key }, 'ResultNotFound');
     const faceCount = Number(metadata?.[resultMetadata.faceCount] ?? Number.NaN);
     const unindexedCount = Number(metadata?.[resultMetadata.unindexedCount] ?? Number.NaN);
     const calledAt = metadata?.[resultMetadata.calledAt];
@@ -27,10 +28,9 @@ export async function storedCounts(
         }
       : undefined;
   } catch (error) {
-    const renamed = s3Error(error, 'ResultNotFound');
-    if (renamed.name === 'ResultNotFound') {
+    if (error instanceof PipelineError && error.name === 'ResultNotFound') {
       return undefined;
     }
-    throw renamed;
+    throw error;
   }
 }

@@ -1,9 +1,10 @@
-import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { s3Error } from '../shared/aws-errors.ts';
+import { S3Client } from '@aws-sdk/client-s3';
 import { clientOptions } from '../shared/clients.ts';
 import { parseRequest, skipIndexedRequestSchema } from '../shared/contract.ts';
 import { withDatabase } from '../shared/database.ts';
 import { requireEnv } from '../shared/environment.ts';
+import { PipelineError } from '../shared/errors.ts';
+import { headObject } from '../shared/head-object.ts';
 import { environmentNames } from '../shared/names.ts';
 import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
 import { skipIndexed } from './skip-indexed.ts';
@@ -20,14 +21,13 @@ export const handler = lambdaHandler((request) =>
 
 async function currentVersion(bucket: string, key: string): Promise<string | undefined> {
   try {
-    const { VersionId: version } = await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
+    const { VersionId: version } = await headObject(s3, { bucket, key }, 'InvalidS3Object');
     return version;
   } catch (error) {
-    const renamed = s3Error(error, 'InvalidS3Object');
-    if (renamed.name === 'InvalidS3Object') {
-      // Deleted since it was listed: its execution will say so.
+    if (error instanceof PipelineError && error.name === 'InvalidS3Object') {
+      // Deleted since it was listed, or nobody can read it: its execution will say so.
       return undefined;
     }
-    throw renamed;
+    throw error;
   }
 }

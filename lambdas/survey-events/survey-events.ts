@@ -4,8 +4,10 @@ import {
   ListFacesCommand,
   type RekognitionClient,
 } from '@aws-sdk/client-rekognition';
-import { HeadObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { s3Error } from '../shared/aws-errors.ts';
+import { PipelineError } from '../shared/errors.ts';
+import { headObject } from '../shared/head-object.ts';
 import type { JsonObjects } from '../shared/json-objects.ts';
 import { logEvents } from '../shared/names.ts';
 import type { StoredObject } from '../shared/photo-input.ts';
@@ -111,7 +113,7 @@ async function listInto(
         }),
       )
       .catch((error: unknown) => {
-        throw s3Error(error, 'MissingConfiguration');
+        throw s3Error(error, { operation: 'ListObjectsV2', bucket: photoBucket }, 'MissingConfiguration');
       });
     for (const { Key, ETag, Size, LastModified } of page.Contents ?? []) {
       objects.push({
@@ -125,7 +127,7 @@ async function listInto(
   } while (ContinuationToken);
 }
 
-/** As they are now; one that was deleted since it was listed is left as it was. */
+/** As they are now; one that was deleted since it was listed, or that nobody can read, is left as it was. */
 async function withVersions(
   { s3, photoBucket }: SurveyEventsDeps,
   objects: readonly StoredObject[],
@@ -136,14 +138,15 @@ async function withVersions(
     Array.from({ length: HEADS_AT_ONCE }, async () => {
       for (const [index, object] of queue) {
         try {
-          const { VersionId } = await s3.send(
-            new HeadObjectCommand({ Bucket: photoBucket, Key: object.key }),
+          const { VersionId } = await headObject(
+            s3,
+            { bucket: photoBucket, key: object.key },
+            'InvalidS3Object',
           );
           found[index] = { ...object, ...(VersionId && { versionId: VersionId }) };
         } catch (error) {
-          const renamed = s3Error(error, 'InvalidS3Object');
-          if (renamed.name !== 'InvalidS3Object') {
-            throw renamed;
+          if (!(error instanceof PipelineError && error.name === 'InvalidS3Object')) {
+            throw error;
           }
         }
       }

@@ -5,7 +5,7 @@ import { inputFor } from '../../lambdas/shared/photo-input.ts';
 import { resultsKey } from '../../lambdas/shared/stored-result.ts';
 import { count } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
-import { hasResult, headObject } from '../bucket.ts';
+import { hasResult, readableObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, askAll, chunksOf, collect } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
@@ -108,12 +108,12 @@ export interface Job {
   isPaid: boolean;
 }
 
-/** What has to be started for a photo's object as it is now; one that is gone has to find that out itself. */
+/** What has to be started for a photo's object as it is now; one that is gone, or unreadable, has to find that out itself. */
 export async function prepare(
   { deployment, args }: Pick<Context, 'deployment' | 'args'>,
   row: PhotoRow,
 ): Promise<Job> {
-  const object = (await headObject(deployment, row.object_key)) ?? {
+  const object = (await readableObject(deployment, row.object_key)) ?? {
     key: row.object_key,
     etag: row.object_version ?? 'gone',
     size: 1,

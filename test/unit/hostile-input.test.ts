@@ -373,7 +373,11 @@ const thrown = fc.oneof(
 
 test.each([
   ['Rekognition', rekognitionError],
-  ['S3', (error: unknown) => s3Error(error, 'ResultNotFound')],
+  [
+    'S3',
+    (error: unknown) =>
+      s3Error(error, { operation: 'GetObject', bucket: 'results', key: 'key' }, 'ResultNotFound'),
+  ],
   ['the ledger', ledgerError],
   ['PostgreSQL', databaseError],
 ])('whatever %s throws gets a name that the state machine knows', (_, rename) => {
