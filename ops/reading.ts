@@ -2,7 +2,7 @@ import { paginateListFaces, ResourceNotFoundException } from '@aws-sdk/client-re
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import type { EventRow } from '../lambdas/shared/event-rows.ts';
 import type { StoredObject } from '../lambdas/shared/photo-input.ts';
-import { isUuid } from '../lambdas/shared/photo-key.ts';
+import { EVENTS_FOLDER, foldersByEvent } from '../lambdas/shared/photo-key.ts';
 import type { CollectionFace, World } from '../lambdas/shared/reconciliation.ts';
 import { listObjects, readableObject } from './bucket.ts';
 import { ask, askAll, collect } from './database.ts';
@@ -12,11 +12,13 @@ import { parallel } from './parallel.ts';
 /**
  * Reads all that bucket, database and collection know of an event, in the order that tells what is lost from what is under
  * way: see `World`.
+ *
+ * @param folders as `readFolders` found them, where many events are read
  */
-export async function readWorld(deployment: Deployment, eventId: string): Promise<World> {
+export async function readWorld(deployment: Deployment, eventId: string, folders?: Folders): Promise<World> {
   const facesBefore = await collect(askAll(deployment, { ask: 'faces', event_id: eventId }));
   const collection = await readCollection(deployment, eventId);
-  const listed = await readObjects(deployment, eventId);
+  const listed = await readObjects(deployment, (folders ?? (await readFolders(deployment))).get(eventId));
   const [event] = (await ask(deployment, { ask: 'events', event_id: eventId })) as EventRow[];
   const photos = await collect(askAll(deployment, { ask: 'photos', event_id: eventId }));
   const faces = await collect(askAll(deployment, { ask: 'faces', event_id: eventId }));
@@ -41,10 +43,8 @@ export async function readWorld(deployment: Deployment, eventId: string): Promis
   };
 }
 
-/** Keys may spell an event's id either way. */
-async function readObjects(deployment: Deployment, eventId: string): Promise<StoredObject[]> {
-  const spellings = [eventId, eventId.toUpperCase()];
-  const listed = await Promise.all(spellings.map((id) => collect(listObjects(deployment, `events/${id}/`))));
+async function readObjects(deployment: Deployment, folders: readonly string[] = []): Promise<StoredObject[]> {
+  const listed = await Promise.all(folders.map((folder) => collect(listObjects(deployment, folder))));
   return listed.flat();
 }
 
@@ -78,23 +78,25 @@ export function collectionId(outputs: Deployment['outputs'], eventId: string): s
   return `${outputs.CollectionPrefix}${eventId}`;
 }
 
-/** The events that the database or the bucket know. */
-export async function readEventIds(deployment: Deployment): Promise<string[]> {
-  const ids = new Set<string>();
-  for await (const { id } of askAll(deployment, { ask: 'events' })) {
-    ids.add(id);
-  }
-  const { s3, outputs } = deployment;
+/** The folders of the bucket that belong to events, by the event's id. */
+export type Folders = ReadonlyMap<string, readonly string[]>;
+
+export async function readFolders({ s3, outputs }: Deployment): Promise<Folders> {
+  const folders: string[] = [];
   for await (const { CommonPrefixes: prefixes = [] } of paginateListObjectsV2(
     { client: s3 },
-    { Bucket: outputs.PhotoBucketName, Prefix: 'events/', Delimiter: '/' },
+    { Bucket: outputs.PhotoBucketName, Prefix: EVENTS_FOLDER, Delimiter: '/' },
   )) {
-    for (const { Prefix: prefix } of prefixes) {
-      const id = prefix?.split('/')[1] ?? '';
-      if (isUuid(id)) {
-        ids.add(id.toLowerCase());
-      }
-    }
+    folders.push(...prefixes.map(({ Prefix: folder }) => folder!));
+  }
+  return foldersByEvent(folders);
+}
+
+/** The events that the database or the bucket know. */
+export async function readEventIds(deployment: Deployment, folders: Folders): Promise<string[]> {
+  const ids = new Set(folders.keys());
+  for await (const { id } of askAll(deployment, { ask: 'events' })) {
+    ids.add(id);
   }
   return [...ids].sort();
 }

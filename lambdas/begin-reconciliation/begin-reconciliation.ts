@@ -5,7 +5,7 @@ import { s3Error, statesError } from '../shared/aws-errors.ts';
 import { eventsWithCollection } from '../shared/collections.ts';
 import type { JsonObjects } from '../shared/json-objects.ts';
 import { metricNames } from '../shared/names.ts';
-import { isUuid } from '../shared/photo-key.ts';
+import { EVENTS_FOLDER, foldersByEvent } from '../shared/photo-key.ts';
 import {
   type BeginReconciliationRequest,
   type Candidates,
@@ -84,7 +84,7 @@ export async function beginReconciliation(
     return run;
   }
   const candidates: Candidates = {
-    folders: await foldersByEvent(deps),
+    folders: Object.fromEntries(foldersByEvent(await listFolders(deps))),
     ...(input.scope === 'all' && {
       collections: await eventsWithCollection(deps.rekognition, deps.collectionPrefix, deps.pace),
     }),
@@ -155,16 +155,15 @@ async function latestExecutions(
   return executions;
 }
 
-/** The folders of the bucket that belong to events; an event's id may be spelled in either case. */
-async function foldersByEvent({ s3, photoBucket }: BeginReconciliationDeps): Promise<Candidates['folders']> {
-  const folders: Candidates['folders'] = {};
+async function listFolders({ s3, photoBucket }: BeginReconciliationDeps): Promise<string[]> {
+  const folders: string[] = [];
   let ContinuationToken: string | undefined;
   do {
     const page = await s3
       .send(
         new ListObjectsV2Command({
           Bucket: photoBucket,
-          Prefix: 'events/',
+          Prefix: EVENTS_FOLDER,
           Delimiter: '/',
           ...(ContinuationToken && { ContinuationToken }),
         }),
@@ -172,12 +171,8 @@ async function foldersByEvent({ s3, photoBucket }: BeginReconciliationDeps): Pro
       .catch((error: unknown) => {
         throw s3Error(error, { operation: 'ListObjectsV2', bucket: photoBucket }, 'MissingConfiguration');
       });
-    for (const { Prefix: folder = '' } of page.CommonPrefixes ?? []) {
-      const id = folder.split('/')[1];
-      if (isUuid(id)) {
-        const event = id.toLowerCase();
-        folders[event] = [...(folders[event] ?? []), folder];
-      }
+    for (const { Prefix: folder } of page.CommonPrefixes ?? []) {
+      folders.push(folder!);
     }
     ContinuationToken = page.NextContinuationToken;
   } while (ContinuationToken);

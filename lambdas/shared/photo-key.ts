@@ -4,9 +4,16 @@ import { PipelineError } from './errors.ts';
 /** Namespace of the photo ids that are derived from keys; never change it, or every photo gets a second id. */
 const PHOTO_ID_NAMESPACE = '6f1c9a52-4c0e-5b7d-9a3e-2d8f7c61b004';
 
-const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
-const PHOTO_KEY = new RegExp(`^events/(${UUID})/(.*/)?([^/]+)\\.[^./]+$`, 'is');
-const WHOLE_UUID = new RegExp(`^${UUID}$`, 'i');
+/**
+ * The folder of all events. S3 tells `Events/` from it, and so do the policies of the functions: only UUIDs may be spelled in
+ * whatever case.
+ */
+export const EVENTS_FOLDER = 'events/';
+
+const UUID = '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}';
+const PHOTO_KEY = new RegExp(`^${EVENTS_FOLDER}(${UUID})/(.*/)?([^/]+)\\.[^./]+$`, 's');
+const EVENT_FOLDER = new RegExp(`^${EVENTS_FOLDER}(${UUID})/$`);
+const WHOLE_UUID = new RegExp(`^${UUID}$`);
 
 /** Whether it is a UUID, in whatever case. */
 export function isUuid(text: string | undefined): text is string {
@@ -49,4 +56,21 @@ export function parsePhotoKey(key: string): PhotoKey {
     photoId: folder === undefined && isUuid(stem) ? stem.toLowerCase() : keyId,
     keyId,
   };
+}
+
+/**
+ * Which folders of the bucket are an event's: several where its keys spell it in more than one case.
+ *
+ * @param folders below `EVENTS_FOLDER`, with their trailing slash; those of no event are left out
+ * @returns by lower-case event id, each folder once, as keys spell it
+ */
+export function foldersByEvent(folders: Iterable<string>): Map<string, string[]> {
+  const byEvent = new Map<string, string[]>();
+  for (const folder of new Set(folders)) {
+    const event = EVENT_FOLDER.exec(folder)?.[1]?.toLowerCase();
+    if (event !== undefined) {
+      byEvent.set(event, [...(byEvent.get(event) ?? []), folder]);
+    }
+  }
+  return byEvent;
 }

@@ -7,6 +7,7 @@ import {
   StartExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import type { Backlog, ListedObject, SkipIndexedRequest, SkipReason } from '../../lambdas/shared/contract.ts';
+import { foldersByEvent } from '../../lambdas/shared/photo-key.ts';
 import { count } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
 import { listObjects } from '../bucket.ts';
@@ -15,6 +16,7 @@ import { chunksOf, collect, invoke } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
 import { parallel } from '../parallel.ts';
 import { priceOf } from '../price.ts';
+import { readFolders } from '../reading.ts';
 
 /** Objects that one question to Postgres is about, as in the state machine. */
 const BATCH = 100;
@@ -36,7 +38,10 @@ export async function backfill(context: Context): Promise<Result> {
   progress.step('Listing the bucket');
   const objects = await collect(listObjects(deployment, prefix));
   if (objects.length === 0) {
-    throw new UserError(`There are no objects under ${prefix} in ${deployment.outputs.PhotoBucketName}.`, 1);
+    throw new UserError(
+      `There are no objects under ${prefix} in ${deployment.outputs.PhotoBucketName}.${await otherSpellings(deployment, prefix)}`,
+      1,
+    );
   }
   progress.start('Asking what is left', objects.length);
   const { left, skipped } = await readBacklog(
@@ -164,4 +169,12 @@ async function follow(
     }
     await sleep(isLocal ? 200 : 3_000);
   }
+}
+
+/** Keys may spell an event's id in any case, a prefix matches one. */
+async function otherSpellings(deployment: Deployment, prefix: string): Promise<string> {
+  const folder = prefix.split('/').slice(0, 2).join('/');
+  const [event] = foldersByEvent([`${folder}/`]).keys();
+  const spelled = event === undefined ? undefined : (await readFolders(deployment)).get(event);
+  return spelled ? ` The bucket spells it ${spelled.join(' and ')}` : '';
 }

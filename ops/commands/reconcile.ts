@@ -9,7 +9,7 @@ import { startErasure } from '../erasures.ts';
 import { startPhoto, waitForAll } from '../executions.ts';
 import { parallel } from '../parallel.ts';
 import { priceOf } from '../price.ts';
-import { collectionId, readEventIds, readWorld } from '../reading.ts';
+import { collectionId, readEventIds, readFolders, readWorld } from '../reading.ts';
 import { table } from '../table.ts';
 
 const MEANING: Record<FindingKind, string> = {
@@ -35,11 +35,12 @@ export async function reconcile(context: Context): Promise<Result> {
   const { args, deployment, progress, now } = context;
   const settled = new Date(now() - args.settle * 60_000);
   progress.step('Looking for the events');
-  const eventIds = args.event ? [args.event] : await readEventIds(deployment);
+  const folders = await readFolders(deployment);
+  const eventIds = args.event ? [args.event] : await readEventIds(deployment, folders);
   progress.start('Comparing events', eventIds.length);
   const found: Found[] = [];
   for (const eventId of eventIds) {
-    found.push({ eventId, findings: compare(await readWorld(deployment, eventId), settled) });
+    found.push({ eventId, findings: compare(await readWorld(deployment, eventId, folders), settled) });
     progress.done();
   }
   progress.stop();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { validate, version } from 'uuid';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import { foldersByEvent, parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
 
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
 const PHOTO = '9d2c4f60-71d4-4f5e-8a39-0f6f5b8f4c11';
@@ -34,6 +34,24 @@ describe('parsePhotoKey', () => {
     expect(one.photoId).toBe('fa380b70-0eab-5ef7-9ca6-7da32b5061f6');
   });
 
+  test('tells Events/ from events/ as S3 does, and no UUID from itself in another case', () => {
+    fc.assert(
+      fc.property(
+        fc.mixedCase(fc.constant('events')),
+        fc.mixedCase(fc.uuid()),
+        fc.mixedCase(fc.uuid()),
+        (prefix, event, photo) => {
+          const parse = () => parsePhotoKey(`${prefix}/${event}/${photo}.jpg`);
+          if (prefix === 'events') {
+            expect(parse()).toMatchObject({ eventId: event.toLowerCase(), photoId: photo.toLowerCase() });
+          } else {
+            expect(parse).toThrow(expect.objectContaining({ name: 'InvalidPhotoKey' }));
+          }
+        },
+      ),
+    );
+  });
+
   test.each([
     '',
     'events',
@@ -45,6 +63,9 @@ describe('parsePhotoKey', () => {
     `events/${EVENT}/name.`,
     `events/not-a-uuid/photo.jpg`,
     `event/${EVENT}/photo.jpg`,
+    `Events/${EVENT}/photo.jpg`,
+    `EVENTS/${EVENT}/photo.jpg`,
+    `eventS/${EVENT}/photo.jpg`,
     `/events/${EVENT}/photo.jpg`,
     `events/${EVENT}x/photo.jpg`,
     `events/${EVENT}/a\0b.jpg`,
@@ -75,4 +96,17 @@ describe('parsePhotoKey', () => {
       { numRuns: 1000 },
     );
   });
+});
+
+test('an event’s folders are found however their keys spell it, each once', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.uuid(), { maxLength: 5 }), fc.array(fc.nat(4)), (events, picks) => {
+      const spell = (event: string, n: number) =>
+        `events/${[...event].map((letter, i) => ((i + n) % 3 === 0 ? letter.toUpperCase() : letter)).join('')}/`;
+      const folders = picks.flatMap((n) => events.map((event) => spell(event, n)));
+      const found = foldersByEvent([...folders, 'events/not-a-uuid/', `Events/${EVENT}/`, `${EVENT}/`]);
+      expect([...found.keys()].sort()).toEqual(picks.length > 0 ? [...events].sort() : []);
+      expect([...found.values()].flat().sort()).toEqual([...new Set(folders)].sort());
+    }),
+  );
 });
