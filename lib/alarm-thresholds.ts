@@ -25,6 +25,16 @@ export interface AlarmThresholds {
   readonly minimumPhotos: number;
   /** `photos-at-fault`: uploads within an hour that failed because of what they are. Default: 1,000. */
   readonly photosAtFault: number;
+  /** `photos-failed`: uploads within an hour that failed, for whatever reason. Default: 2,000. */
+  readonly photosFailed: number;
+  /** `executions-failed`: executions that failed, in percent of all that ended within an hour. Default: 20. */
+  readonly failedPercent: number;
+  /**
+   * Failed executions within an hour below which their share says nothing.
+   *
+   * Default: 3, so that the first uploads of a new integration are noticed, and one broken photo is not.
+   */
+  readonly minimumFailed: number;
   /** `collection-errors`: collections that could not be created within an hour. Default: 5. */
   readonly collectionErrors: number;
   /**
@@ -59,6 +69,9 @@ export const defaultAlarmThresholds: AlarmThresholds = {
   withoutFacesPercent: 50,
   minimumPhotos: 50,
   photosAtFault: 1_000,
+  photosFailed: 2_000,
+  failedPercent: 20,
+  minimumFailed: 3,
   collectionErrors: 5,
   openExecutions: 1_000,
   throttlePercent: 1,

@@ -200,6 +200,18 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       metric: pipelineMetricOf('PhotosFailed', 'photo', { period: HOUR }),
       threshold: limits.photosAtFault,
     },
+    'photos-failed': {
+      severity: 'warning',
+      meaning: `More than ${limits.photosFailed} uploads of the last hour failed, for whatever reason.`,
+      metric: pipelineMetric(metricNames.photosFailed, { period: HOUR }),
+      threshold: limits.photosFailed,
+    },
+    'executions-failed': {
+      severity: 'warning',
+      meaning: `More than ${limits.failedPercent} % of the executions that ended within the last hour failed, for whatever reason: uploads under keys of no event, files that are no pictures, a set-up that never worked.`,
+      metric: failedShare(parts.stateMachine, limits.minimumFailed),
+      threshold: limits.failedPercent,
+    },
     'collection-errors': {
       severity: 'warning',
       meaning: `Creating a collection failed more than ${limits.collectionErrors} times within an hour, throttling apart. The photos of those events wait or fail.`,
@@ -317,6 +329,22 @@ function stalled({ functions, stateMachine }: AlarmedParts): IMetric {
     usingMetrics: Object.fromEntries([...called, ...ended, ...held]),
     label: 'calls without an end',
     period: FIVE_MINUTES,
+  });
+}
+
+/** In percent of what ended; what an operator stopped is neither. */
+function failedShare(stateMachine: IStateMachine, minimum: number): IMetric {
+  const options = { period: HOUR, statistic: Stats.SUM };
+  const failed = sumOf(['failed', 'timedOut']);
+  return new MathExpression({
+    expression: `IF(${failed} >= ${minimum}, 100 * (${failed}) / (${failed} + FILL(succeeded, 0)), 0)`,
+    usingMetrics: {
+      failed: stateMachine.metricFailed(options),
+      timedOut: stateMachine.metricTimedOut(options),
+      succeeded: stateMachine.metricSucceeded(options),
+    },
+    label: 'failed executions, %',
+    period: HOUR,
   });
 }
 

@@ -91,6 +91,11 @@ export class PipelineDashboard extends Construct {
       this.graph('Photos', [
         pipelineMetric(metricNames.photosIndexed, { ...options, label: 'indexed', color: Color.GREEN }),
         pipelineMetric(metricNames.photosFailed, { ...options, label: 'failed', color: Color.RED }),
+        pipelineMetric(metricNames.uploadsMisplaced, {
+          ...options,
+          label: 'of them of no event',
+          color: Color.PURPLE,
+        }),
       ]),
       this.graph('Executions', [
         stateMachine.metricStarted({ ...options, label: 'started' }),

@@ -2,6 +2,7 @@ import type { Sql } from '../shared/database.ts';
 import { lockEvent, retireResult } from '../shared/erasures.ts';
 import { failureKind } from '../shared/errors.ts';
 import type { EventRow, PhotoRow } from '../shared/event-rows.ts';
+import { forgetMisplaced, latestMisplaced } from '../shared/misplaced-uploads.ts';
 import { logEvents } from '../shared/names.ts';
 import { idList, loseFaces, type Transaction } from '../shared/photo-rows.ts';
 import { facePage, isoTime, leavingPage, photoPage } from '../shared/row-pages.ts';
@@ -52,6 +53,10 @@ function answer(sql: Sql, question: Question): Promise<Answers[Question['ask']]>
       return leavingPage(sql, question.event_id, { after: question.after, limit: PAGE_SIZE });
     case 'erasures':
       return erasures(sql, question);
+    case 'misplaced':
+      return latestMisplaced(sql, question.limit);
+    case 'forget_misplaced':
+      return forgetMisplaced(sql, question.keys).then((forgotten) => ({ forgotten }));
     case 'usage':
       return usage(sql, question);
     case 'lose_faces':
@@ -70,8 +75,9 @@ async function summary(sql: Sql, eventId: string | undefined): Promise<Summary> 
     SELECT failure_code AS code, failure_retryable AS retryable, count(*) AS photos
     FROM photos WHERE status = 'failed' AND ${ofEvent('event_id')}
     GROUP BY 1, 2 ORDER BY 3 DESC, 1`;
-  const [counts] = await sql<{ events: string; faces: string; leaving: string }[]>`
+  const [counts] = await sql<{ events: string; faces: string; leaving: string; misplaced: string }[]>`
     SELECT
+      ${eventId ? sql`0` : sql`(SELECT count(*) FROM misplaced_uploads)`} AS misplaced,
       (SELECT count(*) FROM events WHERE ${ofEvent('id')}) AS events,
       (SELECT count(*) FROM faces ${eventId ? sql`JOIN photos ON photos.id = photo_id WHERE event_id = ${eventId}` : sql``}) AS faces,
       (SELECT count(*) FROM face_removals JOIN erasures ON erasures.id = erasure_id WHERE ${ofEvent('event_id')}) AS leaving`;
@@ -81,6 +87,7 @@ async function summary(sql: Sql, eventId: string | undefined): Promise<Summary> 
     photos: Object.fromEntries(states.map(({ status, photos: count }) => [status, Number(count)])),
     faces: Number(counts?.faces),
     leaving: Number(counts?.leaving),
+    misplaced: Number(counts?.misplaced),
     failures: failures.map((failure) => ({ ...failure, photos: Number(failure.photos) })),
     oldest_processing: processing?.oldest.toISOString() ?? null,
   };

@@ -1,8 +1,9 @@
 /** What the operator's commands ask of the database, and what they get. Pages hold as much as fits a Lambda's 6 MB. */
 import * as v from 'valibot';
 import type { Receipt } from '../shared/erasure-contract.ts';
-import type { EventRow, FaceRow, PhotoRow } from '../shared/event-rows.ts';
+import type { EventRow, FaceRow, MisplacedUpload, PhotoRow } from '../shared/event-rows.ts';
 import type { PhotoStatus } from '../shared/photo-standing.ts';
+import { storable } from '../shared/storable.ts';
 
 const uuid = v.pipe(v.string(), v.uuid());
 
@@ -35,6 +36,11 @@ export const questionSchema = v.variant('ask', [
     event_id: v.optional(uuid),
     limit: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(PAGE_SIZE)),
   }),
+  /** Uploads whose key belongs to no event, the latest first. */
+  v.object({
+    ask: v.literal('misplaced'),
+    limit: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(PAGE_SIZE)),
+  }),
   /** What was paid, since a UTC day: rows with the costliest first, or by day. */
   v.object({
     ask: v.literal('usage'),
@@ -48,6 +54,11 @@ export const questionSchema = v.variant('ask', [
       v.array(v.object({ event_id: uuid, photo_id: uuid, face_id: v.string() })),
       v.maxLength(MAX_CHANGES),
     ),
+  }),
+  /** Misplaced uploads whose objects are gone are forgotten. */
+  v.object({
+    ask: v.literal('forget_misplaced'),
+    keys: v.pipe(v.array(storable), v.maxLength(MAX_CHANGES)),
   }),
   /** Faces that no row knows leave the collection by way of the outbox. */
   v.object({
@@ -66,6 +77,8 @@ export interface Summary {
   /** Faces on their way out of the collections. */
   leaving: number;
   failures: { code: string; retryable: boolean; photos: number }[];
+  /** Uploads whose key belongs to no event; 0 where one event is asked about. */
+  misplaced: number;
   /** When the photo that is `processing` for longest was registered; null when none is. */
   oldest_processing: string | null;
 }
@@ -93,6 +106,9 @@ export interface Answers {
   faces: FaceRow[];
   leaving: { rekognition_face_id: string }[];
   erasures: Receipt[];
+  /** At most as many as asked for; the total is of all. */
+  misplaced: { total: number; uploads: MisplacedUpload[] };
+  forget_misplaced: { forgotten: number };
   lose_faces: { changed: number };
   remove_faces: { requested: number };
 }

@@ -8,8 +8,9 @@ import {
   searchForFaces,
 } from '../shared/erasures.ts';
 import { type FailureName, failureKind, isFailureName } from '../shared/errors.ts';
+import { writeMisplaced } from '../shared/misplaced-uploads.ts';
 import { logEvents, metricNames } from '../shared/names.ts';
-import { type PhotoKey, parsePhotoKey } from '../shared/photo-key.ts';
+import { type PhotoKey, photoKeyOf } from '../shared/photo-key.ts';
 import {
   lockOwnRow,
   lockRows,
@@ -40,13 +41,14 @@ export interface Failure {
 }
 
 export interface MarkFailedOutcome {
-  photo_id: string;
+  /** Null where the key belongs to no event, and so to no photo. */
+  photo_id: string | null;
   /**
-   * `written`; `indexed` when the same version is stored by another run; `superseded` when a newer upload, or the deletion,
+   * `written`; `misplaced` where it was written as an upload of no event; `indexed` when the same version is stored by another run; `superseded` when a newer upload, or the deletion,
    * is written; `erased` when the faces of its event were erased after it was uploaded; `known` when the same version has
    * failed before and keeps that reason.
    */
-  effect: 'written' | 'indexed' | 'superseded' | 'erased' | 'known';
+  effect: 'written' | 'misplaced' | 'indexed' | 'superseded' | 'erased' | 'known';
   failure_code: FailureName;
   /** Whether faces or responses were left to be erased: the state machine then starts the erasure. */
   erasure_requested: boolean;
@@ -69,7 +71,7 @@ export interface FailedPhoto {
  * Writes `status='failed'` with code, message and whether a later retry can help. Changes nothing where
  * `photo-standing.ts` rules so: the same version is indexed, a newer upload or the deletion is written.
  *
- * @throws PipelineError `InvalidPhotoKey` and the errors of `withDatabase`
+ * @throws PipelineError the errors of `withDatabase`
  */
 export function markFailed(deps: MarkFailedDeps, request: MarkFailedRequest): Promise<MarkFailedOutcome> {
   const { input, execution_arn, started_at } = request;
@@ -88,10 +90,11 @@ export function markFailed(deps: MarkFailedDeps, request: MarkFailedRequest): Pr
 }
 
 /**
- * A photo whose id is that of another photo gets a row under the id of its key.
+ * A photo whose id is that of another photo gets a row under the id of its key; an upload whose key belongs to no event gets
+ * one among the misplaced.
  *
  * @param options.keepFirstReason whether a photo that failed at this version before is left as it is
- * @throws PipelineError `InvalidPhotoKey` and the errors of `withDatabase`
+ * @throws PipelineError the errors of `withDatabase`
  */
 export async function writeFailure(
   deps: MarkFailedDeps,
@@ -99,13 +102,16 @@ export async function writeFailure(
   options: { keepFirstReason: boolean },
 ): Promise<MarkFailedOutcome> {
   const { object, failure, execution_arn, startedMs, throttles } = failed;
-  const key = parsePhotoKey(object.key);
+  const key = photoKeyOf(object.key);
 
   const written = await deps.withDatabase((sql) =>
-    sql.begin((transaction) => write(transaction, key, failed, options)),
+    sql.begin((transaction) =>
+      key ? write(transaction, key, failed, options) : misplace(transaction, failed, options),
+    ),
   );
 
-  report(deps, { ...written, event_id: key.eventId }, failure, {
+  report(deps, { ...written, event_id: key?.eventId ?? null }, failure, {
+    ...(key === undefined && { key: object.key }),
     execution_arn,
     duration_ms: Math.max(0, deps.now() - startedMs),
     attempt: throttles + 1,
@@ -113,12 +119,33 @@ export async function writeFailure(
   return { ...written, failure_code: failure.code };
 }
 
+type Written = Omit<MarkFailedOutcome, 'failure_code'>;
+
+async function misplace(
+  sql: Transaction,
+  { object, failure, execution_arn }: FailedPhoto,
+  options: { keepFirstReason: boolean },
+): Promise<Written> {
+  const effect = await writeMisplaced(
+    sql,
+    {
+      key: object.key,
+      version: photoVersion(object),
+      sequencer: object.sequencer,
+      failure,
+      executionArn: execution_arn,
+    },
+    options,
+  );
+  return { photo_id: null, effect: effect === 'written' ? 'misplaced' : effect, erasure_requested: false };
+}
+
 async function write(
   sql: Transaction,
   key: PhotoKey,
   { object: { key: objectKey, ...rest }, uploadedAt, failure, execution_arn }: FailedPhoto,
   { keepFirstReason }: { keepFirstReason: boolean },
-): Promise<Omit<MarkFailedOutcome, 'failure_code'>> {
+): Promise<Written> {
   const event_id = key.eventId;
   const object = {
     key: objectKey,
@@ -182,11 +209,15 @@ function isAlive(photo: PhotoRow | undefined, eventId: string): boolean {
 /** One log line, and the metric for what is written nowhere else. */
 export function report(
   { telemetry }: MarkFailedDeps,
-  photo: { photo_id?: string; event_id?: string; effect: MarkFailedOutcome['effect'] | 'unwritable' },
+  photo: {
+    photo_id?: string | null;
+    event_id?: string | null;
+    effect: MarkFailedOutcome['effect'] | 'unwritable';
+  },
   failure: Failure,
   details: object,
 ): void {
-  const counts = photo.effect === 'written' || photo.effect === 'unwritable';
+  const counts = ['written', 'misplaced', 'unwritable'].includes(photo.effect);
   telemetry.logger[counts ? 'error' : 'info'](counts ? 'The photo failed' : 'The failure changes nothing', {
     event: counts ? logEvents.failed : logEvents.failureWithoutEffect,
     ...photo,
@@ -197,6 +228,9 @@ export function report(
   });
   if (counts) {
     countBy(telemetry, metricNames.photosFailed, failureKind(failure.code).class);
+  }
+  if (photo.effect === 'misplaced') {
+    telemetry.metrics.addMetric(metricNames.uploadsMisplaced, 'Count', 1);
   }
 }
 

@@ -11,8 +11,9 @@ import {
 } from '../shared/erasure-contract.ts';
 import { lockEvent, openErasure, removeResults } from '../shared/erasures.ts';
 import { PipelineError } from '../shared/errors.ts';
+import { forgetDeleted } from '../shared/misplaced-uploads.ts';
 import { logEvents } from '../shared/names.ts';
-import { type PhotoKey, parsePhotoKey } from '../shared/photo-key.ts';
+import { type PhotoKey, photoKeyOf } from '../shared/photo-key.ts';
 import {
   facesOfPhotos,
   forgetFaces,
@@ -127,11 +128,10 @@ async function askedBy(sql: Transaction, executionArn: string): Promise<string |
 }
 
 async function deletePhoto(sql: Sql, input: PhotoDeleted, executionArn: string): Promise<Requested> {
-  let key: PhotoKey;
-  try {
-    key = parsePhotoKey(input.object.key);
-  } catch {
+  const key = photoKeyOf(input.object.key);
+  if (!key) {
     // Under such a key nothing was ever indexed.
+    await sql.begin((transaction) => forgetDeleted(transaction, input.object.key, input.object.sequencer));
     return none('ignored');
   }
   return sql.begin((transaction) => deleteObject(transaction, key, input, executionArn));

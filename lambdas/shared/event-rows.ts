@@ -27,6 +27,16 @@ export interface PhotoRow {
   ended_at: string | null;
 }
 
+/** An upload whose key belongs to no event. */
+export interface MisplacedUpload {
+  object_key: string;
+  failure_code: string;
+  failure_message: string;
+  execution_arn: string;
+  /** ISO 8601. */
+  failed_at: string;
+}
+
 export interface FaceRow {
   id: string;
   photo_id: string;

@@ -11,6 +11,8 @@ export const metricNames = {
   collectionsCreated: 'CollectionsCreated',
   photosIndexed: 'PhotosIndexed',
   photosFailed: 'PhotosFailed',
+  /** Uploads whose key belongs to no event; they count as failed photos too. */
+  uploadsMisplaced: 'UploadsMisplaced',
   facesIndexed: 'FacesIndexed',
   facesUnindexed: 'FacesUnindexed',
   photosWithoutFaces: 'PhotosWithoutFaces',

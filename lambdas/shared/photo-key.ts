@@ -58,6 +58,18 @@ export function parsePhotoKey(key: string): PhotoKey {
   };
 }
 
+/** The same; undefined for a key that is no photo's. */
+export function photoKeyOf(key: string): PhotoKey | undefined {
+  try {
+    return parsePhotoKey(key);
+  } catch (error) {
+    if (error instanceof PipelineError) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
 /**
  * Which folders of the bucket are an event's: several where its keys spell it in more than one case.
  *

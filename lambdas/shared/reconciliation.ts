@@ -4,7 +4,7 @@
  */
 import type { FaceRow, PhotoRow } from './event-rows.ts';
 import { type StoredObject, versionOf } from './photo-input.ts';
-import { parsePhotoKey } from './photo-key.ts';
+import { parsePhotoKey, photoKeyOf } from './photo-key.ts';
 import { type KeyRows, standingOfObject } from './photo-standing.ts';
 
 /** An event as it was read: first the faces, then collection and bucket, then the rest of the database. */
@@ -90,13 +90,9 @@ interface Located {
 
 function located(world: World): Located[] {
   return world.objects.flatMap((object) => {
-    try {
-      const { photoId, keyId } = parsePhotoKey(object.key);
-      return [{ photoId, keyId, object }];
-    } catch {
-      // Its execution fails as InvalidPhotoKey, and there is no row to find.
-      return [];
-    }
+    const ids = photoKeyOf(object.key);
+    // Another key fails as InvalidPhotoKey, and there is no photo's row to find.
+    return ids ? [{ ...ids, object }] : [];
   });
 }
 

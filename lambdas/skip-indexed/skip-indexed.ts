@@ -1,9 +1,8 @@
 import type { Backlog, SkipIndexedRequest, SkipReason } from '../shared/contract.ts';
 import type { Sql } from '../shared/database.ts';
-import { PipelineError } from '../shared/errors.ts';
 import { logEvents } from '../shared/names.ts';
 import { inputFor, type KnownPhoto, type StoredObject, skipReason } from '../shared/photo-input.ts';
-import { type PhotoKey, parsePhotoKey } from '../shared/photo-key.ts';
+import { type PhotoKey, photoKeyOf } from '../shared/photo-key.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 
 export interface SkipIndexedDeps {
@@ -34,7 +33,7 @@ export async function skipIndexed(deps: SkipIndexedDeps, request: SkipIndexedReq
   };
   const candidates: Candidate[] = [];
   for (const { Key, Etag, Size, LastModified } of request.Items) {
-    const ids = idsOf(Key);
+    const ids = photoKeyOf(Key);
     if (ids) {
       const uploadedAt = new Date(LastModified * 1_000).toISOString();
       candidates.push({
@@ -69,17 +68,6 @@ export async function skipIndexed(deps: SkipIndexedDeps, request: SkipIndexedReq
     skipped,
   });
   return backlog;
-}
-
-function idsOf(key: string): PhotoKey | undefined {
-  try {
-    return parsePhotoKey(key);
-  } catch (error) {
-    if (error instanceof PipelineError) {
-      return undefined;
-    }
-    throw error;
-  }
 }
 
 async function addVersions(

@@ -1,7 +1,9 @@
+import { PAGE_SIZE } from '../../lambdas/answer-operator/questions.ts';
 import { printable } from '../../local/cli/text.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, askAll } from '../database.ts';
 import { checkEvent } from '../events.ts';
+import { misplacedLines } from '../misplaced.ts';
 import { table } from '../table.ts';
 
 /** Why photos failed, and which. */
@@ -27,10 +29,15 @@ export async function failed({ args, deployment }: Context): Promise<Result> {
       }
     }
   }
+  const misplaced = args.event
+    ? { total: 0, uploads: [] }
+    : await ask(deployment, { ask: 'misplaced', limit: Math.min(args.limit, PAGE_SIZE) });
   const total = failures.reduce((sum, { photos: count }) => sum + count, 0);
   const lines =
     total === 0
-      ? ['No photo failed.']
+      ? misplaced.total === 0
+        ? ['No photo failed.']
+        : []
       : [
           ...table([
             ['photos', 'reason', 'again?'],
@@ -49,5 +56,10 @@ export async function failed({ args, deployment }: Context): Promise<Result> {
           '',
           'What each reason means, and how to mend it: docs/runbook.md#failure-codes',
         ];
-  return { data: { event_id: args.event ?? null, total, failures, photos }, lines, exitCode: 0 };
+  const others = misplacedLines(misplaced);
+  return {
+    data: { event_id: args.event ?? null, total, failures, photos, misplaced },
+    lines: [...lines, ...(lines.length > 0 && others.length > 0 ? ['', ...others] : others)],
+    exitCode: 0,
+  };
 }

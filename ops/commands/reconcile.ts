@@ -7,6 +7,7 @@ import { ask, chunksOf } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
 import { startErasure } from '../erasures.ts';
 import { startPhoto, waitForAll } from '../executions.ts';
+import { forgetGone, readMisplaced } from '../misplaced.ts';
 import { parallel } from '../parallel.ts';
 import { priceOf } from '../price.ts';
 import { collectionId, readEventIds, readFolders, readWorld } from '../reading.ts';
@@ -43,34 +44,55 @@ export async function reconcile(context: Context): Promise<Result> {
     found.push({ eventId, findings: compare(await readWorld(deployment, eventId, folders), settled) });
     progress.done();
   }
+  // Those belong to no event, so that they are nobody's who asks about one.
+  const misplaced = args.event ? { there: [], gone: [] } : await readMisplaced(deployment);
   progress.stop();
   const findings = found.flatMap((event) => event.findings);
   const data = {
+    misplaced,
     events: eventIds.length,
     findings: Object.fromEntries(
       [...Map.groupBy(findings, ({ kind }) => kind)].map(([kind, of]) => [kind, of.length]),
     ),
     details: found.flatMap((event) => event.findings.map((finding) => detail(event.eventId, finding))),
   };
-  if (findings.length === 0) {
+  if (findings.length + misplaced.there.length + misplaced.gone.length === 0) {
     return {
       data,
       lines: [`Bucket, database and collections of ${count(eventIds.length, 'event')} agree.`],
       exitCode: 0,
     };
   }
-  const lines = [...Map.groupBy(findings, ({ kind }) => kind)].flatMap(([kind, of]) => [
-    `${count(of.length, 'finding')}: ${MEANING[kind]}`,
-    ...table(of.slice(0, SHOWN).map((finding) => [describe(finding)])),
-    ...(of.length > SHOWN ? [`  … and ${of.length - SHOWN} more (--json lists all)`] : []),
-  ]);
+  const lines = [
+    ...listed(misplaced.there, 'uploads whose key belongs to no event (left alone: delete them)'),
+    ...listed(misplaced.gone, 'failed uploads of no event that are gone from the bucket'),
+    ...[...Map.groupBy(findings, ({ kind }) => kind)].flatMap(([kind, of]) =>
+      listed(of.map(describe), MEANING[kind]),
+    ),
+  ];
   if (!args.fix && !args.dryRun) {
     return { data, lines: [...lines, '', 'npm run ops -- reconcile --fix mends it.'], exitCode: 1 };
   }
-  return mend(context, found, data, lines);
+  return mend(context, found, misplaced.gone, data, lines);
 }
 
-async function mend(context: Context, found: Found[], data: object, lines: string[]): Promise<Result> {
+function listed(found: readonly string[], meaning: string): string[] {
+  return found.length === 0
+    ? []
+    : [
+        `${count(found.length, 'finding')}: ${meaning}`,
+        ...table(found.slice(0, SHOWN).map((one) => [one])),
+        ...(found.length > SHOWN ? [`  … and ${found.length - SHOWN} more (--json lists all)`] : []),
+      ];
+}
+
+async function mend(
+  context: Context,
+  found: Found[],
+  forgettable: string[],
+  data: object,
+  lines: string[],
+): Promise<Result> {
   const { args, deployment, progress } = context;
   const findings = found.flatMap((event) => event.findings);
   const toIndex = findings.filter(isIndexable);
@@ -87,6 +109,7 @@ async function mend(context: Context, found: Found[], data: object, lines: strin
     return { data: { ...data, mended: false }, lines: [...lines, '', 'Nothing was mended.'], exitCode: 1 };
   }
   progress.step('Writing what is lost');
+  const forgotten = await forgetGone(deployment, forgettable);
   await markLost(deployment, found);
   const requested = await removeStrays(deployment, found);
   const deleted = await requestDeletions(deployment, gone);
@@ -100,7 +123,14 @@ async function mend(context: Context, found: Found[], data: object, lines: strin
   }
   progress.stop();
   return {
-    data: { ...data, mended: true, started: executions.length, faces_leaving: requested, deletions: deleted },
+    data: {
+      ...data,
+      mended: true,
+      started: executions.length,
+      faces_leaving: requested,
+      deletions: deleted,
+      forgotten,
+    },
     lines: [
       ...lines,
       '',

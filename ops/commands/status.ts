@@ -48,6 +48,9 @@ export async function status({ args, deployment, now }: Context): Promise<Result
       ['', queues.erasure_dead_letters, 'deletions that started no erasure'],
       ['last resort', queues.last_resort, 'ended executions on their way to be written'],
       ['', queues.last_resort_dead_letters, 'that could not be written'],
+      ...(summary.misplaced > 0
+        ? [['misplaced', summary.misplaced, 'uploads of no event: npm run ops -- failed'] as const]
+        : []),
       ['leaving', summary.leaving, 'faces on their way out of the collections'],
     ]),
     '',

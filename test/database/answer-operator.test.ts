@@ -56,6 +56,7 @@ test('counts photos by state and reason, of one event or of all', async () => {
     photos: { indexed: 1, failed: 3, processing: 1 },
     faces: 2,
     leaving: 0,
+    misplaced: 0,
     failures: [
       { code: 'DatabaseUnavailable', retryable: true, photos: 2 },
       { code: 'InvalidImageFormat', retryable: false, photos: 1 },

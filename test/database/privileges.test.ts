@@ -95,6 +95,7 @@ test('on each table it has these rights and no others', async () => {
     events: 'INSERT SELECT UPDATE',
     face_removals: 'DELETE INSERT SELECT',
     faces: 'DELETE INSERT SELECT',
+    misplaced_uploads: 'DELETE INSERT SELECT UPDATE',
     paid_images: 'INSERT SELECT',
     photos: 'INSERT SELECT UPDATE',
     result_removals: 'DELETE INSERT SELECT',

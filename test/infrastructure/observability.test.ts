@@ -33,6 +33,8 @@ const CRITICAL = [
 const WARNING = [
   'photos-without-faces',
   'photos-at-fault',
+  'photos-failed',
+  'executions-failed',
   'collection-errors',
   'open-executions',
   'throttles',
@@ -189,6 +191,15 @@ const scenarios: Record<string, { bad: Sample[]; close: Sample[] }> = {
       ...printed('PhotosFailed', 500, { Class: 'transient' }),
     ],
   },
+  'photos-failed': {
+    bad: printed('PhotosFailed', 2_001),
+    close: printed('PhotosFailed', 2_000),
+  },
+  'executions-failed': {
+    // All that an integrator uploaded first; and every fourth of many, with nobody counting photos.
+    bad: ended('Failed', 3),
+    close: [...ended('Failed', 200), ...ended('Succeeded', 800)],
+  },
   'collection-errors': {
     bad: printed('CollectionErrors', 6),
     close: printed('CollectionErrors', 5),
@@ -248,6 +259,7 @@ describe.each(Object.entries(readings))(
         'daily-cap-reached',
         'setup-failures',
         'photos-at-fault',
+        'photos-failed',
         'collection-errors',
       ];
       for (const name of hidden) {

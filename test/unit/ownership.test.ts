@@ -13,6 +13,12 @@ test('photos are written, and rows of faces deleted, by photo-rows.ts alone', ()
   expect(writers).toEqual([OWNER]);
 });
 
+test('uploads of no event are written by misplaced-uploads.ts alone', () => {
+  const writes = /\b(UPDATE|INSERT\s+INTO|DELETE\s+FROM)\s+misplaced_uploads\b/i;
+  const writers = files.filter((file) => writes.test(readFileSync(path.join(ROOT, file), 'utf8')));
+  expect(writers).toEqual(['lambdas/shared/misplaced-uploads.ts']);
+});
+
 test('what it writes is decided by photo-standing.ts, which knows of no database', () => {
   const rule = readFileSync(path.join(ROOT, 'lambdas/shared/photo-standing.ts'), 'utf8');
   expect(rule).not.toMatch(/^import/m);

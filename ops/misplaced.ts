@@ -1,0 +1,103 @@
+/** Uploads that belong to no event: what the database knows of them, and what lies in the bucket. */
+import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
+import { PAGE_SIZE } from '../lambdas/answer-operator/questions.ts';
+import type { MisplacedUpload } from '../lambdas/shared/event-rows.ts';
+import { EVENTS_FOLDER, foldersByEvent, photoKeyOf } from '../lambdas/shared/photo-key.ts';
+import { count } from '../local/cli/text.ts';
+import { headObject } from './bucket.ts';
+import { ask, chunksOf } from './database.ts';
+import type { Deployment } from './deployment.ts';
+import { parallel } from './parallel.ts';
+import { table } from './table.ts';
+
+/** A few lines about those that failed; none where there are none. */
+export function misplacedLines({
+  total,
+  uploads,
+}: {
+  total: number;
+  uploads: readonly MisplacedUpload[];
+}): string[] {
+  if (total === 0) {
+    return [];
+  }
+  return [
+    `${count(total, 'upload')} of no event: the key is not events/{event UUID}/{name}.{extension}. Upload them under another key, and delete them.`,
+    ...table(uploads.map(({ object_key, failed_at }) => [failed_at, object_key])),
+    ...(total > uploads.length ? [`  … and ${total - uploads.length} more (--limit ${total})`] : []),
+  ];
+}
+
+export interface MisplacedInBucket {
+  /** Keys of objects that no event has. */
+  there: string[];
+  /** Keys of rows whose object is gone. */
+  gone: string[];
+}
+
+/** Objects of no event that are listed at most; there may be more. */
+const MAX_LISTED = 1_000;
+
+/** Compares the rows of misplaced uploads with the bucket. */
+export async function readMisplaced(deployment: Deployment): Promise<MisplacedInBucket> {
+  const { uploads } = await ask(deployment, { ask: 'misplaced', limit: PAGE_SIZE });
+  const there = new Set(await listMisplaced(deployment));
+  const gone: string[] = [];
+  await parallel(
+    uploads.filter(({ object_key: key }) => !there.has(key)),
+    async ({ object_key: key }) => {
+      if (await headObject(deployment, key)) {
+        there.add(key);
+      } else {
+        gone.push(key);
+      }
+    },
+  );
+  return { there: [...there].sort(), gone: gone.sort() };
+}
+
+/** What lies beside the folders of events. What S3's console makes of an empty folder is no upload. */
+async function listMisplaced(deployment: Deployment): Promise<string[]> {
+  const top = await listLevel(deployment, '');
+  const events = await listLevel(deployment, EVENTS_FOLDER);
+  const keys = [...top.keys, ...events.keys];
+  const others = [
+    ...top.folders.filter((folder) => folder !== EVENTS_FOLDER),
+    ...events.folders.filter((folder) => foldersByEvent([folder]).size === 0),
+  ];
+  for (const folder of others) {
+    if (keys.length < MAX_LISTED) {
+      keys.push(...(await listLevel(deployment, folder, { deep: true })).keys);
+    }
+  }
+  return keys.filter((key) => !key.endsWith('/') && photoKeyOf(key) === undefined).slice(0, MAX_LISTED);
+}
+
+async function listLevel(
+  { s3, outputs }: Deployment,
+  prefix: string,
+  { deep = false }: { deep?: boolean } = {},
+): Promise<{ keys: string[]; folders: string[] }> {
+  const keys: string[] = [];
+  const folders: string[] = [];
+  for await (const { Contents: contents = [], CommonPrefixes: prefixes = [] } of paginateListObjectsV2(
+    { client: s3 },
+    { Bucket: outputs.PhotoBucketName, Prefix: prefix, ...(!deep && { Delimiter: '/' }) },
+  )) {
+    keys.push(...contents.map(({ Key: key }) => key!));
+    folders.push(...prefixes.map(({ Prefix: folder }) => folder!));
+    if (keys.length >= MAX_LISTED) {
+      break;
+    }
+  }
+  return { keys, folders };
+}
+
+/** @returns how many rows there were */
+export async function forgetGone(deployment: Deployment, keys: readonly string[]): Promise<number> {
+  let forgotten = 0;
+  for (const chunk of chunksOf(keys)) {
+    forgotten += (await ask(deployment, { ask: 'forget_misplaced', keys: chunk })).forgotten;
+  }
+  return forgotten;
+}
