@@ -83,6 +83,19 @@ export interface RollcallConfig {
    */
   readonly photoBucketKeyArn: string | undefined;
   /**
+   * Origins of web pages that may upload to the photo bucket from the browser (CORS), such as `https://app.example.org`.
+   *
+   * Default: none. It lets a page use the addresses that your API signs for it, and gives nobody a right (docs/uploads.md).
+   */
+  readonly uploadOrigins: readonly string[];
+  /**
+   * Other AWS accounts, by their ids, that may upload photos under `events/`: those of an upload API that does not run here.
+   *
+   * Default: none; nobody outside this account may do anything. They may put objects and neither read, list nor delete, and
+   * each decides by its own policies who of it may.
+   */
+  readonly uploadAccounts: readonly string[];
+  /**
    * Days that the stored IndexFaces responses are kept; 1 to 3650.
    *
    * Default: 30, as long as the record that answers a redelivered event without a second paid call. Fewer days mean that
@@ -257,17 +270,7 @@ interface Option<Value> {
   parse(value: unknown): Value | undefined;
 }
 
-const emails: Option<readonly string[]> = {
-  default: [],
-  allowed: 'a list (on the command line: separated by commas) of e-mail addresses',
-  parse(value) {
-    const items: unknown[] =
-      typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : [null];
-    const isEmail = (item: unknown): item is string =>
-      typeof item === 'string' && /^[^\s@,]{1,64}@[^\s@,]+\.[^\s@,]+$/.test(item);
-    return items.every(isEmail) ? items : undefined;
-  },
-};
+const emails = list((item) => /^[^\s@,]{1,64}@[^\s@,]+\.[^\s@,]+$/.test(item), 'e-mail addresses');
 
 const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } = {
   stage: {
@@ -298,6 +301,11 @@ const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } 
     allowed: 'the ARN of a KMS key (not of an alias), arn:aws:kms:REGION:ACCOUNT:key/ID',
     parse: matching(/^arn:aws[\w-]*:kms:[\w-]+:\d{12}:key\/[\w-]+$/),
   },
+  uploadOrigins: list(
+    (item) => /^https?:\/\/[a-z0-9.-]+(:\d{1,5})?$/.test(item),
+    'origins as browsers send them, https://HOST or http://localhost:PORT, in lower case and without a path',
+  ),
+  uploadAccounts: list((item) => /^\d{12}$/.test(item), 'AWS account ids of 12 digits'),
   resultsRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
   rekognitionResponse: oneOf(['full', 'minimal'], 'full'),
   faceRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
@@ -473,6 +481,21 @@ function listOf<const Value extends string>(
         typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : [];
       const known = items.map((item) => values.find((allowed) => allowed === item));
       return known.length > 0 && known.every((item) => item !== undefined) ? known : undefined;
+    },
+  };
+}
+
+/** Of whatever passes; empty by default. */
+function list(fits: (item: string) => boolean, kind: string): Option<readonly string[]> {
+  return {
+    default: [],
+    allowed: `a list (on the command line: separated by commas) of ${kind}`,
+    parse(value) {
+      const items: unknown[] =
+        typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : [null];
+      return items.every((item): item is string => typeof item === 'string' && fits(item))
+        ? items
+        : undefined;
     },
   };
 }

@@ -6,6 +6,7 @@ import { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { GetObjectCommand, PutObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { localClientOptions } from './clients.ts';
 import { startControlPlane } from './control-plane.ts';
+import type { CorsRule } from './cors.ts';
 import { startDataApi } from './data-api.ts';
 import type { ListedObject, MapServices } from './distributed-map.ts';
 import { type BusEvent, createEventRouter, type Rule, type RuleTarget, ruleArn } from './event-router.ts';
@@ -481,6 +482,7 @@ function createBucketsAndQueues(stack: ResolvedTemplate, objects: ObjectStore, t
     );
     objects.createBucket(local.ref, {
       events: notifications?.EventBridgeConfiguration?.EventBridgeEnabled ?? false,
+      cors: get<{ CorsRules: CorsRule[] }>('CorsConfiguration')?.CorsRules,
     });
   }
   for (const { local, get } of stack.resources('AWS::SQS::Queue')) {

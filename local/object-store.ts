@@ -9,12 +9,24 @@ import { PersistenceManager } from '../node_modules/fauxqs/dist/persistence.js';
 import { S3Store } from '../node_modules/fauxqs/dist/s3/s3Store.js';
 import { SnsStore } from '../node_modules/fauxqs/dist/sns/snsStore.js';
 import { SqsStore } from '../node_modules/fauxqs/dist/sqs/sqsStore.js';
+import { type CorsRule, corsHeaders } from './cors.ts';
 import type { BusEvent } from './event-router.ts';
 import { openQueues, type Queues } from './queues.ts';
 import { ACCOUNT, REGION } from './template.ts';
 
 /** S3 itself takes 5 GB in one PUT; this is four times the largest photo that Rekognition accepts. */
 const BODY_LIMIT_BYTES = 64 * 1024 * 1024;
+
+interface BrowserRequest {
+  method: string;
+  url: string;
+  headers: IncomingHttpHeaders;
+}
+
+interface BrowserReply {
+  headers(headers: Record<string, string>): void;
+  code(status: number): { send(): void };
+}
 
 /** What created or deleted the object, as S3 names it in the event. */
 type Reason = 'PutObject' | 'CopyObject' | 'CompleteMultipartUpload' | 'POST Object' | 'DeleteObject';
@@ -27,11 +39,17 @@ interface StoredObject {
   lastModified: Date;
 }
 
+interface BucketOptions {
+  events: boolean;
+  /** Which pages may use it from a browser. Default: none. */
+  cors?: readonly CorsRule[] | undefined;
+}
+
 export interface ObjectStore {
   /** Of S3 and of SQS. */
   endpoint: string;
   /** Creates the bucket if it is not there. Only with `events` does it send any to EventBridge. */
-  createBucket(name: string, options: { events: boolean }): void;
+  createBucket(name: string, options: BucketOptions): void;
   queues: Queues;
   /** The event of the object that lies under the key now, with the sequencer of its creation; undefined without one. */
   currentEvent(bucket: string, key: string): BusEvent | undefined;
@@ -73,7 +91,28 @@ export async function startObjectStore(
     current = request;
     done();
   });
-  const buckets = new Map<string, { events: boolean }>();
+  const buckets = new Map<string, BucketOptions>();
+  app.addHook('onRequest', (request: BrowserRequest, reply: BrowserReply, done: () => void) => {
+    const { origin } = request.headers;
+    const bucket = new URL(request.url, 'http://s3').pathname.split('/')[1] ?? '';
+    if (origin === undefined) {
+      return done();
+    }
+    const isPreflight = request.method === 'OPTIONS';
+    const allowed = corsHeaders(buckets.get(bucket)?.cors ?? [], {
+      origin,
+      method: isPreflight ? (request.headers['access-control-request-method'] ?? '') : request.method,
+      headers: request.headers['access-control-request-headers'],
+    });
+    if (allowed) {
+      reply.headers(allowed);
+    }
+    if (isPreflight) {
+      reply.code(allowed ? 200 : 403).send();
+      return;
+    }
+    done();
+  });
   const happened = (bucket: string, object: StoredObject, reason: Reason): void => {
     const sequencer = sequencers.next(bucket, object.key);
     if (buckets.get(bucket)?.events) {

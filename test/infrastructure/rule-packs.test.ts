@@ -33,6 +33,8 @@ const configurations: [string, Record<string, unknown>][] = [
       slotLedgerTableArn: 'arn:aws:dynamodb:us-east-1:123456789012:table/Rollcall-SlotLedger',
       photoBucketKeyArn: 'arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab',
       photoBucketVersioned: true,
+      uploadOrigins: ['https://app.example.org'],
+      uploadAccounts: ['210987654321'],
       tracing: true,
       availabilityZones: ['us-east-1b', 'us-east-1c', 'us-east-1d'],
       auroraBackupDays: 35,
