@@ -18,7 +18,7 @@ import {
   renderTable,
   reportRows,
 } from './cli/report.ts';
-import { resolveFolder, scanFolder } from './cli/scan.ts';
+import { resolveFolder, type Skipped, scanFolder } from './cli/scan.ts';
 import { sendPhotos } from './cli/send.ts';
 import { chooseProgress, painter } from './cli/terminal.ts';
 import { exitCodes, UserError } from './cli/user-error.ts';
@@ -86,7 +86,7 @@ interface Folder {
   eventId: string;
   photos: Photo[];
   notSent: NotSent[];
-  others: string[];
+  skipped: Skipped[];
 }
 
 async function readFolder({ folder, eventId }: StartArguments): Promise<Folder> {
@@ -95,14 +95,15 @@ async function readFolder({ folder, eventId }: StartArguments): Promise<Folder> 
   const scan = await scanFolder(root);
   if (samples) {
     scan.pictures = scan.pictures.filter(({ file }) => samples.file.test(file));
-    scan.others = [];
+    scan.skipped = [];
   }
   if (scan.pictures.length === 0 && scan.unreadable.length === 0) {
-    const others = scan.others.length > 0 ? ` (${renderOthers(scan.others, 80)})` : '';
+    const names = scan.skipped.filter(({ why }) => why !== 'hidden').map(({ file }) => file);
+    const others = names.length > 0 ? ` (${renderOthers(names, 80)})` : '';
     throw new UserError(`There are no pictures in ${shortPath(root)}${others}.`);
   }
   const event = eventId ?? eventIdOfFolder(root);
-  return { eventId: event, ...listPhotos(event, scan), others: scan.others };
+  return { eventId: event, ...listPhotos(event, scan, eventIdOfFolder(root)), skipped: scan.skipped };
 }
 
 /** Returns undefined when it was interrupted. */
@@ -128,7 +129,7 @@ async function indexPhotos(
     eventId: folder.eventId,
     databaseUrl: cloud.databaseUrl,
     rows: reportRows(sent, [...folder.notSent, ...notSent], await readPhotos(cloud.databaseUrl, photoIds)),
-    others: folder.others,
+    skipped: folder.skipped,
     rekognitionCalls: cloud.rekognitionCalls('IndexFaces'),
     executions: cloud.executionsStarted(),
     elapsedMs: performance.now(),
@@ -148,7 +149,7 @@ function show(report: Report, { json, postgresPort }: StartArguments, stateDir: 
       : `npm run local:up -- --postgres-port ${postgresPort}`;
   const legend = renderLegend(report.rows, paint);
   const parts = [
-    renderTable(report.rows, paint, columns),
+    renderTable(report.rows, report.skipped, paint, columns),
     ...(legend ? [legend] : []),
     renderSummary(report, paint, columns),
     renderDirections(report.databaseUrl, shortPath(stateDir), upCommand, paint),

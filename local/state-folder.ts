@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
+  chmodSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -7,11 +8,18 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LocalError } from './local-error.ts';
 import { processIdentity } from './processes.ts';
+
+/**
+ * Photos, face vectors and passwords: for nobody else on the machine. Where PostgreSQL cannot run as root and has no other way
+ * in than through the folder, others may pass, and still not look.
+ */
+const PRIVATE = process.getuid?.() === 0 && process.platform !== 'linux' ? 0o711 : 0o700;
 
 /** Raised when what lies in the folder can no longer be read by this version. */
 const LAYOUT_VERSION = 1;
@@ -31,6 +39,7 @@ export function openStateFolder(path: string): StateFolder {
   const release = takeStateFolder(path);
   try {
     checkLayout(path);
+    makePrivate(path);
   } catch (error) {
     release();
     throw error;
@@ -45,10 +54,18 @@ export function openStateFolder(path: string): StateFolder {
  * @throws LocalError `StateFolderInUseError`
  */
 export function takeStateFolder(path: string): () => void {
-  mkdirSync(path, { recursive: true });
+  mkdirSync(path, { recursive: true, mode: PRIVATE });
   const lock = join(path, 'lock');
   takeLock(lock);
   return () => rmSync(lock, { force: true });
+}
+
+/** One of an earlier version was open to all. */
+function makePrivate(path: string): void {
+  const mode = statSync(path).mode & 0o777;
+  if ((mode & ~PRIVATE) !== 0) {
+    chmodSync(path, mode & PRIVATE);
+  }
 }
 
 function checkLayout(path: string): void {

@@ -14,10 +14,12 @@ export interface Photo extends Picture {
   key: string;
   eventId: string;
   photoId: string;
+  /** Which folder it is from: two of them may be given one event. */
+  folderId: string;
 }
 
 /** Why a picture never reached the pipeline. */
-export type NotSentCode = 'FileUnreadable' | 'KeyTooLong' | 'DuplicatePhoto' | 'UploadFailed';
+export type NotSentCode = 'FileUnreadable' | 'KeyTooLong' | 'DuplicatePhoto' | 'NameTaken' | 'UploadFailed';
 
 export interface NotSent {
   file: string;
@@ -28,7 +30,7 @@ export interface NotSent {
   reason: string;
 }
 
-/** The event of a folder that was given without one: the same real path, the same event. */
+/** The event of a folder that was given without one, and what the folder is known by: the same real path, the same id. */
 export function eventIdOfFolder(realPath: string): string {
   return uuidv5(realPath, EVENT_ID_NAMESPACE);
 }
@@ -37,6 +39,7 @@ export function eventIdOfFolder(realPath: string): string {
 export function listPhotos(
   eventId: string,
   scan: Pick<Scan, 'pictures' | 'unreadable'>,
+  folderId: string,
 ): { photos: Photo[]; notSent: NotSent[] } {
   const photos: Photo[] = [];
   const notSent: NotSent[] = scan.unreadable.map(({ file, reason }) => ({
@@ -62,7 +65,7 @@ export function listPhotos(
       continue;
     }
     fileOfPhoto.set(photoId, file);
-    photos.push({ ...picture, key, eventId, photoId });
+    photos.push({ ...picture, key, eventId, photoId, folderId });
   }
   return { photos, notSent };
 }

@@ -1,12 +1,13 @@
 import type { Cloud } from '../cloud.ts';
 import type { PhotoPipeline } from './send.ts';
-import { storedEtag, upload } from './upload.ts';
+import { storedObject, upload } from './upload.ts';
 
 /** The way of a folder's photos into a local cloud that has just started. */
 export function pipelineOf(cloud: Cloud): PhotoPipeline {
   return {
-    storedEtag: (key) => storedEtag(cloud.s3, cloud.photoBucket, key),
-    upload: ({ key, path }, content) => upload(cloud.s3, { bucket: cloud.photoBucket, key }, path, content),
+    stored: (key) => storedObject(cloud.s3, cloud.photoBucket, key),
+    upload: ({ key, path, folderId }, content) =>
+      upload(cloud.s3, { bucket: cloud.photoBucket, key, folderId }, path, content),
     redeliver: (key) => cloud.redeliver(key),
     onPhotoEnd: (listener) =>
       cloud.onExecutionEnd(({ input, output, status, error, cause }) => {

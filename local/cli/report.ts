@@ -1,6 +1,7 @@
 import type { StoredPhoto } from './database.ts';
 import type { NotSent, NotSentCode } from './photo-list.ts';
 import { explanationOf, withoutServiceNoise } from './reasons.ts';
+import type { Skipped } from './scan.ts';
 import type { Sent } from './send.ts';
 import { count, displayWidth, formatDuration, pad, printable, truncateMiddle, wrap } from './text.ts';
 
@@ -25,8 +26,8 @@ export interface Report {
   eventId: string;
   databaseUrl: string;
   rows: ReportRow[];
-  /** Files of the folder that are no pictures. */
-  others: string[];
+  /** Files of the folder that were left out. */
+  skipped: readonly Skipped[];
   /** Paid calls: IndexFaces. */
   rekognitionCalls: number;
   executions: number;
@@ -95,6 +96,7 @@ const notSentReasons: Record<NotSentCode, string> = {
   FileUnreadable: 'cannot be read',
   KeyTooLong: 'the path is too long',
   DuplicatePhoto: 'two photos with one id',
+  NameTaken: 'two folders with one name',
   UploadFailed: 'the upload failed',
 };
 
@@ -142,6 +144,7 @@ export function renderJson(report: Report): string {
       unindexed_count: row.unindexedCount,
       failure_code: row.code,
     })),
+    skipped: report.skipped.map(({ file, why }) => ({ file, why })),
     indexed,
     failed,
     faces,
@@ -164,19 +167,35 @@ const FACES_WIDTH = 5;
 const MIN_PHOTO_WIDTH = 24;
 const MIN_REASON_WIDTH = 30;
 
+/** Files that were left out, of which the table shows so many. */
+const MAX_SKIPPED_SHOWN = 20;
+
 /**
- * The table of photos.
+ * The table of photos, and of files that were left out.
  *
  * @param columns the terminal's width; without one nothing is cut or wrapped
  */
-export function renderTable(rows: readonly ReportRow[], paint: Paint, columns: number | undefined): string {
-  const cells = rows.map((row) => ({
+export function renderTable(
+  rows: readonly ReportRow[],
+  skipped: readonly Skipped[],
+  paint: Paint,
+  columns: number | undefined,
+): string {
+  const ofPhotos = rows.map((row) => ({
     photo: printable(row.file),
     status: statusTexts[row.status],
     faces: row.faceCount === null ? '–' : String(row.faceCount),
     reason: printable(reasonCell(row)),
     quiet: row.status === 'indexed',
   }));
+  const ofSkipped = skipped.slice(0, MAX_SKIPPED_SHOWN).map(({ file, why }) => ({
+    photo: printable(file),
+    status: { text: 'skipped', style: 'dim' as const },
+    faces: '–',
+    reason: printable(why),
+    quiet: true,
+  }));
+  const cells = [...ofPhotos, ...ofSkipped];
   const longest = (texts: string[]): number => Math.max(...texts.map(displayWidth));
   let photoWidth = longest(['Photo', ...cells.map(({ photo }) => photo)]);
   let reasonWidth = longest(['Reason', ...cells.map(({ reason }) => reason)]);
@@ -246,13 +265,20 @@ export function renderSummary(report: Report, paint: Paint, columns: number | un
     failed > 0 && paint('red', `${failed} failed`),
     processing > 0 && paint('yellow', `${processing} not done`),
     notSent > 0 && paint('yellow', `${notSent} not sent`),
+    report.skipped.length > 0 && `${report.skipped.length} skipped`,
     known > 0 && `${known} known`,
     paint('bold', count(faces, 'face')),
     formatDuration(report.elapsedMs),
   ];
   const lines = [`${GAP}${parts.filter(Boolean).join(' · ')}`];
-  if (report.others.length > 0) {
-    lines.push(`${GAP}${paint('dim', renderOthers(report.others, columns))}`);
+  if (report.skipped.length > MAX_SKIPPED_SHOWN) {
+    const more = report.skipped.slice(MAX_SKIPPED_SHOWN);
+    const names = renderNames(
+      `… and ${count(more.length, 'file')} more skipped (--json lists all): `,
+      more.map(({ file }) => file),
+      columns,
+    );
+    lines.push(`${GAP}${paint('dim', names)}`);
   }
   return `${lines.join('\n')}\n`;
 }
@@ -261,6 +287,10 @@ export function renderSummary(report: Report, paint: Paint, columns: number | un
 export function renderOthers(others: readonly string[], columns: number | undefined): string {
   const intro =
     others.length === 1 ? '1 file is not a picture: ' : `${others.length} files are not pictures: `;
+  return renderNames(intro, others, columns);
+}
+
+function renderNames(intro: string, others: readonly string[], columns: number | undefined): string {
   const space = Math.max((columns ?? 120) - GAP.length - intro.length - 5, 20);
   let names = '';
   for (const other of others) {

@@ -1,9 +1,7 @@
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { HEAD_BYTES, reasonToSkip } from './picture-kind.ts';
 import { UserError } from './user-error.ts';
-
-/** Every format that a camera or a phone hands over; which of them Rekognition takes, the pipeline says. */
-const PICTURE = /\.(jpe?g|png|hei[cf]|webp|avif|gif|tiff?|bmp)$/i;
 
 export interface Picture {
   /** Path relative to the folder, `/`-separated, spelt as on disk. */
@@ -21,13 +19,21 @@ export interface Unreadable {
   reason: string;
 }
 
+/** A file, or a hidden folder with all that is in it, that is left out. */
+export interface Skipped {
+  /** As in Picture. */
+  file: string;
+  /** A few words for the user. */
+  why: string;
+}
+
+/** Of every file below the folder: each is in one of the lists. */
 export interface Scan {
   /** In the order in which a person would list them: `IMG 2` before `IMG 10`. */
   pictures: Picture[];
-  /** Pictures, and folders that may hold pictures, that cannot be read. */
+  /** Files that may be pictures, and folders that may hold pictures, that cannot be read. */
   unreadable: Unreadable[];
-  /** Files that are no pictures by their extension. */
-  others: string[];
+  skipped: Skipped[];
 }
 
 const byName = new Intl.Collator('en', { numeric: true });
@@ -53,13 +59,21 @@ export async function resolveFolder(folder: string): Promise<string> {
 }
 
 /**
- * Finds the pictures of a folder and its subfolders. Hidden files and folders are left out. Links are followed, but each
+ * Finds the pictures of a folder and its subfolders, by their first bytes. What is hidden is left out. Links are followed, but each
  * folder is read once however many links lead to it, so that a link to a parent ends there.
  *
  * @param root as resolveFolder returns it
  */
 export async function scanFolder(root: string): Promise<Scan> {
-  const scan: Scan = { pictures: [], unreadable: [], others: [] };
+  const scan: Scan = { pictures: [], unreadable: [], skipped: [] };
+  /** Whether what cannot be read is missed is told by its name alone. */
+  const leaveOut = (file: string, entry: { name: string; isDirectory(): boolean }, reason: string): void => {
+    if (entry.isDirectory() || reasonToSkip(entry.name, Buffer.alloc(0)) === undefined) {
+      scan.unreadable.push({ file, reason });
+    } else {
+      scan.skipped.push({ file, why: reason });
+    }
+  };
   const visited = new Set<string>();
   const linkedFolders: string[] = [];
 
@@ -71,28 +85,29 @@ export async function scanFolder(root: string): Promise<Scan> {
     }
     visited.add(real);
     for (const entry of await readdir(path, { withFileTypes: true })) {
+      const file = folder === '' ? entry.name : `${folder}/${entry.name}`;
       if (entry.name.startsWith('.')) {
+        scan.skipped.push({ file, why: 'hidden' });
         continue;
       }
-      const file = folder === '' ? entry.name : `${folder}/${entry.name}`;
       try {
         const found = await stat(join(root, file));
         if (found.isDirectory()) {
           // Real folders first: a picture is named by its own place and not by a link's.
           await (entry.isSymbolicLink() ? linkedFolders.push(file) : visit(file));
-        } else if (!PICTURE.test(entry.name)) {
-          scan.others.push(file);
-        } else if (found.isFile()) {
-          scan.pictures.push({ file, path: join(root, file), size: found.size });
+        } else if (!found.isFile()) {
+          // A pipe is not opened: that would wait for somebody to write.
+          leaveOut(file, entry, 'not a regular file');
         } else {
-          scan.unreadable.push({ file, reason: 'not a regular file' });
+          const why = reasonToSkip(entry.name, await readHead(join(root, file)));
+          if (why === undefined) {
+            scan.pictures.push({ file, path: join(root, file), size: found.size });
+          } else {
+            scan.skipped.push({ file, why });
+          }
         }
       } catch (error) {
-        if (PICTURE.test(entry.name) || entry.isDirectory()) {
-          scan.unreadable.push({ file, reason: describeFileError(error, entry) });
-        } else {
-          scan.others.push(file);
-        }
+        leaveOut(file, entry, describeFileError(error, entry));
       }
     }
   }
@@ -110,8 +125,14 @@ export async function scanFolder(root: string): Promise<Scan> {
   }
   scan.pictures.sort((a, b) => byName.compare(a.file, b.file));
   scan.unreadable.sort((a, b) => byName.compare(a.file, b.file));
-  scan.others.sort(byName.compare);
+  scan.skipped.sort((a, b) => byName.compare(a.file, b.file));
   return scan;
+}
+
+async function readHead(path: string): Promise<Buffer> {
+  await using file = await open(path);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+  return buffer.subarray(0, bytesRead);
 }
 
 /** What went wrong with a file, in words. */

@@ -1,7 +1,7 @@
 import type { StoredPhoto } from './database.ts';
 import type { NotSent, Photo } from './photo-list.ts';
 import { describeFileError } from './scan.ts';
-import { type Content, readContent } from './upload.ts';
+import { type Content, readContent, type StoredPhotoObject } from './upload.ts';
 
 /** Enough to keep every part of the pipeline busy, few enough that a folder of thousands fits into memory. */
 const PHOTOS_IN_FLIGHT = 12;
@@ -27,8 +27,8 @@ export interface PhotoObject {
 
 /** What a folder needs of the pipeline. */
 export interface PhotoPipeline {
-  /** The ETag of what lies under the key, undefined when nothing does. */
-  storedEtag(key: string): Promise<string | undefined>;
+  /** What lies under the key, undefined when nothing does. */
+  stored(key: string): Promise<StoredPhotoObject | undefined>;
   /** Puts the photo under its key, which starts an execution. Returns its ETag. */
   upload(photo: Photo, content: Content): Promise<string>;
   /** Sends the event of the object that lies under the key once more. */
@@ -118,7 +118,17 @@ export async function sendPhotos(
       return;
     }
     const { etag } = content;
-    const step = nextStep(etag, await pipeline.storedEtag(photo.key), known);
+    const there = await pipeline.stored(photo.key);
+    // Edited in its own folder, a photo replaces what it was.
+    if (there?.folderId !== undefined && there.etag !== etag && there.folderId !== photo.folderId) {
+      failed(
+        photo,
+        'NameTaken',
+        'another folder has given this event a different photo of that name; rename it, or give the folder another --event',
+      );
+      return;
+    }
+    const step = nextStep(etag, there?.etag, known);
     if (step === 'nothing') {
       done({ photo, version: etag, known: true }, known?.face_count);
     } else if (step === 'upload') {

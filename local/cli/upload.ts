@@ -70,11 +70,26 @@ async function* parts(file: FileHandle): AsyncGenerator<Buffer<ArrayBuffer>> {
   } while (position < size);
 }
 
-/** The ETag, without quotes, of what lies under the key; undefined when nothing does. */
-export async function storedEtag(s3: S3Client, bucket: string, key: string): Promise<string | undefined> {
+/** What lies under a key. */
+export interface StoredPhotoObject {
+  /** Without quotes. */
+  etag: string;
+  /** The folder that it was uploaded from, where a folder was. */
+  folderId: string | undefined;
+}
+
+/** The object's metadata that names its folder. */
+const FOLDER = 'rollcall-folder';
+
+/** What lies under the key; undefined when nothing does. */
+export async function storedObject(
+  s3: S3Client,
+  bucket: string,
+  key: string,
+): Promise<StoredPhotoObject | undefined> {
   try {
-    const { ETag } = await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
-    return unquoted(ETag);
+    const { ETag, Metadata } = await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
+    return { etag: unquoted(ETag), folderId: Metadata?.[FOLDER] };
   } catch (error) {
     if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode === 404) {
       return undefined;
@@ -86,16 +101,17 @@ export async function storedEtag(s3: S3Client, bucket: string, key: string): Pro
 /** Puts the file under the key. Returns the new ETag, without quotes. */
 export async function upload(
   s3: S3Client,
-  target: { bucket: string; key: string },
+  target: { bucket: string; key: string; folderId: string },
   path: string,
   content: Content,
 ): Promise<string> {
   const { bucket: Bucket, key: Key } = target;
+  const Metadata = { [FOLDER]: target.folderId };
   if (content.body) {
-    const { ETag } = await s3.send(new PutObjectCommand({ Bucket, Key, Body: content.body }));
+    const { ETag } = await s3.send(new PutObjectCommand({ Bucket, Key, Metadata, Body: content.body }));
     return unquoted(ETag);
   }
-  const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+  const { UploadId } = await s3.send(new CreateMultipartUploadCommand({ Bucket, Key, Metadata }));
   try {
     await using file = await open(path);
     const uploaded: { ETag: string | undefined; PartNumber: number }[] = [];

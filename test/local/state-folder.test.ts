@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { processIdentity } from '../../local/processes.ts';
@@ -40,6 +49,18 @@ test('is created, taken, and free again after release', () => {
   state.release();
   openStateFolder(path).release();
   expect(readdirSync(path)).toEqual(['layout-version']);
+});
+
+test('is for nobody else on the machine, also when an earlier version made it', () => {
+  const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
+  const fresh = join(folder, 'fresh');
+  openStateFolder(fresh).release();
+  const old = join(folder, 'old');
+  mkdirSync(old);
+  chmodSync(old, 0o755);
+  openStateFolder(old).release();
+  const own = process.getuid?.() === 0 && process.platform !== 'linux' ? '711' : '700';
+  expect([mode(fresh), mode(old)]).toEqual([own, own]);
 });
 
 test('another live process keeps it, and a killed one does not', async () => {

@@ -27,6 +27,7 @@ const photo = (file: string): Photo => ({
   key: `events/${EVENT}/${file}`,
   eventId: EVENT,
   photoId: `id of ${file}`,
+  folderId: 'folder',
 });
 
 const sent = (file: string, more: Partial<Sent> = {}): Sent => ({
@@ -163,13 +164,14 @@ describe('renderJson', () => {
         row({ status: 'failed', code: 'ImageTooLarge', faceCount: null, unindexedCount: null }),
         row({ status: 'not_sent', photoId: null, code: 'KeyTooLong', faceCount: null, unindexedCount: null }),
       ],
-      others: ['notes.txt'],
+      skipped: [{ file: 'notes.txt', why: 'not a picture' }],
       rekognitionCalls: 2,
       executions: 2,
       elapsedMs: 1234.5,
     });
     expect(json).not.toContain('\n');
     expect(JSON.parse(json)).toEqual({
+      skipped: [{ file: 'notes.txt', why: 'not a picture' }],
       event_id: EVENT,
       database_url: 'postgresql://localhost/rollcall',
       photos: [
@@ -229,7 +231,7 @@ describe('renderTable', () => {
   ];
 
   test.each([80, 120])('fits %d columns, with every photo and its end in it', (columns) => {
-    const lines = renderTable(rows, plain, columns).split('\n');
+    const lines = renderTable(rows, [], plain, columns).split('\n');
     for (const line of lines) {
       expect(displayWidth(line)).toBeLessThanOrEqual(columns);
     }
@@ -242,13 +244,13 @@ describe('renderTable', () => {
   });
 
   test('cuts nothing where there is no terminal', () => {
-    const lines = renderTable(rows, plain, undefined).trimEnd().split('\n');
+    const lines = renderTable(rows, [], plain, undefined).trimEnd().split('\n');
     expect(lines).toHaveLength(rows.length + 1);
     expect(lines[2]).toContain(long);
   });
 
   test('lines up its columns, wide characters included', () => {
-    const lines = renderTable(rows, plain, undefined).trimEnd().split('\n');
+    const lines = renderTable(rows, [], plain, undefined).trimEnd().split('\n');
     const ends = [3, 1].map((line, i) =>
       displayWidth(lines[line]!.slice(0, lines[line]!.indexOf(['100', '3'][i]!, 12) + 1)),
     );
@@ -267,11 +269,14 @@ test('the legend explains each code of the table once', () => {
   expect(renderLegend([row({})], plain)).toBe('');
 });
 
+const skipped = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({ file: `notes ${i}.txt`, why: 'not a picture' }));
+
 describe('renderSummary', () => {
   const report = {
     eventId: EVENT,
     databaseUrl: '',
-    others: [],
+    skipped: [],
     rekognitionCalls: 0,
     executions: 0,
     elapsedMs: 83_000,
@@ -286,9 +291,19 @@ describe('renderSummary', () => {
       row({ status: 'failed', faceCount: null }),
       row({ status: 'not_sent', faceCount: null }),
     ];
-    expect(renderSummary({ ...report, rows, others: ['notes.txt'] }, plain, 80)).toBe(
-      '  3 photos · 1 indexed · 1 failed · 1 not sent · 1 known · 1 face · 1 min 23 s\n  1 file is not a picture: notes.txt\n',
+    expect(renderSummary({ ...report, rows, skipped: skipped(1) }, plain, 80)).toBe(
+      '  3 photos · 1 indexed · 1 failed · 1 not sent · 1 skipped · 1 known · 1 face · 1 min 23 s\n',
     );
+  });
+
+  test('the table has a line for each file that was left out, and the summary for those beyond', () => {
+    const table = renderTable([row({})], skipped(2), plain, 80);
+    expect(table).toMatch(/notes 0\.txt +skipped +– +not a picture\n +notes 1\.txt +skipped/);
+    const many = skipped(500);
+    expect(renderTable([row({})], many, plain, 80).split('\n')).toHaveLength(1 + 1 + 20 + 1);
+    const [, line] = renderSummary({ ...report, rows: [row({})], skipped: many }, plain, 80).split('\n');
+    expect(line).toMatch(/^ {2}… and 480 files more skipped \(--json lists all\): notes 20\.txt, .*\.\.\.$/);
+    expect(line!.length).toBeLessThanOrEqual(80);
   });
 
   test('other files take one line, however many they are', () => {

@@ -3,11 +3,14 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { eventIdOfFolder, listPhotos } from '../../local/cli/photo-list.ts';
+import { pictureKind } from '../../local/cli/picture-kind.ts';
 import { resolveFolder, scanFolder } from '../../local/cli/scan.ts';
 import { UserError } from '../../local/cli/user-error.ts';
 
 const EVENT = '0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60';
 const PHOTO = '3f2b8c1a-7d64-4e0b-8a59-1c6e2d9f4b70';
+
+const FOLDER = eventIdOfFolder('/photos');
 
 let root: string;
 
@@ -51,6 +54,35 @@ describe('scanFolder', () => {
     ]);
   });
 
+  test('knows a picture by its first bytes, whatever it is called', async () => {
+    const kinds: [string, Buffer][] = [
+      ['JPEG', Buffer.from('ffd8ffe000104a464946', 'hex')],
+      ['PNG', Buffer.from('89504e470d0a1a0a', 'hex')],
+      ['GIF', Buffer.from('GIF89a')],
+      ['WebP', Buffer.from('RIFF\x10\0\0\0WEBPVP8 ', 'latin1')],
+      ['TIFF', Buffer.from('MM\0*\0\0\0\x08', 'latin1')],
+      ['BMP', Buffer.from('BM\x46\0\0\0\0\0\0\0\x36\0\0\0', 'latin1')],
+      ['HEIC', Buffer.from('\0\0\0\x18ftypheic', 'latin1')],
+    ];
+    for (const [kind, head] of kinds) {
+      expect(pictureKind(head)).toBe(kind);
+      for (const name of [`${kind}.jfif`, `${kind}.jpe`, `${kind}.MPO`, `${kind}.data`, kind]) {
+        writeFileSync(join(root, name), head);
+      }
+    }
+    // A video is in the same container as HEIC, and a raw file is mostly a TIFF.
+    writeFileSync(join(root, 'clip.mov'), Buffer.from('\0\0\0\x14ftypqt  ', 'latin1'));
+    writeFileSync(join(root, 'IMG.CR2'), Buffer.from('II*\0\x10\0\0\0CR', 'latin1'));
+    write('BMW.txt', 'empty.jfif');
+    const scan = await scanFolder(root);
+    expect(scan.pictures).toHaveLength(kinds.length * 5 + 1);
+    expect(scan.skipped).toEqual([
+      { file: 'BMW.txt', why: 'not a picture' },
+      { file: 'clip.mov', why: 'not a picture' },
+      { file: 'IMG.CR2', why: 'a raw file: export it as JPEG' },
+    ]);
+  });
+
   test('tells the size', async () => {
     write('12345678.jpg');
     expect((await scanFolder(root)).pictures).toEqual([
@@ -58,11 +90,14 @@ describe('scanFolder', () => {
     ]);
   });
 
-  test('counts what is no picture, and leaves out what is hidden', async () => {
+  test('tells of what is no picture, and of what is hidden', async () => {
     write('a.jpg', 'notes.txt', 'sub/list.csv', 'jpg', 'b.jpg.part', '.DS_Store', '._a.jpg', '.thumbs/a.jpg');
     const scan = await scanFolder(root);
     expect(scan.pictures.map(({ file }) => file)).toEqual(['a.jpg']);
-    expect(scan.others).toEqual(['b.jpg.part', 'jpg', 'notes.txt', 'sub/list.csv']);
+    expect(scan.skipped).toEqual([
+      ...['._a.jpg', '.DS_Store', '.thumbs'].map((file) => ({ file, why: 'hidden' })),
+      ...['b.jpg.part', 'jpg', 'notes.txt', 'sub/list.csv'].map((file) => ({ file, why: 'not a picture' })),
+    ]);
     expect(scan.unreadable).toEqual([]);
   });
 
@@ -92,13 +127,17 @@ describe('scanFolder', () => {
     symlinkSync('gone.jpg', join(root, 'broken.jpg'));
     symlinkSync('loop.jpg', join(root, 'loop.jpg'));
     symlinkSync('nowhere', join(root, 'not-a-picture'));
-    execFileSync('mkfifo', [join(root, 'pipe.jpg')]);
+    execFileSync('mkfifo', [join(root, 'pipe.jpg'), join(root, 'pipe')]);
     const scan = await scanFolder(root);
     expect(scan.pictures.map(({ file }) => file)).toEqual(['a.jpg']);
     expect(scan.unreadable).toEqual([
       { file: 'broken.jpg', reason: 'a link to a file that does not exist' },
       { file: 'loop.jpg', reason: 'a link that leads back to itself' },
       { file: 'pipe.jpg', reason: 'not a regular file' },
+    ]);
+    expect(scan.skipped).toEqual([
+      { file: 'not-a-picture', why: 'a link to a file that does not exist' },
+      { file: 'pipe', why: 'not a regular file' },
     ]);
   });
 
@@ -138,7 +177,11 @@ describe('resolveFolder', () => {
 describe('listPhotos', () => {
   const picture = (file: string) => ({ file, path: `/photos/${file}`, size: 1 });
   const list = (...names: string[]) =>
-    listPhotos(EVENT, { pictures: names.map(picture), unreadable: [{ file: 'x.jpg', reason: 'gone' }] });
+    listPhotos(
+      EVENT,
+      { pictures: names.map(picture), unreadable: [{ file: 'x.jpg', reason: 'gone' }] },
+      FOLDER,
+    );
 
   test('a key is the path below the event, composed, and unreadable files keep their place', () => {
     const { photos, notSent } = list('Müller/IMG 1.JPG'.normalize('NFD'));

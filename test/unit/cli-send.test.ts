@@ -1,9 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
+import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
 import type { StoredPhoto } from '../../local/cli/database.ts';
 import { listPhotos, type Photo } from '../../local/cli/photo-list.ts';
 import { scanFolder } from '../../local/cli/scan.ts';
@@ -14,12 +15,15 @@ import {
   type PhotoPipeline,
   sendPhotos,
 } from '../../local/cli/send.ts';
-import { PART_BYTES, readContent, storedEtag, upload } from '../../local/cli/upload.ts';
+import { PART_BYTES, readContent, storedObject, upload } from '../../local/cli/upload.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import { type ObjectStore, startObjectStore } from '../../local/object-store.ts';
 
 const EVENT = '0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60';
 const BUCKET = 'photos';
+const FOLDER = 'a folder';
+
+const storedEtag = async (key: string) => (await storedObject(s3, BUCKET, key))?.etag;
 
 let root: string;
 let store: ObjectStore;
@@ -64,9 +68,9 @@ describe('readContent and upload', () => {
       const seen: string[] = [];
       onCreated = (created, etag) => seen.push(created, etag);
       expect(content.size).toBe(size);
-      expect(await storedEtag(s3, BUCKET, key)).toBeUndefined();
-      expect(await upload(s3, { bucket: BUCKET, key }, path, content)).toBe(content.etag);
-      expect(await storedEtag(s3, BUCKET, key)).toBe(content.etag);
+      expect(await storedEtag(key)).toBeUndefined();
+      expect(await upload(s3, { bucket: BUCKET, key, folderId: FOLDER }, path, content)).toBe(content.etag);
+      expect(await storedEtag(key)).toBe(content.etag);
       expect(seen).toEqual([key, content.etag]);
     },
   );
@@ -84,9 +88,9 @@ describe('readContent and upload', () => {
     const seen: string[] = [];
     onCreated = (created) => seen.push(created);
     const content = await readContent(path);
-    await upload(s3, { bucket: BUCKET, key }, path, content);
+    await upload(s3, { bucket: BUCKET, key, folderId: FOLDER }, path, content);
     expect(seen).toEqual([key]);
-    expect(await storedEtag(s3, BUCKET, key)).toBe(content.etag);
+    expect(await storedEtag(key)).toBe(content.etag);
   });
 });
 
@@ -145,14 +149,14 @@ describe('sendPhotos', () => {
     onCreated = (key, etag) => start({ key, etag });
     resumed.forEach(start);
     const pipeline: PhotoPipeline = {
-      storedEtag: (key) => storedEtag(s3, BUCKET, key),
-      upload: ({ key, path }, content) => {
+      stored: (key) => storedObject(s3, BUCKET, key),
+      upload: ({ key, path, folderId }, content) => {
         uploaded.push(key);
-        return upload(s3, { bucket: BUCKET, key }, path, content);
+        return upload(s3, { bucket: BUCKET, key, folderId }, path, content);
       },
       async redeliver(key) {
         redelivered.push(key);
-        start({ key, etag: (await storedEtag(s3, BUCKET, key))! });
+        start({ key, etag: (await storedEtag(key))! });
       },
       onPhotoEnd(listener) {
         listeners.add(listener);
@@ -166,11 +170,11 @@ describe('sendPhotos', () => {
     return { pipeline, uploaded, redelivered, listeners, most: () => most };
   }
 
-  async function photosOf(event: string, files: Record<string, string>): Promise<Photo[]> {
+  async function photosOf(event: string, files: Record<string, string>, folderId = FOLDER): Promise<Photo[]> {
     for (const [file, content] of Object.entries(files)) {
       write(file, content);
     }
-    return listPhotos(event, await scanFolder(root)).photos;
+    return listPhotos(event, await scanFolder(root), folderId).photos;
   }
 
   const never = new AbortController().signal;
@@ -287,7 +291,7 @@ describe('sendPhotos', () => {
     const objects: PhotoObject[] = [];
     for (const { key, path } of photos) {
       const content = await readContent(path);
-      await upload(s3, { bucket: BUCKET, key }, path, content);
+      await upload(s3, { bucket: BUCKET, key, folderId: FOLDER }, path, content);
       objects.push({ key, etag: content.etag });
     }
     write('old.jpg', 'another picture');
@@ -310,6 +314,37 @@ describe('sendPhotos', () => {
     expect(changed.version).not.toBe(old!.etag);
     expect(changed.end).toBeDefined();
   }, 20_000);
+
+  test('two folders of one event do not replace each other’s photos, and one may replace its own', async () => {
+    const event = randomUUID();
+    const send = async (folderId: string, files: Record<string, string>) => {
+      rmSync(root, { recursive: true });
+      const photos = await photosOf(event, files, folderId);
+      const { pipeline, uploaded } = startPipeline(async () => done);
+      const { notSent } = await sendPhotos(photos, new Map(), pipeline, never, () => {});
+      return { uploaded, notSent };
+    };
+    const keyOf = (name: string) => `events/${event}/${name}`;
+    const large = (letter: string) => letter.repeat(PART_BYTES + 1);
+    await send('first', { 'IMG_1.jpg': 'one', 'IMG_2.jpg': 'same', 'IMG_3.jpg': large('a') });
+    const second = await send('second', {
+      'IMG_1.jpg': 'another',
+      'IMG_2.jpg': 'same',
+      'IMG_3.jpg': large('b'),
+      'IMG_4.jpg': 'four',
+    });
+    expect(second.notSent).toEqual(
+      ['IMG_1.jpg', 'IMG_3.jpg'].map((file) => ({
+        file,
+        photoId: parsePhotoKey(keyOf(file)).photoId,
+        code: 'NameTaken',
+        reason: expect.stringContaining('--event'),
+      })),
+    );
+    expect(second.uploaded).toEqual([keyOf('IMG_4.jpg')]);
+    const edited = await send('first', { 'IMG_1.jpg': 'one, edited' });
+    expect(edited).toEqual({ uploaded: [keyOf('IMG_1.jpg')], notSent: [] });
+  });
 
   test('a photo whose event was lost does not hold up the others for ever', async () => {
     const photos = await photosOf('55555555-5555-5555-5555-555555555555', { 'a.jpg': 'a', 'lost.jpg': 'b' });
