@@ -70,9 +70,10 @@ export const readRequest: Record<Service, (request: ServiceRequest) => Asked> = 
 };
 
 function readS3(request: ServiceRequest): Asked {
-  const url = new URL(request.path, 'http://s3');
-  const [, bucket, key] = /^\/([^/]+)\/?(.*)$/s.exec(url.pathname) ?? [];
-  const query = url.searchParams;
+  // Not as a URL: a key may hold `/../`, which a URL takes for another key.
+  const [pathname = '', search = ''] = request.path.split(/\?(.*)/s, 2);
+  const [, bucket, key] = /^\/([^/]+)\/?(.*)$/s.exec(pathname) ?? [];
+  const query = new URLSearchParams(search);
   if (!bucket) {
     throw unknown(request);
   }
