@@ -7,6 +7,7 @@ const config: Config = {
   extensionsToTreatAsEsm: ['.ts'],
   // One more than cores: the end-to-end tests wait more than they compute.
   maxWorkers: availableParallelism() + 1,
+  setupFiles: ['<rootDir>/test/support/seed.ts'],
   // Real databases and processes take their time on a busy machine.
   testTimeout: 60_000,
   transform: {

@@ -1,10 +1,78 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 
-/** A TCP port of this machine that was free a moment ago. */
+/**
+ * Below the ports that systems give out themselves, to whoever connects or listens on any: nobody gets one of these by
+ * chance between the look and the use.
+ */
+const FIRST = 21_000;
+const PORTS = 4_000;
+
+const mine = new Set<string>();
+
+/** A TCP port of this machine that is free, and that no other process asking here gets until this one has ended. */
 export async function freePort(): Promise<number> {
+  for (let i = 0; i < PORTS; i++) {
+    const port = FIRST + ((process.pid * 17 + i) % PORTS);
+    if (claim(port) && (await isFree(port))) {
+      return port;
+    }
+  }
+  throw new Error(`None of the ports from ${FIRST} to ${FIRST + PORTS - 1} is free`);
+}
+
+/** By a file that can be made once; one of a process that is gone says nothing. */
+function claim(port: number): boolean {
+  const file = path.join(tmpdir(), `rollcall-port-${port}`);
+  for (let attempt = 0; attempt < 2; attempt++) {
+    try {
+      writeFileSync(file, String(process.pid), { flag: 'wx' });
+      if (mine.size === 0) {
+        process.once('exit', () => {
+          for (const claimed of mine) {
+            rmSync(claimed, { force: true });
+          }
+        });
+      }
+      mine.add(file);
+      return true;
+    } catch {
+      if (mine.has(file) || isAlive(ownerOf(file))) {
+        return false;
+      }
+      rmSync(file, { force: true });
+    }
+  }
+  return false;
+}
+
+function ownerOf(file: string): number {
+  try {
+    return Number(readFileSync(file, 'utf8'));
+  } catch {
+    return Number.NaN;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    // Signal 0 only asks. A file that is just being written names nobody yet.
+    return !Number.isInteger(pid) || pid <= 0 || process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
   const probe = createServer();
-  await new Promise<void>((listening) => probe.listen(0, '127.0.0.1', listening));
-  const { port } = probe.address() as { port: number };
-  await new Promise((closed) => probe.close(closed));
-  return port;
+  const free = await new Promise<boolean>((resolve) => {
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => resolve(true));
+  });
+  if (free) {
+    await new Promise((closed) => probe.close(closed));
+  }
+  return free;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RDSDataClient } from '@aws-sdk/client-rds-data';
 import postgres, { type Options } from 'postgres';
+import { freePort } from '../../bench/support/free-port.ts';
 import { bootstrapDatabase } from '../../lambdas/bootstrap-database/bootstrap-database.ts';
 import { startDataApi } from '../../local/data-api.ts';
 import { type LocalPostgres, startPostgres, stopLeftover } from '../../local/postgres.ts';
@@ -30,14 +31,6 @@ afterAll(async () => {
   await server.stop();
   rmSync(folder, { recursive: true });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port: free } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return free;
-}
 
 /** The result of one statement, or the error's code. */
 async function ask(url: string, statement: string, more: Options<never> = {}): Promise<unknown> {

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import * as sdk from '@aws-sdk/client-rekognition';
+import sharp from 'sharp';
 import { operations, type RekognitionErrorName } from '../../local/rekognition/model.ts';
 import {
   type RekognitionOptions,
@@ -504,8 +505,15 @@ describe('the wire', () => {
   });
 
   test('starts at once: the models load behind it', async () => {
-    const before = performance.now();
-    await start({ warmUp: true });
-    expect(performance.now() - before).toBeLessThan(500);
+    const began = performance.now();
+    const { client } = await start({ warmUp: true });
+    const started = performance.now();
+    await client.send(new sdk.CreateCollectionCommand({ CollectionId: 'event' }));
+    const image = await sharp({ create: { width: 80, height: 80, channels: 3, background: '#888' } })
+      .png()
+      .toBuffer();
+    await client.send(new sdk.IndexFacesCommand({ CollectionId: 'event', Image: { Bytes: image } }));
+    // Who waits for the models is the first image.
+    expect(started - began).toBeLessThan(performance.now() - started);
   });
 });

@@ -94,9 +94,14 @@ test('of many that find a stale lock, one gets the folder', async () => {
     otherProcess(`
       const start = Date.now() + 150 - (Date.now() % 100);
       while (Date.now() < start);
-      try { ${OPEN(folder)}; console.log('mine'); setTimeout(() => {}, 2000); }
+      try { ${OPEN(folder)}; console.log('mine'); setTimeout(() => {}, 60000); }
       catch (error) { console.log(error.name); }`),
   );
+  // The one that has it keeps it until all have tried.
+  await Promise.all(rivals.map(({ line }) => line));
+  for (const { child } of rivals) {
+    child.kill('SIGKILL');
+  }
   const outputs = await Promise.all(rivals.map(({ output }) => output));
   expect(outputs.filter((output) => output === 'mine\n')).toHaveLength(1);
   expect(outputs.filter((output) => output === 'StateFolderInUseError\n')).toHaveLength(5);

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DeleteItemCommand, type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
+import { seededRandom } from '../../bench/support/random.ts';
 import {
   apply,
   type Change,
@@ -57,20 +57,20 @@ beforeEach(async () => {
   requests = [];
 });
 
-/** A function with its own memory of the ledger; its clock can be set, and then sleeping moves it. */
-function fleetMember(clock?: { now: number }, settings: LedgerConfig = config): SlotLedger {
+/** Far from midnight, at which the day's images begin anew. */
+const NOON = Date.parse('2026-05-01T12:00:00Z');
+const random = seededRandom(1);
+
+/** A function with its own memory of the ledger and its own clock, which sleeping moves. */
+function fleetMember(clock = { now: NOON }, settings: LedgerConfig = config): SlotLedger {
   return slotLedger(
     {
       dynamodb: tables.client,
       table: TABLE,
-      now: () => clock?.now ?? Date.now(),
-      random: Math.random,
+      now: () => clock.now,
+      random,
       sleep: async (ms) => {
-        if (clock) {
-          clock.now += ms;
-        } else {
-          await sleep(ms);
-        }
+        clock.now += ms;
       },
     },
     settings,
@@ -100,7 +100,7 @@ function expectSpaced(times: number[]): void {
 describe('the quota that was read', () => {
   const at = (perSecond: number) => Math.ceil(100_000 / (perSecond * 0.998)) / 100;
   const interval = (state: LedgerState, readsQuota: boolean) =>
-    intervalAt(state, { ...config, readsQuota }, Date.now());
+    intervalAt(state, { ...config, readsQuota }, NOON);
 
   test('is the pace, unless one is configured', async () => {
     await fleetMember().setQuota(120);
@@ -113,7 +113,7 @@ describe('the quota that was read', () => {
   });
 
   test('reaches a function that has been at work before with its next place', async () => {
-    const clock = { now: Date.now() };
+    const clock = { now: NOON };
     const member = fleetMember(clock, { ...config, readsQuota: true });
     const places = [await join(member), await join(member)];
     await fleetMember().setQuota(10);
@@ -132,7 +132,7 @@ describe('many callers at once', () => {
   });
 
   test('250 functions at once at the gate: those in reach get their own slots, the others go back', async () => {
-    const clock = { now: Date.now() };
+    const clock = { now: NOON };
     const settled = await Promise.allSettled(
       Array.from({ length: 250 }, () =>
         fleetMember({ ...clock }).takeSlot({ lane: 'live', placeMs: clock.now }),
@@ -173,7 +173,7 @@ describe('many callers at once', () => {
 
   test('a daily cap of 100 gives 100 slots to 150 callers', async () => {
     await fleetMember().setDailyImageCap(100);
-    const now = Date.now();
+    const now = NOON;
     const settled = await Promise.allSettled(
       Array.from({ length: 150 }, () => fleetMember({ now }).takeSlot({ lane: 'live', placeMs: now })),
     );
@@ -195,7 +195,7 @@ describe('many callers at once', () => {
 
 describe('takeSlot', () => {
   test('sleeps until the place in line, then until the slot', async () => {
-    const clock = { now: Date.now() };
+    const clock = { now: NOON };
     const start = clock.now;
     await setItem({ next_ms: start + 1_000 });
     const { slotMs } = await fleetMember(clock).takeSlot({ lane: 'live', placeMs: start + 640 });
@@ -204,7 +204,7 @@ describe('takeSlot', () => {
   });
 
   test('an early place is given back, an old one is as good as a new one', async () => {
-    const now = Date.now();
+    const now = NOON;
     await expect(
       fleetMember({ now }).takeSlot({ lane: 'live', placeMs: now + 60_000 }),
     ).rejects.toMatchObject({
@@ -216,7 +216,7 @@ describe('takeSlot', () => {
   });
 
   test('a slot slept on is given back when indexing was paused meanwhile', async () => {
-    const now = Date.now();
+    const now = NOON;
     await setItem({ next_ms: now + 2_000 });
     const operator = fleetMember();
     const ledger = slotLedger(
@@ -224,7 +224,7 @@ describe('takeSlot', () => {
         dynamodb: tables.client,
         table: TABLE,
         now: () => now,
-        random: Math.random,
+        random,
         sleep: () => operator.pause(),
       },
       config,
@@ -238,7 +238,7 @@ describe('takeSlot', () => {
   });
 
   test('a function that froze past its slot takes another one', async () => {
-    const clock = { now: Date.now() };
+    const clock = { now: NOON };
     await setItem({ next_ms: clock.now + 2_000 });
     let frozen = false;
     const ledger = slotLedger(
@@ -246,7 +246,7 @@ describe('takeSlot', () => {
         dynamodb: tables.client,
         table: TABLE,
         now: () => clock.now,
-        random: Math.random,
+        random,
         sleep: async (ms) => {
           clock.now += frozen ? ms : ms + 5_000;
           frozen = true;
@@ -261,7 +261,7 @@ describe('takeSlot', () => {
   });
 
   test('a DynamoDB that takes seconds for everything does not keep a photo from its call', async () => {
-    const clock = { now: Date.now() };
+    const clock = { now: NOON };
     let requests = 0;
     const slow = slotLedger(
       {
@@ -274,7 +274,7 @@ describe('takeSlot', () => {
         } as unknown as DynamoDBClient,
         table: TABLE,
         now: () => clock.now,
-        random: Math.random,
+        random,
         sleep: async (ms) => {
           clock.now += ms;
         },
@@ -288,7 +288,7 @@ describe('takeSlot', () => {
 
 describe('reserve', () => {
   test('a returning photo writes nothing and does not stand in line', async () => {
-    const now = Date.now();
+    const now = NOON;
     await setItem({ line_ms: now + 3_600_000 });
     requests = [];
     const place = await fleetMember({ now }).reserve({ lane: 'live', returning: true, throttles: 0 });
@@ -297,7 +297,7 @@ describe('reserve', () => {
   });
 
   test('backfill waits while the live line is long, and nobody is sent away by what a function remembers', async () => {
-    const clock = { now: Date.now() };
+    const clock = { now: NOON };
     const ledger = fleetMember(clock);
     await setItem({ line_ms: clock.now + 5_000 });
     const backfill = () => ledger.reserve({ lane: 'backfill', returning: false, throttles: 0 });
@@ -316,9 +316,9 @@ describe('errors of DynamoDB', () => {
             Promise.reject(Object.assign(new Error('no'), { name, $metadata: { httpStatusCode: status } })),
         } as unknown as DynamoDBClient,
         table: TABLE,
-        now: Date.now,
-        random: Math.random,
-        sleep,
+        now: () => NOON,
+        random,
+        sleep: async () => {},
       },
       config,
     );
@@ -341,7 +341,7 @@ describe('errors of DynamoDB', () => {
 
   test('a table that is not there is a missing configuration', async () => {
     const ledger = slotLedger(
-      { dynamodb: tables.client, table: 'no-such-table', now: Date.now, random: Math.random, sleep },
+      { dynamodb: tables.client, table: 'no-such-table', now: () => NOON, random, sleep: async () => {} },
       config,
     );
     await expect(join(ledger)).rejects.toMatchObject({ name: 'MissingConfiguration' });
@@ -397,7 +397,7 @@ test('DynamoDB’s conditions and updates mean what the simulations make of them
             } as unknown as DynamoDBClient,
             table: TABLE,
             now: () => NOW,
-            random: Math.random,
+            random,
             sleep: async () => {},
           },
           config,
