@@ -2,18 +2,25 @@ import { Readable } from 'node:stream';
 import type { LambdaClient } from '@aws-sdk/client-lambda';
 import { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { S3Client } from '@aws-sdk/client-s3';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import { photoKeyOf } from '../../lambdas/shared/photo-key.ts';
 import { compare } from '../../lambdas/shared/reconciliation.ts';
 import type { Deployment } from '../../ops/deployment.ts';
+import { readMisplaced } from '../../ops/misplaced.ts';
 import { readEventIds, readFolders, readWorld } from '../../ops/reading.ts';
 import { fakeClient } from '../support/fake-client.ts';
 
 const LONG_AGO = '2026-05-01T10:00:00.000Z';
 
+interface S3Request {
+  method: string;
+  path: string;
+  query: Record<string, string>;
+}
+
 /** The SDK's clients over a bucket with these keys, a database that has indexed them without a face, and no collection. */
-function deploymentOf(keys: readonly string[]): Deployment {
-  const answer = (statusCode: number, body: string) => ({
-    response: { statusCode, headers: {}, body: Readable.from([Buffer.from(body)]) },
+function deploymentOf(keys: readonly string[], misplaced: readonly string[] = []): Deployment {
+  const answer = (statusCode: number, body: string, headers = {}) => ({
+    response: { statusCode, headers, body: Readable.from([Buffer.from(body)]) },
   });
   const client = {
     region: 'eu-west-1',
@@ -23,16 +30,28 @@ function deploymentOf(keys: readonly string[]): Deployment {
   const s3 = new S3Client({
     ...client,
     requestHandler: {
-      handle: async ({ query: { prefix, delimiter } }: { query: Record<string, string> }) => {
+      handle: async ({ method, path, query: { prefix, delimiter } }: S3Request) => {
+        if (method === 'HEAD') {
+          const isThere = keys.includes(decodeURIComponent(path.slice(1)));
+          return answer(isThere ? 200 : 404, '', { etag: '"v1"' });
+        }
         const found = keys.filter((key) => key.startsWith(prefix ?? ''));
-        const folders = new Set(found.map((key) => `${key.split('/').slice(0, 2).join('/')}/`));
-        const parts =
-          delimiter === undefined
-            ? found.map(
-                (key) =>
-                  `<Contents><Key>${key}</Key><ETag>"v1"</ETag><Size>9</Size><LastModified>${LONG_AGO}</LastModified></Contents>`,
-              )
-            : [...folders].map((folder) => `<CommonPrefixes><Prefix>${folder}</Prefix></CommonPrefixes>`);
+        const below = (key: string) => key.slice((prefix ?? '').length);
+        const folders = new Set(
+          found.flatMap((key) =>
+            below(key).includes('/') ? `${prefix ?? ''}${below(key).split('/')[0]}/` : [],
+          ),
+        );
+        const files = found.filter((key) => delimiter === undefined || !below(key).includes('/'));
+        const parts = [
+          ...files.map(
+            (key) =>
+              `<Contents><Key>${key}</Key><ETag>"v1"</ETag><Size>9</Size><LastModified>${LONG_AGO}</LastModified></Contents>`,
+          ),
+          ...(delimiter === undefined ? [] : [...folders]).map(
+            (folder) => `<CommonPrefixes><Prefix>${folder}</Prefix></CommonPrefixes>`,
+          ),
+        ];
         return answer(200, `<ListBucketResult>${parts.join('')}</ListBucketResult>`);
       },
     } as never,
@@ -43,8 +62,12 @@ function deploymentOf(keys: readonly string[]): Deployment {
       handle: async () => answer(400, '{"__type":"ResourceNotFoundException"}'),
     } as never,
   });
-  const photos = keys.map((key) => {
-    const { eventId, photoId } = parsePhotoKey(key);
+  const photos = keys.flatMap((key) => {
+    const ids = photoKeyOf(key);
+    if (!ids) {
+      return [];
+    }
+    const { eventId, photoId } = ids;
     return {
       id: photoId,
       event_id: eventId,
@@ -65,6 +88,7 @@ function deploymentOf(keys: readonly string[]): Deployment {
         event_id: string;
       };
       const rows = {
+        misplaced: { total: misplaced.length, uploads: misplaced.map((object_key) => ({ object_key })) },
         photos: photos.filter((row) => row.event_id === event_id),
         events: [...new Set(photos.map((row) => row.event_id))].map((id) => ({ id })),
       };
@@ -91,4 +115,25 @@ test.each([
   const world = await readWorld(deployment, event);
   expect(world.objects.map(({ key }) => key).sort()).toEqual([...keys].sort());
   expect(compare(world, new Date('2026-05-02T00:00:00Z'))).toEqual([]);
+});
+
+test('uploads of no event are found in the bucket, told of or not, and rows of those that are gone', async () => {
+  const event = 'abcdefab-abcd-4bcd-abcd-abcdefabcdef';
+  const misplaced = [
+    'top.jpg',
+    'wrong/key.jpg',
+    'wrong/deeper/key.jpg',
+    `Events/${event}/x.jpg`,
+    'events/notauuid/x.jpg',
+    'events/x.jpg',
+  ];
+  const deployment = deploymentOf(
+    // A folder that the console made is no upload.
+    [...misplaced, `events/${event}/x.jpg`, `events/${event}/no-extension`, 'empty/'],
+    ['wrong/key.jpg', `events/${event}/no-extension`, 'gone/x.jpg'],
+  );
+  await expect(readMisplaced(deployment)).resolves.toEqual({
+    there: [...misplaced, `events/${event}/no-extension`].sort(),
+    gone: ['gone/x.jpg'],
+  });
 });
