@@ -71,7 +71,12 @@ export async function reconcile(context: Context): Promise<Result> {
     ),
   ];
   if (!args.fix && !args.dryRun) {
-    return { data, lines: [...lines, '', 'npm run ops -- reconcile --fix mends it.'], exitCode: 1 };
+    const mends = findings.length + misplaced.gone.length > 0;
+    return {
+      data,
+      lines: [...lines, ...(mends ? ['', 'npm run ops -- reconcile --fix mends it.'] : [])],
+      exitCode: 1,
+    };
   }
   return mend(context, found, misplaced.gone, data, lines);
 }
