@@ -29,7 +29,7 @@ import { resultsKey } from '../../lambdas/shared/stored-result.ts';
 import { fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
-const RUNS = { numRuns: 10_000 };
+const RUNS = { numRuns: 2_000 };
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -205,7 +205,7 @@ test.each(Object.entries(schemas))(
           expect(classified(error)).toBe('InvalidInput');
         }
       }),
-      { numRuns: 1_500 },
+      { numRuns: 500 },
     );
   },
 );
@@ -466,6 +466,6 @@ test('an erasure that is asked for wrongly is refused before the database is ask
       );
       expect(['InvalidInput', 'DatabaseUnavailable']).toContain(result);
     }),
-    { numRuns: 3_000 },
+    { numRuns: 1_000 },
   );
 });
