@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { withDatabase } from '../shared/database.ts';
+import { LONG_WORK, withDatabase } from '../shared/database.ts';
 import { logEvents } from '../shared/names.ts';
 import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
 import { migrateDatabase } from './migrate-database.ts';
@@ -8,7 +8,7 @@ import { migrateDatabase } from './migrate-database.ts';
 const MIGRATIONS_FOLDER = path.join(import.meta.dirname, 'migrations');
 
 export const handler = lambdaHandler(async () => {
-  const applied = await withDatabase((sql) => migrateDatabase(sql, MIGRATIONS_FOLDER));
+  const applied = await withDatabase((sql) => migrateDatabase(sql, MIGRATIONS_FOLDER), LONG_WORK);
   telemetry.logger.info('The database is migrated', { event: logEvents.migrated, applied });
   return { applied };
 });

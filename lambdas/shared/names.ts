@@ -82,6 +82,7 @@ export const logEvents = {
   bootstrapped: 'database.bootstrapped',
   bootstrapRefused: 'database.bootstrap_refused',
   migrated: 'database.migrated',
+  urlParametersLeftOut: 'database.url_parameters_left_out',
 } as const;
 
 /**
@@ -140,6 +141,8 @@ export const environmentNames = {
   databaseUser: 'DATABASE_USER',
   /** ARN of the secret whose string is `postgresql://user:password@host:port/database`; for the Data API, the master's. */
   databaseSecretArn: 'DATABASE_SECRET_ARN',
+  /** File beside the code: PEM of the authority that signed an external database's certificate. */
+  databaseCaFile: 'DATABASE_CA_FILE',
   /** ARN of the Aurora cluster, for the RDS Data API. */
   databaseClusterArn: 'DATABASE_CLUSTER_ARN',
 } as const;
