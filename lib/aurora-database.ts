@@ -36,6 +36,7 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
   readonly network: FunctionNetwork;
   readonly ready: Construct[];
   readonly outputs;
+  readonly assets = [];
   private readonly cluster: DatabaseCluster;
 
   constructor(scope: Construct, id: string, { config, network }: AuroraDatabaseProps) {
@@ -143,7 +144,7 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
         [environmentNames.databaseSecretArn]: this.masterSecretArn,
         [environmentNames.databaseName]: DATABASE_NAME,
       },
-      asset: 'migrations/bootstrap.sql',
+      assets: ['migrations/bootstrap.sql'],
     });
     fn.addToRolePolicy(
       new PolicyStatement({ actions: ['rds-data:ExecuteStatement'], resources: [this.cluster.clusterArn] }),
