@@ -4,7 +4,7 @@ import path from 'node:path';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { environmentNames } from '../lambdas/shared/names.ts';
 import { PROJECT_ROOT } from './bundle.ts';
-import { ConfigurationError } from './config.ts';
+import { ConfigurationError, type RollcallConfig } from './config.ts';
 import { type FaceDatabase, RDS_CERTIFICATES } from './face-database.ts';
 import type { PipelineFunction } from './pipeline-function.ts';
 
@@ -15,14 +15,21 @@ export class ExternalDatabase implements FaceDatabase {
   readonly outputs;
   readonly assets: readonly string[];
   private readonly secretArn: string;
+  private readonly schema: string;
 
   /**
    * @param secretArn complete ARN of the secret whose string is `postgresql://user:password@host:port/database`
-   * @param authority PEM file of the one authority to trust, from the project's root; undefined for the public ones
-   * @throws ConfigurationError when that file has no certificate
+   * @throws ConfigurationError when `databaseCaCertificate` has no certificate of an authority
    */
-  constructor(secretArn: string, authority?: string) {
+  constructor(
+    secretArn: string,
+    {
+      databaseSchema,
+      databaseCaCertificate: authority,
+    }: Pick<RollcallConfig, 'databaseSchema' | 'databaseCaCertificate'>,
+  ) {
     this.secretArn = secretArn;
+    this.schema = databaseSchema;
     if (authority !== undefined) {
       checkCertificates(authority);
     }
@@ -34,6 +41,7 @@ export class ExternalDatabase implements FaceDatabase {
     return {
       [environmentNames.databaseAuth]: 'secret',
       [environmentNames.databaseSecretArn]: this.secretArn,
+      [environmentNames.databaseSchema]: this.schema,
       ...this.certificates(),
     };
   }

@@ -195,7 +195,7 @@ export class RollcallStack extends Stack {
   ): { database: FaceDatabase; resultsNetwork: FunctionNetwork | undefined } {
     if (config.databaseSecretArn !== undefined) {
       return {
-        database: new ExternalDatabase(config.databaseSecretArn, config.databaseCaCertificate),
+        database: new ExternalDatabase(config.databaseSecretArn, config),
         resultsNetwork: undefined,
       };
     }

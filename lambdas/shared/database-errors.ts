@@ -134,6 +134,11 @@ export function isUsableAfter(error: unknown): boolean {
   );
 }
 
+/** Whether the connection is gone, or was never there: no answer of the server. */
+export function isLostConnection(error: unknown): boolean {
+  return PASSING_CONNECTION_ERRORS.has(codeOf(error));
+}
+
 /** Of the error, or of what it wraps: the migrations' library says which migration failed, and has no code of its own. */
 function codeOf(error: unknown): string {
   const codes = [property(error, 'code'), property(property(error, 'cause'), 'code')];

@@ -5,7 +5,7 @@ import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-sec
 import { Signer } from '@aws-sdk/rds-signer';
 import postgres from 'postgres';
 import { clientOptions } from './clients.ts';
-import { databaseError, isUsableAfter } from './database-errors.ts';
+import { databaseError, isLostConnection, isUsableAfter } from './database-errors.ts';
 import { type DatabaseTarget, parseDatabaseUrl } from './database-url.ts';
 import { requireEnv, requireNumberEnv } from './environment.ts';
 import { awsErrorDetails, describeAwsError, type FailureName, PipelineError } from './errors.ts';
@@ -41,8 +41,10 @@ export const WORK_LIMIT_MS = 80_000;
 /** Of functions that have five minutes, for many statements or long ones. */
 export const LONG_WORK = { limitMs: 280_000 };
 
+const APPLICATION_NAME = 'rollcall';
+
+/** Of a connection that leads to the server itself. */
 const auroraSession = {
-  application_name: 'rollcall',
   statement_timeout: STATEMENT_TIMEOUT_MS,
   idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
   idle_session_timeout: IDLE_SESSION_TIMEOUT_MS,
@@ -127,6 +129,7 @@ async function within<Result>(limitMs: number, work: () => Promise<Result>): Pro
 export const withDatabase: WithDatabase = keepConnection({ open: connect, now: Date.now });
 
 async function connect(): Promise<Sql> {
+  const schema = requireEnv(environmentNames.databaseSchema);
   if (requireEnv(environmentNames.databaseAuth) === 'secret') {
     const target = parseDatabaseUrl(await databaseUrl());
     if (target.leftOut.length > 0) {
@@ -135,11 +138,9 @@ async function connect(): Promise<Sql> {
         parameters: target.leftOut,
       });
     }
-    const authority = process.env[environmentNames.databaseCaFile];
-    return openTarget(
-      target,
-      authority && (await readFile(path.join(import.meta.dirname, authority), 'utf8')),
-    );
+    const file = process.env[environmentNames.databaseCaFile];
+    const authority = file && (await readFile(path.join(import.meta.dirname, file), 'utf8'));
+    return openTarget(target, { schema, authority });
   }
   const host = requireEnv(environmentNames.databaseHost);
   const port = requireNumberEnv(environmentNames.databasePort);
@@ -151,24 +152,30 @@ async function connect(): Promise<Sql> {
     user,
     password: () => signer.getAuthToken(),
     database: requireEnv(environmentNames.databaseName),
-    connection: auroraSession,
+    connection: { ...auroraSession, search_path: schema },
   });
+}
+
+interface TargetOptions {
+  /** The one that unqualified names are in. */
+  schema: string;
+  /** PEM of the one authority that is trusted; none for those of Node and NODE_EXTRA_CA_CERTS. */
+  authority?: string | undefined;
+  statementTimeoutMs?: number;
 }
 
 /**
  * Opens a connection to where a URL leads: with several hosts, to the first that takes writes.
  *
- * @param authority PEM of the one authority that is trusted; undefined for those of Node and NODE_EXTRA_CA_CERTS
  * @throws PipelineError `DatabaseUnavailable` when none of several hosts takes writes; whatever the last of them failed with
  */
 export async function openTarget(
   target: DatabaseTarget,
-  authority: string | undefined,
-  statementTimeoutMs = STATEMENT_TIMEOUT_MS,
+  { schema, authority, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: TargetOptions,
 ): Promise<Sql> {
   const { hosts, user, password, database } = target;
   const openHost = ({ host, port }: DatabaseTarget['hosts'][number]) =>
-    withLocalTimeouts(
+    withLocalSettings(
       open(host, {
         port,
         user,
@@ -176,13 +183,13 @@ export async function openTarget(
         password: password ?? '',
         database,
         // Poolers refuse every other setting at the start.
-        connection: { application_name: auroraSession.application_name, ...target.startup },
+        connection: target.startup,
         connect_timeout: CONNECT_TIMEOUT_SECONDS / hosts.length,
         // The driver's types know neither.
         ...({ sslnegotiation: target.directTls ? 'direct' : null } as object),
         ssl: { minVersion: target.minTlsVersion, ...(authority && { ca: authority }) },
       }),
-      statementTimeoutMs,
+      { schema, statementTimeoutMs },
     );
   const [only, ...others] = hosts;
   if (only && others.length === 0) {
@@ -210,33 +217,79 @@ function open(
   host: string,
   { ssl, ...options }: Omit<postgres.Options<Record<string, never>>, 'ssl'> & { ssl?: ConnectionOptions },
 ): Sql {
-  return postgres({
+  const sql = postgres({
     ...connectionOptions,
     ...options,
+    connection: { application_name: APPLICATION_NAME, ...options.connection },
     host,
     // The driver names no host where it is an address, and Node would look for "localhost" in the certificate.
     ssl: { ...ssl, host, rejectUnauthorized: true },
   });
+  const begin = sql.begin.bind(sql) as unknown as Begin;
+  return Object.assign(sql, {
+    begin: ((...given) => {
+      const [options, work] = given.length === 1 ? ['', given[0]] : given;
+      return begin(options, async (transaction) => {
+        try {
+          return await work(transaction);
+        } catch (error) {
+          // The driver would write a ROLLBACK to what is gone, in a later tick, where nobody can catch what that throws.
+          // It ends the transaction by itself when it hears that the connection is closed.
+          return isLostConnection(error) ? new Promise(() => {}) : Promise.reject(error);
+        }
+      });
+    }) as Begin as unknown as Sql['begin'],
+  });
 }
 
+type Work = (transaction: postgres.TransactionSql) => unknown;
+type Begin = (...given: [Work] | [options: string, work: Work]) => Promise<unknown>;
+
 /**
- * Limits the statements of every transaction from within it: behind a pooler that is the only place that is the same
- * connection throughout. It goes out together with the transaction's first statement, so it costs no time.
+ * Runs every statement in a transaction that sets where names are looked up and how long it may take. Behind a pooler a
+ * transaction is the only thing that is one session throughout; there a setting of the session would be gone with the next
+ * statement, and meet somebody else (docs/adr/0016). The settings go out together with the first statement.
  */
-function withLocalTimeouts(sql: Sql, statementTimeoutMs: number): Sql {
-  type Work = (transaction: postgres.TransactionSql) => unknown;
+export function withLocalSettings(
+  sql: Sql,
+  { schema, statementTimeoutMs }: { schema: string; statementTimeoutMs: number },
+): Sql {
+  type Tagged = (strings: TemplateStringsArray, ...values: never[]) => Promise<unknown>;
   const limit = `${statementTimeoutMs}`;
-  const begin = sql.begin.bind(sql) as unknown as (options: string, work: Work) => Promise<unknown>;
-  const beginWithin = (...given: [Work] | [string, Work]) => {
+  const plainBegin = sql.begin as unknown as Begin;
+  const begin: Begin = (...given) => {
     const [options, work] = given.length === 1 ? ['', given[0]] : given;
-    return begin(options, (transaction) => {
+    return plainBegin(options, (transaction) => {
       void transaction`
-        SELECT set_config('statement_timeout', ${limit}, true),
+        SELECT set_config('search_path', ${schema}, true),
+               set_config('statement_timeout', ${limit}, true),
                set_config('idle_in_transaction_session_timeout', ${limit}, true)`.execute();
       return work(transaction);
     });
   };
-  return Object.assign(sql, { begin: beginWithin as unknown as Sql['begin'] });
+  const tagged: Tagged = (strings, ...values) => {
+    const query = (sql as unknown as Tagged)(strings, ...values);
+    if (!Array.isArray(strings.raw)) {
+      // A name or a list of values, for a statement.
+      return query;
+    }
+    // A part of another statement is never waited for; what is waited for is a statement of its own.
+    let running: Promise<unknown> | undefined;
+    const run = () => {
+      running ??= begin((transaction) => (transaction as unknown as Tagged)(strings, ...values));
+      return running;
+    };
+    return Object.assign(query, {
+      // biome-ignore lint/suspicious/noThenProperty: the driver's queries are promises that begin when they are waited for
+      then: (...given: Parameters<Promise<unknown>['then']>) => run().then(...given),
+      catch: (...given: Parameters<Promise<unknown>['catch']>) => run().catch(...given),
+      finally: (...given: Parameters<Promise<unknown>['finally']>) => run().finally(...given),
+    });
+  };
+  return new Proxy(sql, {
+    apply: (_, __, given) => tagged(...(given as Parameters<Tagged>)),
+    get: (target, name) => (name === 'begin' ? begin : Reflect.get(target, name)),
+  });
 }
 
 async function databaseUrl(): Promise<string> {

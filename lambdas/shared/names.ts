@@ -7,6 +7,9 @@
 export const METRICS_NAMESPACE = 'Rollcall';
 export const SERVICE_NAME = 'rollcall';
 
+/** Of the database: everything of the pipeline's is in it, where nothing else was chosen. */
+export const DEFAULT_SCHEMA = 'rollcall';
+
 export const metricNames = {
   collectionsCreated: 'CollectionsCreated',
   photosIndexed: 'PhotosIndexed',
@@ -143,6 +146,8 @@ export const environmentNames = {
   databaseSecretArn: 'DATABASE_SECRET_ARN',
   /** File beside the code: PEM of the authority that signed an external database's certificate. */
   databaseCaFile: 'DATABASE_CA_FILE',
+  /** Schema that everything of the pipeline's is in. */
+  databaseSchema: 'DATABASE_SCHEMA',
   /** ARN of the Aurora cluster, for the RDS Data API. */
   databaseClusterArn: 'DATABASE_CLUSTER_ARN',
 } as const;

@@ -1,18 +1,22 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { jest } from '@jest/globals';
 import postgres from 'postgres';
 import { generate } from 'selfsigned';
 import { freePort } from '../../bench/support/free-port.ts';
+import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
 import { keepConnection, openTarget, type Sql, withDatabase } from '../../lambdas/shared/database.ts';
 import { parseDatabaseUrl } from '../../lambdas/shared/database-url.ts';
 import { logger } from '../../lambdas/shared/telemetry.ts';
 import { type LocalPostgres, startPostgres } from '../../local/postgres.ts';
 import { certificateAuthority } from '../support/certificate-authority.ts';
+import { MIGRATIONS } from '../support/postgres.ts';
 
 const STATEMENT_TIMEOUT_MS = 300;
 
@@ -51,7 +55,11 @@ function urlTo(parameters = '', hosts = `localhost:${port}`): string {
 }
 
 async function open(url: string, trusted: string | undefined = authority): Promise<Sql> {
-  const sql = await openTarget(parseDatabaseUrl(url), trusted, STATEMENT_TIMEOUT_MS);
+  const sql = await openTarget(parseDatabaseUrl(url), {
+    schema: 'public',
+    authority: trusted,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  });
   opened.push(sql);
   return sql;
 }
@@ -224,6 +232,7 @@ describe('a function of an external database', () => {
       AWS_SECRET_ACCESS_KEY: 'test',
       AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${(secrets.address() as { port: number }).port}`,
       DATABASE_AUTH: 'secret',
+      DATABASE_SCHEMA: 'rollcall',
       DATABASE_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbC123',
       DATABASE_CA_FILE: path.relative(
         path.join(import.meta.dirname, '../../lambdas/shared'),
@@ -259,6 +268,41 @@ describe('a function of an external database', () => {
     ]);
     told.mockRestore();
     await withDatabase((sql) => sql.end({ timeout: 1 }));
+  });
+});
+
+test('the guide’s function reads what the pipeline found, with an IAM token over verified TLS', async () => {
+  const guide = readFileSync(path.join(import.meta.dirname, '../../docs/deploy.md'), 'utf8');
+  const [, source] = /<!-- example: a function that reads -->\n```js\n([\s\S]*?)```/.exec(guide)!;
+  await admin.unsafe(readFileSync(path.join(MIGRATIONS, 'bootstrap.sql'), 'utf8'));
+  await migrateDatabase(admin, MIGRATIONS);
+  const [event, photo] = [randomUUID(), randomUUID()];
+  await admin`INSERT INTO rollcall.events (id) VALUES (${event})`;
+  await admin`
+    INSERT INTO rollcall.photos (id, event_id, object_key, status, face_count)
+    VALUES (${photo}, ${event}, 'k.jpg', 'indexed', 1)`;
+  await admin`INSERT INTO rollcall.faces (photo_id, rekognition_face_id) VALUES (${photo}, 'f1')`;
+  // Where it finds its packages.
+  const cache = path.join(import.meta.dirname, '../../node_modules/.cache');
+  mkdirSync(cache, { recursive: true });
+  const file = path.join(mkdtempSync(path.join(cache, 'rollcall-example-')), 'index.mjs');
+  writeFileSync(
+    file,
+    `${source}\nconsole.log(JSON.stringify(await handler({ eventId: '${event}' }))); process.exit(0);`,
+  );
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [file], {
+    env: {
+      PATH: process.env.PATH,
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      DATABASE_ENDPOINT: `localhost:${port}`,
+      NODE_EXTRA_CA_CERTS: server.certificateAuthority,
+    },
+  }).finally(() => rmSync(path.dirname(file), { recursive: true }));
+  expect({ rows: JSON.parse(stdout || '[]'), stderr }).toEqual({
+    rows: [{ object_key: 'k.jpg', status: 'indexed', rekognition_face_id: 'f1', bounding_box: null }],
+    stderr: '',
   });
 });
 
@@ -407,7 +451,7 @@ describe('the connection', () => {
       await new Promise((resolve) => relay.listen(0, '127.0.0.1', resolve));
       const sql = await openTarget(
         { ...parseDatabaseUrl(process.env.URL), hosts: [{ host: 'localhost', port: relay.address().port }] },
-        process.env.AUTHORITY,
+        { schema: 'public', authority: process.env.AUTHORITY },
       );
       process.on('uncaughtException', (error) => { console.log('told to somebody', error.name); process.exit(2); });
       await sql.begin(async (transaction) => {

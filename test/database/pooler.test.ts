@@ -83,17 +83,18 @@ test('deployments at once take turns, and each migration is applied once', async
 test('a migration is all or nothing, its record included', async () => {
   await database.admin`CREATE DATABASE halfway`;
   const sql = through('halfway');
-  await sql`CREATE TABLE paid_images (id int)`;
+  await sql`CREATE SCHEMA rollcall`;
+  await sql`CREATE TABLE rollcall.paid_images (id int)`;
   const error = await migrateDatabase(sql, MIGRATIONS).catch((caught: unknown) => caught);
   expect(databaseError(error)).toMatchObject({
     name: 'DatabaseMisconfigured',
     message: expect.stringMatching(/^PostgreSQL 42P07: .*0002_usage\.sql.*"paid_images" already exists/),
   });
-  expect(await sql`SELECT name FROM schema_migrations`).toEqual([
+  expect(await sql`SELECT name FROM rollcall.schema_migrations`).toEqual([
     expect.objectContaining({ name: '0001_initial.sql' }),
   ]);
   expect(await heldLocks()).toBe(0);
-  await sql`DROP TABLE paid_images`;
+  await sql`DROP TABLE rollcall.paid_images`;
   expect((await migrateDatabase(sql, MIGRATIONS))[0]).toBe('0002_usage.sql');
 });
 

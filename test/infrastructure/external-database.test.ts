@@ -55,7 +55,10 @@ test('it travels beside the code', async () => {
     'Two.pem',
     `# From the provider's page\n${await authority()}\n${await authority()}`,
   );
-  const { assets } = new ExternalDatabase(SECRET, certificate);
+  const { assets } = new ExternalDatabase(SECRET, {
+    databaseSchema: 'rollcall',
+    databaseCaCertificate: certificate,
+  });
   const app = new App({ outdir: path.join(folder, 'cdk.out') });
   const stack = new Stack(app, 'One');
   new PipelineFunction(stack, 'ListErasures', {

@@ -23,6 +23,7 @@ const configurations: [string, Record<string, unknown>][] = [
       database: 'external',
       databaseSecretArn: SECRET,
       databaseCaCertificate: AUTHORITY,
+      databaseSchema: 'faces',
       photoBucketVersioned: true,
       collectionPrefix: 'fest-',
       lambdaReservedConcurrency: 5,
