@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
 import { Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import {
@@ -10,7 +10,7 @@ import {
 } from 'aws-cdk-lib/aws-rds';
 import { Trigger } from 'aws-cdk-lib/triggers';
 import { Construct } from 'constructs';
-import { environmentNames } from '../lambdas/shared/names.ts';
+import { DEFAULT_SCHEMA, environmentNames } from '../lambdas/shared/names.ts';
 import { acknowledge } from './acknowledge.ts';
 import type { RollcallConfig } from './config.ts';
 import { type DatabaseUser, type FaceDatabase, RDS_CERTIFICATES } from './face-database.ts';
@@ -19,6 +19,9 @@ import { type FunctionNetwork, PipelineFunction } from './pipeline-function.ts';
 import { removalPolicy, staysWithDatabase } from './removal.ts';
 
 const DATABASE_NAME = 'rollcall';
+
+/** The login of `migrations/bootstrap.sql` for applications, which may only read. */
+const READER = 'rollcall_application';
 
 /** Without a minor version, so that AWS may raise it and no deployment wants it lowered (docs/adr/0015). */
 const ENGINE_MAJOR_VERSION = '17';
@@ -36,6 +39,7 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
   readonly network: FunctionNetwork;
   readonly ready: Construct[];
   readonly outputs;
+  readonly assets = [];
   private readonly cluster: DatabaseCluster;
 
   constructor(scope: Construct, id: string, { config, network }: AuroraDatabaseProps) {
@@ -100,6 +104,23 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
         value: this.cluster.clusterArn,
         description: 'For the query editor of the RDS console and `aws rds-data execute-statement`',
       },
+      DatabaseReaderArn: {
+        value: Stack.of(this).formatArn({
+          service: 'rds-db',
+          resource: 'dbuser',
+          resourceName: `${this.cluster.clusterResourceIdentifier}/${READER}`,
+          arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+        }),
+        description: 'What an application that reads the database needs rds-db:connect on',
+      },
+      DatabaseClientSecurityGroupId: {
+        value: clients.securityGroupId,
+        description: 'Security group from which the database can be reached',
+      },
+      DatabaseSubnetIds: {
+        value: vpc.selectSubnets(vpcSubnets).subnetIds.join(','),
+        description: 'Subnets from which the database can be reached',
+      },
       DatabaseSecretArn: {
         value: this.masterSecretArn,
         description: "Secret with the master's user name and password",
@@ -115,6 +136,7 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
       [environmentNames.databasePort]: String(port),
       [environmentNames.databaseName]: DATABASE_NAME,
       [environmentNames.databaseUser]: user,
+      [environmentNames.databaseSchema]: DEFAULT_SCHEMA,
       ...RDS_CERTIFICATES,
     };
   }
@@ -143,7 +165,7 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
         [environmentNames.databaseSecretArn]: this.masterSecretArn,
         [environmentNames.databaseName]: DATABASE_NAME,
       },
-      asset: 'migrations/bootstrap.sql',
+      assets: ['migrations/bootstrap.sql'],
     });
     fn.addToRolePolicy(
       new PolicyStatement({ actions: ['rds-data:ExecuteStatement'], resources: [this.cluster.clusterArn] }),

@@ -38,6 +38,7 @@ export class Backfill extends Construct {
         [environmentNames.photoBucketVersioned]: String(config.photoBucketVersioned),
         ...database.environment('rollcall_pipeline'),
       },
+      assets: database.assets,
       network: props.network,
     });
     database.grantLogin(this.skipIndexed, 'rollcall_pipeline');

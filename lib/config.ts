@@ -1,4 +1,5 @@
 import type { IConstruct } from 'constructs';
+import { DEFAULT_SCHEMA } from '../lambdas/shared/names.ts';
 import {
   type AlarmThresholds,
   allowedAlarmThresholds,
@@ -178,6 +179,20 @@ export interface RollcallConfig {
    */
   readonly databaseSecretArn: string | undefined;
   /**
+   * With `external`: file with the certificate, in PEM, of the authority that signs the database's, from the folder of
+   * `cdk.json`; several in one file are all trusted. It is no secret, and travels beside the functions' code.
+   *
+   * Default: none, and the public authorities and RDS's own are trusted. With a file no other authority is.
+   */
+  readonly databaseCaCertificate: string | undefined;
+  /**
+   * With `external`: the schema that everything of Rollcall's is in, created by the first deployment: a lower-case letter or
+   * `_`, then lower-case letters, digits and `_`. Two deployments in one database take two.
+   *
+   * Default: rollcall, as with `aurora`. `public` is where versions before had it.
+   */
+  readonly databaseSchema: string;
+  /**
    * With `aurora`: smallest capacity in ACU (2 GiB each), in steps of 0.5; 0 to 256.
    *
    * Default: 0, which pauses after five idle minutes and takes up to 15 s to wake for the next photo. 0.5 never sleeps and
@@ -338,6 +353,17 @@ const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } 
     allowed: 'the complete ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX',
     parse: matching(/^arn:aws[\w-]*:secretsmanager:[\w-]+:\d{12}:secret:[\w/+=.@-]+-\w{6}$/),
   },
+  databaseCaCertificate: {
+    default: undefined,
+    allowed: 'the path of a file that ends in .pem, .crt or .cer',
+    parse: matching(/^[^\0\n]{1,500}\.(pem|crt|cer)$/i),
+  },
+  databaseSchema: {
+    default: DEFAULT_SCHEMA,
+    allowed:
+      'a lower-case letter or "_", then lower-case letters, digits and "_", 63 at most, and not "pg_" at its start',
+    parse: matching(/^(?!pg_)[a-z_][a-z0-9_]{0,62}$/),
+  },
   auroraMinCapacity: number(0, { from: 0, to: 256, step: 0.5 }),
   auroraMaxCapacity: number(4, { from: 1, to: 256, step: 0.5 }),
   availabilityZones: {
@@ -428,6 +454,16 @@ function checkTogether(config: RollcallConfig): void {
   if (config.database === 'aurora' && config.databaseSecretArn !== undefined) {
     throw new ConfigurationError(
       'databaseSecretArn is set, but database is "aurora"; set database to "external" or remove it',
+    );
+  }
+  if (config.database === 'aurora' && config.databaseCaCertificate !== undefined) {
+    throw new ConfigurationError(
+      'databaseCaCertificate is set, but database is "aurora", whose authority Lambda knows; remove it',
+    );
+  }
+  if (config.database === 'aurora' && config.databaseSchema !== DEFAULT_SCHEMA) {
+    throw new ConfigurationError(
+      `databaseSchema is ${JSON.stringify(config.databaseSchema)}, but database is "aurora", which is Rollcall's alone; remove it`,
     );
   }
   if (config.removal === 'destroy' && config.deletionProtection) {

@@ -119,6 +119,7 @@ export class Erasure extends Construct {
       config,
       ...props,
       environment: { ...props.environment, ...database.environment('rollcall_pipeline') },
+      assets: database.assets,
       network: database.network,
     });
     database.grantLogin(fn, 'rollcall_pipeline');

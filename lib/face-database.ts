@@ -23,6 +23,8 @@ export interface FaceDatabase {
   readonly ready: Construct[];
   /** For the operator, by the name of the stack's output. */
   readonly outputs: Readonly<Record<string, { value: string; description: string }>>;
+  /** Files from the project's root that its clients need beside their code. */
+  readonly assets: readonly string[];
   environment(user: DatabaseUser): Record<string, string>;
   grantLogin(fn: PipelineFunction, user: DatabaseUser): void;
 }

@@ -23,6 +23,7 @@ export class Operations extends Construct {
       description: "Answers the operator's commands from the database",
       timeout: DATABASE_CLIENT_TIMEOUT,
       environment: database.environment('rollcall_pipeline'),
+      assets: database.assets,
       network: database.network,
     });
     database.grantLogin(this.answerOperator, 'rollcall_pipeline');

@@ -150,6 +150,7 @@ export class PhotoIndexing extends Construct {
         [environmentNames.resultsBucket]: resultsBucket.bucketName,
         ...database.environment('rollcall_pipeline'),
       },
+      assets: database.assets,
       network: props.resultsNetwork,
     });
     allow(persistResults, ['s3:GetObject'], results);
@@ -167,6 +168,7 @@ export class PhotoIndexing extends Construct {
       description: 'Writes that a photo failed, why, and whether a later retry can help',
       timeout: DATABASE_CLIENT_TIMEOUT,
       environment: database.environment('rollcall_pipeline'),
+      assets: database.assets,
       network: database.network,
     });
     database.grantLogin(markFailed, 'rollcall_pipeline');

@@ -37,8 +37,8 @@ export interface PipelineFunctionProps {
   readonly memorySize?: number;
   readonly environment: Record<string, string>;
   readonly network?: FunctionNetwork | undefined;
-  /** File or folder, from the project's root, that is copied beside the bundle under its own last name. */
-  readonly asset?: string;
+  /** Files or folders, from the project's root, that are copied beside the bundle under their own last names. */
+  readonly assets?: readonly string[];
   readonly reservedConcurrentExecutions?: number | undefined;
 }
 
@@ -47,7 +47,7 @@ export interface PipelineFunctionProps {
  */
 export class PipelineFunction extends LambdaFunction {
   constructor(scope: Construct, id: string, props: PipelineFunctionProps) {
-    const { config, name, network, asset, reservedConcurrentExecutions: reserved } = props;
+    const { config, name, network, assets = [], reservedConcurrentExecutions: reserved } = props;
     const logGroup = new LogGroup(scope, `${id}Logs`, {
       retention: config.logRetentionDays,
       removalPolicy: removalPolicy(config),
@@ -58,7 +58,7 @@ export class PipelineFunction extends LambdaFunction {
       attachToNetwork(role);
     }
     super(scope, id, {
-      code: bundledCode(name, asset),
+      code: bundledCode(name, assets),
       handler: 'index.handler',
       description: props.description,
       runtime: Runtime.NODEJS_24_X,
@@ -101,7 +101,7 @@ export class PipelineFunction extends LambdaFunction {
  * The handler with everything it imports, in one ES module. Bundled inside this process: NodejsFunction would start npx
  * and esbuild anew for every function, which takes ten times as long.
  */
-function bundledCode(name: string, asset: string | undefined): Code {
+function bundledCode(name: string, assets: readonly string[]): Code {
   const folder = path.join(PROJECT_ROOT, 'lambdas', name);
   return Code.fromAsset(folder, {
     assetHashType: AssetHashType.OUTPUT,
@@ -111,9 +111,9 @@ function bundledCode(name: string, asset: string | undefined): Code {
       local: {
         tryBundle(outputDir) {
           buildSync({ ...bundleOptions(name), outfile: path.join(outputDir, 'index.mjs') });
-          if (asset) {
+          for (const asset of assets) {
             const target = path.join(outputDir, path.basename(asset));
-            cpSync(path.join(PROJECT_ROOT, asset), target, { recursive: true });
+            cpSync(path.resolve(PROJECT_ROOT, asset), target, { recursive: true });
           }
           return true;
         },

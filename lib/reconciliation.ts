@@ -82,6 +82,7 @@ export class Reconciliation extends Construct {
       timeout: Duration.minutes(5),
       memorySize: 1_024,
       environment: { ...results, ...database.environment('rollcall_pipeline') },
+      assets: database.assets,
       network: props.resultsNetwork ?? database.network,
     });
     database.grantLogin(this.readRows, 'rollcall_pipeline');

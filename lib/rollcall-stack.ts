@@ -194,7 +194,10 @@ export class RollcallStack extends Stack {
     resultsBucket: ResultsBucket,
   ): { database: FaceDatabase; resultsNetwork: FunctionNetwork | undefined } {
     if (config.databaseSecretArn !== undefined) {
-      return { database: new ExternalDatabase(config.databaseSecretArn), resultsNetwork: undefined };
+      return {
+        database: new ExternalDatabase(config.databaseSecretArn, config),
+        resultsNetwork: undefined,
+      };
     }
     const network = new IsolatedNetwork(this, 'Network', {
       config,

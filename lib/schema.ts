@@ -23,7 +23,7 @@ export class Schema extends Construct {
       timeout: Duration.minutes(5),
       environment: database.environment('rollcall_migrator'),
       network: database.network,
-      asset: 'migrations',
+      assets: ['migrations', ...database.assets],
     });
     database.grantLogin(migrate, 'rollcall_migrator');
     // The bundle holds the migrations, so another migration is another version of the function: that runs it again.

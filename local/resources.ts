@@ -67,6 +67,10 @@ export function localResources(
       const ref = name(logicalId, 64);
       return { ref, attributes: { Arn: `arn:aws:iam::${ACCOUNT}:role/${ref}` } };
     },
+    'AWS::EC2::SecurityGroup': (logicalId) => {
+      const ref = `sg-${name(logicalId, 60)}`;
+      return { ref, attributes: { GroupId: ref } };
+    },
     'AWS::RDS::DBCluster': (logicalId) => {
       const ref = name(logicalId, 63).toLowerCase();
       const { host, port } = endpoints.database;

@@ -1,66 +1,140 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { TransactionSql } from 'postgres';
 import { Umzug, type UmzugStorage } from 'umzug';
 import type { Sql } from '../shared/database.ts';
+import { DEFAULT_SCHEMA } from '../shared/names.ts';
+import { isInPublic, moveFromPublic } from './move-from-public.ts';
 
 /** Any fixed number: two deployments at once take turns. */
-const MIGRATION_LOCK = 7_264_311;
+const MIGRATION_LOCK = 7_264_312;
+
+/** As long as another deployment's migration, or a statement on a table, is waited for; less than the function's timeout. */
+const LOCK_TIMEOUT_MS = 120_000;
 
 /** Migrations are `0001_name.sql`; other SQL files in the folder (`bootstrap.sql`) are not. */
 const MIGRATION_FILE = /^\d{4}_[\w-]+\.sql$/;
 
 /**
  * Applies the migrations of `folder` that the database has not seen, in the order of their names, each in one
- * transaction together with its record in `schema_migrations`.
+ * transaction together with its record in `schema_migrations`. All of it is in a schema of its own, which is created.
  *
+ * Lock and settings last as long as that transaction: behind a pooler the next one may have another session.
+ *
+ * @param schema a name that needs no quotes
  * @returns the names of the migrations that were applied now
  */
-export async function migrateDatabase(sql: Sql, folder: string): Promise<string[]> {
-  // postgres.js never hands out a connection that it still has to open where type look-ups are off.
-  await sql`SELECT`;
-  // The lock belongs to the session, so all of it has to run on one connection.
-  const session = await sql.reserve();
-  try {
-    // Building an index takes as long as it takes.
-    await session`SET statement_timeout = 0`;
-    await session`SELECT pg_advisory_lock(${MIGRATION_LOCK})`;
-    await session`
+export async function migrateDatabase(
+  sql: Sql,
+  folder: string,
+  schema: string = DEFAULT_SCHEMA,
+): Promise<string[]> {
+  const files = (await readdir(folder)).filter((file) => MIGRATION_FILE.test(file)).sort();
+  const textOf = (name: string) => readFile(path.join(folder, name), 'utf8');
+  const home = await inTurn(sql, schema, async (transaction) => {
+    await createSchema(transaction, schema);
+    return (await isInPublic(transaction, schema)) ? 'public' : schema;
+  });
+  const applied = await applyMigrations(sql, home, files, textOf);
+  await inTurn(sql, schema, async (transaction) => {
+    // After the migrations: a view stands in the way of one that takes a column away.
+    await moveFromPublic(transaction, schema, textOf);
+    await letRead(transaction, schema);
+  });
+  return applied;
+}
+
+async function applyMigrations(
+  sql: Sql,
+  schema: string,
+  files: string[],
+  textOf: (migration: string) => Promise<string>,
+): Promise<string[]> {
+  const applied: string[] = [];
+  await inTurn(
+    sql,
+    schema,
+    (transaction) => transaction`
       CREATE TABLE IF NOT EXISTS schema_migrations (
         name       text PRIMARY KEY,
         applied_at timestamptz NOT NULL DEFAULT now()
-      )`;
-    const files = (await readdir(folder)).filter((file) => MIGRATION_FILE.test(file)).sort();
-    const umzug = new Umzug({
-      migrations: files.map((name) => ({
-        name,
-        up: async () => {
-          const statements = await readFile(path.join(folder, name), 'utf8');
-          // Statements that are sent as one simple query are one transaction.
-          await session
-            .unsafe(`${statements}\n; INSERT INTO schema_migrations (name) VALUES ('${name}')`)
-            .simple();
-        },
-      })),
-      storage: appliedMigrations(session),
-      logger: undefined,
-    });
-    return (await umzug.up()).map((migration) => migration.name);
-  } finally {
-    await session`SELECT pg_advisory_unlock(${MIGRATION_LOCK})`.catch(() => {});
-    session.release();
+      )`,
+  );
+  const umzug = new Umzug({
+    migrations: files.map((name) => ({
+      name,
+      up: async () => {
+        const statements = await textOf(name);
+        await inTurn(sql, schema, async (transaction) => {
+          // The deployment before this one in the line may have done it meanwhile.
+          const record = await transaction`
+            INSERT INTO schema_migrations (name) VALUES (${name}) ON CONFLICT DO NOTHING`;
+          if (record.count === 1) {
+            await transaction.unsafe(statements).simple();
+            applied.push(name);
+          }
+        });
+      },
+    })),
+    storage: appliedMigrations(sql, schema),
+    logger: undefined,
+  });
+  await umzug.up();
+  return applied;
+}
+
+/** One transaction, while no other deployment has one. */
+async function inTurn<Result>(
+  sql: Sql,
+  schema: string,
+  work: (transaction: TransactionSql) => Promise<Result>,
+): Promise<Result> {
+  return (await sql.begin(async (transaction) => {
+    // Building an index takes as long as it takes.
+    await transaction`
+      SELECT set_config('search_path', ${schema}, true),
+             set_config('statement_timeout', '0', true),
+             set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}`}, true)`;
+    await transaction`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`;
+    return work(transaction);
+  })) as Result;
+}
+
+async function createSchema(transaction: TransactionSql, schema: string): Promise<void> {
+  // Not IF NOT EXISTS, which asks for the right to create one even where it is there.
+  const [exists] = await transaction`SELECT FROM pg_namespace WHERE nspname = ${schema}`;
+  if (!exists) {
+    await transaction`CREATE SCHEMA ${transaction(schema)}`;
+  }
+  const [pipeline] = await transaction`SELECT FROM pg_roles WHERE rolname = 'rollcall_pipeline'`;
+  if (pipeline) {
+    await transaction`GRANT USAGE ON SCHEMA ${transaction(schema)} TO rollcall_pipeline`;
   }
 }
 
 /** `up` writes the record itself, inside the migration's transaction. */
-function appliedMigrations(sql: Sql): UmzugStorage {
+function appliedMigrations(sql: Sql, schema: string): UmzugStorage {
   return {
     logMigration: async () => {},
     unlogMigration: async () => {
       throw new Error('Migrations go forward only');
     },
-    executed: async () => {
-      const rows = await sql<{ name: string }[]>`SELECT name FROM schema_migrations ORDER BY name`;
-      return rows.map((row) => row.name);
-    },
+    executed: () =>
+      inTurn(sql, schema, async (transaction) => {
+        const rows = await transaction<{ name: string }[]>`SELECT name FROM schema_migrations ORDER BY name`;
+        return rows.map((row) => row.name);
+      }),
   };
+}
+
+/**
+ * What an application may read: later versions only add columns to it. The role is there where somebody has made it,
+ * `migrations/bootstrap.sql` or the owner of an external database.
+ */
+async function letRead(transaction: TransactionSql, schema: string): Promise<void> {
+  const [reader] = await transaction`SELECT FROM pg_roles WHERE rolname = 'rollcall_reader'`;
+  if (reader) {
+    await transaction`GRANT USAGE ON SCHEMA ${transaction(schema)} TO rollcall_reader`;
+    await transaction`GRANT SELECT ON events, photos, faces, usage, erasures TO rollcall_reader`;
+  }
 }

@@ -1,7 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { clientOptions } from '../shared/clients.ts';
 import { parseRequest } from '../shared/contract.ts';
-import { withDatabase } from '../shared/database.ts';
+import { LONG_WORK, withDatabase } from '../shared/database.ts';
 import { requireEnv } from '../shared/environment.ts';
 import { jsonObjects } from '../shared/json-objects.ts';
 import { environmentNames } from '../shared/names.ts';
@@ -15,5 +15,8 @@ const objects = jsonObjects(
 );
 
 export const handler = lambdaHandler((request) =>
-  readRows({ withDatabase, objects, telemetry }, parseRequest(readRowsRequestSchema, request)),
+  readRows(
+    { withDatabase: (work) => withDatabase(work, LONG_WORK), objects, telemetry },
+    parseRequest(readRowsRequestSchema, request),
+  ),
 );

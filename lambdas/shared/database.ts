@@ -1,11 +1,17 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { ConnectionOptions } from 'node:tls';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { Signer } from '@aws-sdk/rds-signer';
 import postgres from 'postgres';
 import { clientOptions } from './clients.ts';
+import { databaseError, isLostConnection, isUsableAfter } from './database-errors.ts';
+import { type DatabaseTarget, parseDatabaseUrl } from './database-url.ts';
 import { requireEnv, requireNumberEnv } from './environment.ts';
-import { awsErrorDetails, describeAwsError, type FailureName, PipelineError, property } from './errors.ts';
+import { awsErrorDetails, describeAwsError, type FailureName, PipelineError } from './errors.ts';
 import { isWriteToLostConnection } from './lost-connection.ts';
-import { environmentNames } from './names.ts';
+import { environmentNames, logEvents } from './names.ts';
+import { logger } from './telemetry.ts';
 
 export type Sql = postgres.Sql;
 
@@ -26,8 +32,19 @@ const STATEMENT_TIMEOUT_MS = 20_000;
 const IDLE_SESSION_TIMEOUT_MS = 60_000;
 const REPLACE_AFTER_IDLE_MS = 45_000;
 
+/**
+ * For all of a piece of work, connecting included: a peer that went away in a failover says nothing, and no timeout of its own
+ * ends that. Less than the timeout of any function that uses this.
+ */
+export const WORK_LIMIT_MS = 80_000;
+
+/** Of functions that have five minutes, for many statements or long ones. */
+export const LONG_WORK = { limitMs: 280_000 };
+
+const APPLICATION_NAME = 'rollcall';
+
+/** Of a connection that leads to the server itself. */
 const auroraSession = {
-  application_name: 'rollcall',
   statement_timeout: STATEMENT_TIMEOUT_MS,
   idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
   idle_session_timeout: IDLE_SESSION_TIMEOUT_MS,
@@ -49,62 +66,229 @@ process.prependListener('uncaughtException', (error: Error) => {
   }
 });
 
-let current: { sql: Sql; lastUsedMs: number } | undefined;
+export type WithDatabase = <Result>(
+  work: (sql: Sql) => Promise<Result>,
+  options?: { limitMs: number },
+) => Promise<Result>;
 
 /**
- * Runs `work` with this environment's one connection, opened on first use.
+ * Keeps one connection, opened on first use, for one piece of work after the other. It is replaced when it idled so long
+ * that the server may have closed it, and given up after every error that says something about the connection and not only
+ * about a statement; and when the work takes longer than `limitMs`, as it does when the peer has just gone silent.
  *
- * @throws PipelineError `DatabaseUnavailable` (worth retrying), `DatabaseMisconfigured`, `AccessDenied` (the secret),
- *   `MissingConfiguration`, `InternalError`, and what `work` throws of its own
+ * The work's promise rejects with a PipelineError: `DatabaseUnavailable` (worth retrying), `DatabaseMisconfigured`,
+ * `InternalError`, and what `open` and `work` throw of their own.
  */
-export async function withDatabase<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+export function keepConnection(deps: { open(): Promise<Sql>; now(): number }): WithDatabase {
+  let current: { sql: Sql; lastUsedMs: number } | undefined;
+  const giveUp = () => {
+    current?.sql.end({ timeout: 0 }).catch(() => {});
+    current = undefined;
+  };
+  return async (work, { limitMs } = { limitMs: WORK_LIMIT_MS }) => {
+    if (current && deps.now() - current.lastUsedMs > REPLACE_AFTER_IDLE_MS) {
+      giveUp();
+    }
+    try {
+      const result = await within(limitMs, async () => {
+        current ??= { sql: await deps.open(), lastUsedMs: deps.now() };
+        return work(current.sql);
+      });
+      if (current) {
+        current.lastUsedMs = deps.now();
+      }
+      return result;
+    } catch (error) {
+      if (!isUsableAfter(error)) {
+        giveUp();
+      }
+      throw databaseError(error);
+    }
+  };
+}
+
+async function within<Result>(limitMs: number, work: () => Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const message = `The database did not finish within ${limitMs / 1000} seconds`;
+      reject(new PipelineError('DatabaseUnavailable', message));
+    }, limitMs);
+  });
+  const working = work();
+  // Who is late fails too, when the connection is given up: that is told to nobody any more.
+  working.catch(() => {});
   try {
-    if (current && Date.now() - current.lastUsedMs > REPLACE_AFTER_IDLE_MS) {
-      const stale = current.sql;
-      current = undefined;
-      stale.end({ timeout: 0 }).catch(() => {});
-    }
-    current ??= { sql: await connect(), lastUsedMs: Date.now() };
-    const result = await work(current.sql);
-    current.lastUsedMs = Date.now();
-    return result;
-  } catch (error) {
-    if (!isUsableAfter(error)) {
-      current?.sql.end({ timeout: 0 }).catch(() => {});
-      current = undefined;
-    }
-    throw databaseError(error);
+    return await Promise.race([working, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
-/**
- * Whether the connection can serve another invocation: after an error of our own or one that the server answered with. A
- * connection that broke inside a transaction leaves postgres.js in a state in which every later query fails too.
- */
-function isUsableAfter(error: unknown): boolean {
-  return error instanceof PipelineError || (error as { severity?: unknown } | null)?.severity === 'ERROR';
-}
+/** Runs `work` with this environment's one connection; see `keepConnection`. Also throws `AccessDenied` (the secret) and `MissingConfiguration`. */
+export const withDatabase: WithDatabase = keepConnection({ open: connect, now: Date.now });
 
 async function connect(): Promise<Sql> {
+  const schema = requireEnv(environmentNames.databaseSchema);
   if (requireEnv(environmentNames.databaseAuth) === 'secret') {
-    // The URL's own sslmode may ask for less; the certificate is verified all the same. Poolers in front of hosted
-    // databases refuse settings at start-up, so there are none.
-    return postgres(await databaseUrl(), { ...connectionOptions, ssl: 'verify-full' });
+    const target = parseDatabaseUrl(await databaseUrl());
+    if (target.leftOut.length > 0) {
+      logger.info('The database URL has parameters that mean nothing here', {
+        event: logEvents.urlParametersLeftOut,
+        parameters: target.leftOut,
+      });
+    }
+    const file = process.env[environmentNames.databaseCaFile];
+    const authority = file && (await readFile(path.join(import.meta.dirname, file), 'utf8'));
+    return openTarget(target, { schema, authority });
   }
-  const hostname = requireEnv(environmentNames.databaseHost);
+  const host = requireEnv(environmentNames.databaseHost);
   const port = requireNumberEnv(environmentNames.databasePort);
-  const username = requireEnv(environmentNames.databaseUser);
+  const user = requireEnv(environmentNames.databaseUser);
   // A token is good for 15 minutes and made without a request, so each connection gets a fresh one.
-  const signer = new Signer({ hostname, port, username });
-  return postgres({
-    ...connectionOptions,
-    connection: auroraSession,
-    host: hostname,
+  const signer = new Signer({ hostname: host, port, username: user });
+  return open(host, {
     port,
-    user: username,
-    database: requireEnv(environmentNames.databaseName),
+    user,
     password: () => signer.getAuthToken(),
-    ssl: 'verify-full',
+    database: requireEnv(environmentNames.databaseName),
+    connection: { ...auroraSession, search_path: schema },
+  });
+}
+
+interface TargetOptions {
+  /** The one that unqualified names are in. */
+  schema: string;
+  /** PEM of the one authority that is trusted; none for those of Node and NODE_EXTRA_CA_CERTS. */
+  authority?: string | undefined;
+  statementTimeoutMs?: number;
+}
+
+/**
+ * Opens a connection to where a URL leads: with several hosts, to the first that takes writes.
+ *
+ * @throws PipelineError `DatabaseUnavailable` when none of several hosts takes writes; whatever the last of them failed with
+ */
+export async function openTarget(
+  target: DatabaseTarget,
+  { schema, authority, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: TargetOptions,
+): Promise<Sql> {
+  const { hosts, user, password, database } = target;
+  const openHost = ({ host, port }: DatabaseTarget['hosts'][number]) =>
+    withLocalSettings(
+      open(host, {
+        port,
+        user,
+        // An empty one, because the driver looks for another elsewhere.
+        password: password ?? '',
+        database,
+        // Poolers refuse every other setting at the start.
+        connection: target.startup,
+        connect_timeout: CONNECT_TIMEOUT_SECONDS / hosts.length,
+        // The driver's types know neither.
+        ...({ sslnegotiation: target.directTls ? 'direct' : null } as object),
+        ssl: { minVersion: target.minTlsVersion, ...(authority && { ca: authority }) },
+      }),
+      { schema, statementTimeoutMs },
+    );
+  const [only, ...others] = hosts;
+  if (only && others.length === 0) {
+    return openHost(only);
+  }
+  let failure: unknown;
+  for (const host of hosts) {
+    const sql = openHost(host);
+    try {
+      const [server] = await sql`SELECT current_setting('transaction_read_only') = 'off' AS takes_writes`;
+      if (server?.takes_writes) {
+        return sql;
+      }
+      failure = new PipelineError('DatabaseUnavailable', `None of the ${hosts.length} hosts takes writes`);
+    } catch (error) {
+      failure = error;
+    }
+    sql.end({ timeout: 0 }).catch(() => {});
+  }
+  throw failure;
+}
+
+/** Every connection of the pipeline: over TLS, with a certificate that is verified and is the host's. */
+function open(
+  host: string,
+  { ssl, ...options }: Omit<postgres.Options<Record<string, never>>, 'ssl'> & { ssl?: ConnectionOptions },
+): Sql {
+  const sql = postgres({
+    ...connectionOptions,
+    ...options,
+    connection: { application_name: APPLICATION_NAME, ...options.connection },
+    host,
+    // The driver names no host where it is an address, and Node would look for "localhost" in the certificate.
+    ssl: { ...ssl, host, rejectUnauthorized: true },
+  });
+  const begin = sql.begin.bind(sql) as unknown as Begin;
+  return Object.assign(sql, {
+    begin: ((...given) => {
+      const [options, work] = given.length === 1 ? ['', given[0]] : given;
+      return begin(options, async (transaction) => {
+        try {
+          return await work(transaction);
+        } catch (error) {
+          // The driver would write a ROLLBACK to what is gone, in a later tick, where nobody can catch what that throws.
+          // It ends the transaction by itself when it hears that the connection is closed.
+          return isLostConnection(error) ? new Promise(() => {}) : Promise.reject(error);
+        }
+      });
+    }) as Begin as unknown as Sql['begin'],
+  });
+}
+
+type Work = (transaction: postgres.TransactionSql) => unknown;
+type Begin = (...given: [Work] | [options: string, work: Work]) => Promise<unknown>;
+
+/**
+ * Runs every statement in a transaction that sets where names are looked up and how long it may take. Behind a pooler a
+ * transaction is the only thing that is one session throughout; there a setting of the session would be gone with the next
+ * statement, and meet somebody else (docs/adr/0016). The settings go out together with the first statement.
+ */
+export function withLocalSettings(
+  sql: Sql,
+  { schema, statementTimeoutMs }: { schema: string; statementTimeoutMs: number },
+): Sql {
+  type Tagged = (strings: TemplateStringsArray, ...values: never[]) => Promise<unknown>;
+  const limit = `${statementTimeoutMs}`;
+  const plainBegin = sql.begin as unknown as Begin;
+  const begin: Begin = (...given) => {
+    const [options, work] = given.length === 1 ? ['', given[0]] : given;
+    return plainBegin(options, (transaction) => {
+      void transaction`
+        SELECT set_config('search_path', ${schema}, true),
+               set_config('statement_timeout', ${limit}, true),
+               set_config('idle_in_transaction_session_timeout', ${limit}, true)`.execute();
+      return work(transaction);
+    });
+  };
+  const tagged: Tagged = (strings, ...values) => {
+    const query = (sql as unknown as Tagged)(strings, ...values);
+    if (!Array.isArray(strings.raw)) {
+      // A name or a list of values, for a statement.
+      return query;
+    }
+    // A part of another statement is never waited for; what is waited for is a statement of its own.
+    let running: Promise<unknown> | undefined;
+    const run = () => {
+      running ??= begin((transaction) => (transaction as unknown as Tagged)(strings, ...values));
+      return running;
+    };
+    return Object.assign(query, {
+      // biome-ignore lint/suspicious/noThenProperty: the driver's queries are promises that begin when they are waited for
+      then: (...given: Parameters<Promise<unknown>['then']>) => run().then(...given),
+      catch: (...given: Parameters<Promise<unknown>['catch']>) => run().catch(...given),
+      finally: (...given: Parameters<Promise<unknown>['finally']>) => run().finally(...given),
+    });
+  };
+  return new Proxy(sql, {
+    apply: (_, __, given) => tagged(...(given as Parameters<Tagged>)),
+    get: (target, name) => (name === 'begin' ? begin : Reflect.get(target, name)),
   });
 }
 
@@ -113,10 +297,10 @@ async function databaseUrl(): Promise<string> {
   const secretId = requireEnv(environmentNames.databaseSecretArn);
   try {
     const { SecretString: url } = await secrets.send(new GetSecretValueCommand({ SecretId: secretId }));
-    if (!url || !/^postgres(ql)?:\/\//.test(url)) {
+    if (!url) {
       throw new PipelineError(
         'MissingConfiguration',
-        'The database secret does not hold a URL of the form postgresql://user:password@host:port/database',
+        'The database secret is empty: it has to be a URL of the form postgresql://user:password@host:port/database',
       );
     }
     return url;
@@ -135,49 +319,4 @@ async function databaseUrl(): Promise<string> {
             : 'MissingConfiguration';
     throw new PipelineError(code, describeAwsError('Secrets Manager', error), { cause: error });
   }
-}
-
-/**
- * What of PostgreSQL's errors passes by itself: connection trouble (class 08, 57P0x), conflicts between transactions
- * (40001, 40P01, 55P03), exhausted or failing server (53, 58, XX), timeouts (57014, 25P03).
- * https://www.postgresql.org/docs/current/errcodes-appendix.html
- */
-const PASSING_SQLSTATE = /^(08...|40001|40P01|55P03|53...|57P0.|57014|57P05|25P0[34]|58...|XX...)$/;
-
-/** Authentication, a missing database, missing rights or tables: an engineer has to act. */
-const SETUP_SQLSTATE = /^(28...|3D000|3F000|42...)$/;
-
-const PASSING_CONNECTION_ERRORS = new Set([
-  'CONNECT_TIMEOUT',
-  'CONNECTION_CLOSED',
-  'CONNECTION_ENDED',
-  'CONNECTION_DESTROYED',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ETIMEDOUT',
-  'EPIPE',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-]);
-
-/** Gives an error of postgres.js or PostgreSQL the name that the state machine routes by. */
-export function databaseError(error: unknown): PipelineError {
-  if (error instanceof PipelineError) {
-    return error;
-  }
-  const { message } = awsErrorDetails(error);
-  const found = property(error, 'code');
-  const code = typeof found === 'string' ? found : '';
-  const renamed = (name: FailureName) =>
-    new PipelineError(name, `PostgreSQL ${code || 'error'}: ${message}`, { cause: error });
-  if (PASSING_CONNECTION_ERRORS.has(code) || PASSING_SQLSTATE.test(code)) {
-    return renamed('DatabaseUnavailable');
-  }
-  if (SETUP_SQLSTATE.test(code) || /CERT|TLS|SSL/.test(code)) {
-    return renamed('DatabaseMisconfigured');
-  }
-  return renamed('InternalError');
 }

@@ -7,6 +7,9 @@
 export const METRICS_NAMESPACE = 'Rollcall';
 export const SERVICE_NAME = 'rollcall';
 
+/** Of the database: everything of the pipeline's is in it, where nothing else was chosen. */
+export const DEFAULT_SCHEMA = 'rollcall';
+
 export const metricNames = {
   collectionsCreated: 'CollectionsCreated',
   photosIndexed: 'PhotosIndexed',
@@ -84,6 +87,7 @@ export const logEvents = {
   bootstrapped: 'database.bootstrapped',
   bootstrapRefused: 'database.bootstrap_refused',
   migrated: 'database.migrated',
+  urlParametersLeftOut: 'database.url_parameters_left_out',
 } as const;
 
 /**
@@ -142,6 +146,10 @@ export const environmentNames = {
   databaseUser: 'DATABASE_USER',
   /** ARN of the secret whose string is `postgresql://user:password@host:port/database`; for the Data API, the master's. */
   databaseSecretArn: 'DATABASE_SECRET_ARN',
+  /** File beside the code: PEM of the authority that signed an external database's certificate. */
+  databaseCaFile: 'DATABASE_CA_FILE',
+  /** Schema that everything of the pipeline's is in. */
+  databaseSchema: 'DATABASE_SCHEMA',
   /** ARN of the Aurora cluster, for the RDS Data API. */
   databaseClusterArn: 'DATABASE_CLUSTER_ARN',
 } as const;

@@ -1,4 +1,5 @@
 import postgres from 'postgres';
+import { DEFAULT_SCHEMA } from '../../lambdas/shared/names.ts';
 
 /** What the pipeline stored about a photo. */
 export interface StoredPhoto {
@@ -51,7 +52,11 @@ export async function readEvents(databaseUrl: string): Promise<StoredEvent[]> {
 }
 
 async function withDatabase<T>(databaseUrl: string, query: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} });
+  const sql = postgres(databaseUrl, {
+    max: 1,
+    onnotice: () => {},
+    connection: { search_path: DEFAULT_SCHEMA },
+  });
   try {
     return await query(sql);
   } finally {

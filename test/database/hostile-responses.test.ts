@@ -9,7 +9,7 @@ import {
   parseRequest,
   persistResultsRequestSchema,
 } from '../../lambdas/shared/contract.ts';
-import { databaseError } from '../../lambdas/shared/database.ts';
+import { databaseError } from '../../lambdas/shared/database-errors.ts';
 import { PipelineError } from '../../lambdas/shared/errors.ts';
 import { fakeClient } from '../support/fake-client.ts';
 import { useTestDatabase } from '../support/postgres.ts';

@@ -12,7 +12,7 @@ import { skipIndexed } from '../../lambdas/skip-indexed/skip-indexed.ts';
 import { boxNumber, erasureWorld } from '../support/erasure-world.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 
-const database = useTestDatabase();
+const database = useTestDatabase('pooled');
 let world: ReturnType<typeof erasureWorld>;
 beforeAll(() => {
   world = erasureWorld(database);

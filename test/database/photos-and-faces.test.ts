@@ -11,7 +11,7 @@ import { awsError, fakeClient } from '../support/fake-client.ts';
 import { MIGRATIONS, useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
-const database = useTestDatabase();
+const database = useTestDatabase('pooled');
 
 const started_at = '2026-05-01T10:00:00.000Z';
 const NOW = Date.parse('2026-05-01T10:00:05.000Z');

@@ -10,7 +10,7 @@ beforeAll(async () => {
   await database.admin`CREATE SCHEMA another`;
   await database.admin`CREATE TABLE another.secrets (secret text)`;
   const rows = await database.admin<{ name: string }[]>`
-    SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`;
+    SELECT tablename AS name FROM pg_tables WHERE schemaname = 'rollcall' ORDER BY 1`;
   tables = rows.map(({ name }) => name);
 }, 60_000);
 
@@ -42,7 +42,7 @@ test('no table can be dropped, emptied, altered, given away or locked against ot
   }
   const grants = await database.admin`
     SELECT table_name FROM information_schema.role_table_grants
-    WHERE grantee = 'PUBLIC' AND table_schema = 'public'`;
+    WHERE grantee = 'PUBLIC' AND table_schema IN ('public', 'rollcall')`;
   expect(grants).toHaveLength(0);
 });
 
@@ -72,7 +72,8 @@ test.each([
   ['become the migrator', 'SET ROLE rollcall_migrator'],
   ['become a superuser', 'ALTER ROLE rollcall_pipeline SUPERUSER'],
   ['change a status that it does not know', "ALTER TYPE photo_status ADD VALUE 'mine'"],
-  ['drop the schema', 'DROP SCHEMA public CASCADE'],
+  ['drop the schema', 'DROP SCHEMA rollcall CASCADE'],
+  ['drop everybody’s schema', 'DROP SCHEMA public CASCADE'],
   ['drop the database', 'DROP DATABASE rollcall'],
   ['forget a photo', 'DELETE FROM photos'],
   ['forget an event', 'DELETE FROM events'],

@@ -144,7 +144,7 @@ export async function startHistoryDatabase(): Promise<HistoryDatabase> {
 async function ordinaryTables(owner: postgres.Sql): Promise<string[]> {
   const rows = await owner<{ name: string }[]>`
     SELECT table_name AS name FROM information_schema.tables
-    WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT LIKE '%migration%'
+    WHERE table_schema = 'rollcall' AND table_type = 'BASE TABLE' AND table_name NOT LIKE '%migration%'
     ORDER BY table_name`;
   return rows.map(({ name }) => name);
 }

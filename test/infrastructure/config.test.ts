@@ -40,6 +40,8 @@ const defaults: RollcallConfig = {
   monthlyBudgetUsd: 0,
   database: 'aurora',
   databaseSecretArn: undefined,
+  databaseCaCertificate: undefined,
+  databaseSchema: 'rollcall',
   auroraMinCapacity: 0,
   auroraMaxCapacity: 4,
   auroraBackupDays: 7,
@@ -145,6 +147,11 @@ test.each([
   ['monthlyBudgetUsd', -1, 'a number from 0'],
   ['database', 'neon', 'one of aurora, external'],
   ['databaseSecretArn', 'my-secret', 'the complete ARN of a secret'],
+  ['databaseCaCertificate', 'ca.txt', 'the path of a file that ends in .pem'],
+  ['databaseCaCertificate', '-----BEGIN CERTIFICATE-----', 'the path of a file'],
+  ['databaseSchema', 'Rollcall', 'a lower-case letter or'],
+  ['databaseSchema', 'pg_faces', 'not "pg_" at its start'],
+  ['databaseSchema', 'a"; DROP SCHEMA public', 'a lower-case letter or'],
   ['auroraMinCapacity', 0.3, 'a number from 0 to 256 in steps of 0.5'],
   ['auroraMaxCapacity', 0.5, 'a number from 1 to 256 in steps of 0.5'],
   ['auroraBackupDays', 36, 'a whole number from 1 to 35'],
@@ -176,6 +183,10 @@ test('an external database needs its secret, and Aurora has none to choose', () 
   expect(problem({ database: 'external' })).toContain('needs databaseSecretArn');
   expect(problem({ databaseSecretArn: SECRET })).toContain('set database to "external"');
   expect(parseConfig({ database: 'external', databaseSecretArn: SECRET }).databaseSecretArn).toBe(SECRET);
+  expect(problem({ databaseCaCertificate: 'ca.pem' })).toContain(
+    'databaseCaCertificate is set, but database is "aurora"',
+  );
+  expect(problem({ databaseSchema: 'faces' })).toContain("which is Rollcall's alone");
   expect(problem({ removal: 'destroy', deletionProtection: true })).toContain('set one of them otherwise');
   expect(problem({ auroraMinCapacity: 8 })).toContain('at most auroraMaxCapacity, 4');
 });

@@ -1,9 +1,15 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { parseConfig } from '../../lib/config.ts';
+import { certificateAuthority } from '../support/certificate-authority.ts';
 import { buildApp, synthesise } from '../support/synth.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'rollcall-authority-'));
+const AUTHORITY = path.join(folder, 'authority.pem');
+writeFileSync(AUTHORITY, (await certificateAuthority()).cert);
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
 
@@ -16,6 +22,8 @@ const configurations: [string, Record<string, unknown>][] = [
     {
       database: 'external',
       databaseSecretArn: SECRET,
+      databaseCaCertificate: AUTHORITY,
+      databaseSchema: 'faces',
       photoBucketVersioned: true,
       collectionPrefix: 'fest-',
       lambdaReservedConcurrency: 5,

@@ -191,9 +191,10 @@ describe('the functions', () => {
     'DATABASE_PORT',
     'DATABASE_NAME',
     'DATABASE_USER',
+    'DATABASE_SCHEMA',
     'NODE_EXTRA_CA_CERTS',
   ];
-  const secret = ['DATABASE_AUTH', 'DATABASE_SECRET_ARN', 'NODE_EXTRA_CA_CERTS'];
+  const secret = ['DATABASE_AUTH', 'DATABASE_SECRET_ARN', 'DATABASE_SCHEMA', 'NODE_EXTRA_CA_CERTS'];
   const PACE = ['INDEX_FACES_PER_SECOND', 'READS_INDEX_FACES_QUOTA'];
   const functions: [path: string, seconds: number, environment: string[], database: boolean][] = [
     ['PhotoIndexing/EnsureCollection', 15, ['IDEMPOTENCY_TABLE', 'COLLECTION_PREFIX'], false],
@@ -340,6 +341,7 @@ describe('the functions', () => {
     expect(environment(own(readable)['PhotoIndexing/MarkFailed'])).toMatchObject({
       DATABASE_AUTH: 'iam',
       DATABASE_NAME: 'rollcall',
+      DATABASE_SCHEMA: 'rollcall',
       NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
     });
     expect(environment(own(external.readable)['PhotoIndexing/MarkFailed'])).toMatchObject({
@@ -641,7 +643,14 @@ describe('the stack', () => {
       'StateMachineConsole',
       'WarningsTopicArn',
     ];
-    expect(outputs.sort()).toEqual([...always, 'DatabaseClusterArn', 'DatabaseEndpoint'].sort());
+    const aurora = [
+      'DatabaseClientSecurityGroupId',
+      'DatabaseClusterArn',
+      'DatabaseEndpoint',
+      'DatabaseReaderArn',
+      'DatabaseSubnetIds',
+    ];
+    expect(outputs.sort()).toEqual([...always, ...aurora].sort());
     expect(Object.keys(external.readable.json.Outputs as object).sort()).toEqual([...always].sort());
   });
 

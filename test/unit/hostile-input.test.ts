@@ -16,7 +16,7 @@ import {
   persistResultsRequestSchema,
   reserveSlotRequestSchema,
 } from '../../lambdas/shared/contract.ts';
-import { databaseError } from '../../lambdas/shared/database.ts';
+import { databaseError } from '../../lambdas/shared/database-errors.ts';
 import {
   confirmErasureRequestSchema,
   listErasuresRequestSchema,

@@ -9,15 +9,23 @@ const sources = readdirSync(LAMBDAS, { recursive: true, encoding: 'utf8' })
 
 test('no value becomes part of a statement: only migrations are text', () => {
   const unsafe = sources.filter(([, source]) => /\.unsafe\(/.test(source)).map(([file]) => file);
-  expect(unsafe).toEqual([path.join('migrate-database', 'migrate-database.ts')]);
+  expect(unsafe.sort()).toEqual(
+    ['migrate-database.ts', 'move-from-public.ts'].map((file) => path.join('migrate-database', file)),
+  );
 });
 
 test('every connection verifies whom it talks to', () => {
   const connecting = sources.filter(([, source]) => /\bpostgres\(/.test(source));
   expect(connecting.map(([file]) => file)).toEqual([path.join('shared', 'database.ts')]);
   const [, source] = connecting[0]!;
-  const calls = source.match(/return postgres\(/g) ?? [];
-  expect(source.match(/ssl: 'verify-full'/g)).toHaveLength(calls.length);
+  const calls = [...source.matchAll(/\bpostgres\(\{(.*?)\n {2}\}\)/gs)].map(([, options]) => options);
+  expect(calls).toHaveLength(source.match(/\bpostgres\(/g)!.length);
+  for (const options of calls) {
+    // Last, so that nothing before it takes its place.
+    expect(options!.trim()).toMatch(/ssl: \{ \.\.\.ssl, host, rejectUnauthorized: true \},$/);
+  }
+  const lax = sources.filter(([, text]) => /rejectUnauthorized: false|checkServerIdentity/.test(text));
+  expect(lax.map(([file]) => file)).toEqual([]);
 });
 
 test('every function that is given anything checks it at its edge', () => {
