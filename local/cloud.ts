@@ -80,6 +80,11 @@ export interface CloudOptions {
   };
   /** Whether rules with a schedule are set off when they are due. Default: false, for runs of minutes. */
   schedules?: boolean;
+  /**
+   * What it works at: `all`, with what an earlier run could not finish; `new`, only what is started from now on; or `nothing`,
+   * to look at what is stored and to set what the next run goes by. What is not worked at keeps. Default: `all`.
+   */
+  work?: 'all' | 'new' | 'nothing';
   /** What stands between the parts, to disturb them. */
   between?: Between;
 }
@@ -144,6 +149,8 @@ export interface Cloud {
   authority: Authority;
   /** Since the start, including those that an earlier run could not finish. */
   executionsStarted(): number;
+  /** Executions that are open, and those of an earlier run that were not resumed. */
+  unfinished(): number;
   /** Resolves when no execution is open. */
   idle(): Promise<void>;
   /**
@@ -341,7 +348,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       inState('logs', 'dead-letters.log'),
     );
     bus.publish = router.publish;
-    const subscriptions = subscribeFunctions(stack, objects.queues, invoke);
+    const { work = 'all' } = options;
+    const subscriptions = work === 'nothing' ? [] : subscribeFunctions(stack, objects.queues, invoke);
     closers.push(() => {
       for (const subscription of subscriptions) {
         subscription.stop();
@@ -368,8 +376,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       outputs,
     };
     closers.push(announce(stateDir, services));
-    for (const machine of machines.values()) {
-      machine.resumeInterrupted();
+    if (work === 'all') {
+      for (const machine of machines.values()) {
+        machine.resumeInterrupted();
+      }
     }
     const schedules = scheduledRules(stack);
     const fire = (rule: string, at: Date) => router.fire(rule, scheduledEvent(rule, at));
@@ -443,6 +453,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       authority,
       executionsStarted: () =>
         [...machines.values()].reduce((started, machine) => started + machine.started, 0),
+      unfinished: () => [...machines.values()].reduce((sum, machine) => sum + machine.unfinished, 0),
       idle,
       stop,
     };

@@ -131,6 +131,7 @@ function stepFunctions(
       return { executionArn: machine.start(given, name), startDate: seconds(new Date()) };
     },
     DescribeExecution: (input) => describeExecution(find(input.executionArn).execution),
+    GetExecutionHistory: (input) => ({ events: historyOf(find(input.executionArn).execution) }),
     StopExecution(input) {
       const { machine, execution } = find(input.executionArn);
       const { error, cause } = input as { error?: string; cause?: string };
@@ -203,6 +204,17 @@ function describeExecution({ executionArn, status, startedAt, input, end }: Exec
     error: end?.error,
     cause: end?.cause,
   };
+}
+
+/** Of each try its state, and what it ended with; as Step Functions tells it of Tasks that call a function. */
+function historyOf({ history }: Execution): object[] {
+  return history.map(({ type, timestamp, state, error }, i) => ({
+    id: i + 1,
+    previousEventId: i,
+    timestamp: timestamp / 1000,
+    ...(type === 'StateEntered' && { type: 'TaskStateEntered', stateEnteredEventDetails: { name: state } }),
+    ...(error !== undefined && { type: 'LambdaFunctionFailed', lambdaFunctionFailedEventDetails: { error } }),
+  }));
 }
 
 function seconds(date: Date): number {

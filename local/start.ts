@@ -1,5 +1,10 @@
 /** `npm start`: indexes the photos of a folder through the whole pipeline, on this machine. */
-import { defaultPostgresPort, parseStartArguments, type StartArguments, usage } from './cli/arguments.ts';
+import {
+  defaultPostgresPort,
+  parseStartArguments,
+  type StartArguments,
+  startUsage,
+} from './cli/arguments.ts';
 import { runCommand } from './cli/command.ts';
 import { readPhotos } from './cli/database.ts';
 import { renderDirections } from './cli/directions.ts';
@@ -24,12 +29,10 @@ import { chooseProgress, painter } from './cli/terminal.ts';
 import { exitCodes, UserError } from './cli/user-error.ts';
 import type { Cloud } from './cloud.ts';
 
-await runCommand(async () => {
-  const args = parseStartArguments(process.argv.slice(2), process.env);
-  if (args.help) {
-    process.stdout.write(usage);
-    return exitCodes.done;
-  }
+await runCommand({ usage: () => startUsage, what: 'The local run', run: start });
+
+async function start(argv: readonly string[]): Promise<number> {
+  const args = parseStartArguments(argv, process.env);
   const folder = await readFolder(args);
   const progress = args.json ? silent : chooseProgress();
   const interruption = watchInterruption(() => {
@@ -80,7 +83,7 @@ await runCommand(async () => {
     `Stopped. ${done} of ${folder.photos.length} photos are done; run the same command to go on.\n`,
   );
   return interruption.signal.reason as number;
-});
+}
 
 interface Folder {
   eventId: string;

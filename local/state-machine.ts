@@ -101,6 +101,8 @@ export interface LocalStateMachine {
   onEnd(listener: (end: ExecutionEnd) => void): () => void;
   /** Whether an execution is open. */
   readonly isOpen: boolean;
+  /** How many executions are open, or were cut off by the end of an earlier run and not resumed yet. */
+  readonly unfinished: number;
   /** Resolves when none is. */
   idle(): Promise<void>;
   readonly started: number;
@@ -292,6 +294,9 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
     },
     get isOpen() {
       return open.size > 0;
+    },
+    get unfinished() {
+      return open.size + journal.interruptedCount();
     },
     async idle() {
       if (open.size > 0) {
@@ -553,6 +558,7 @@ function openJournal(folder: string, machine: string) {
         `${JSON.stringify({ name: nameOf(end.executionArn) } satisfies JournalEntry)}\n`,
       );
     },
+    interruptedCount: () => interrupted.size,
     interrupted(): { name: string; input: unknown }[] {
       const entries = [...interrupted.values()].map(({ name, input }) => ({ name, input }));
       interrupted.clear();

@@ -5,15 +5,18 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { type Harness, startHarness } from '../../bench/faults/harness.ts';
 import { photoWith } from '../../bench/faults/photos.ts';
 import { backfillInTwoGoes, databaseAway, databaseGone } from '../../bench/faults/scenarios.ts';
 import { freePort } from '../../bench/support/free-port.ts';
+import { startCloud } from '../../local/cloud.ts';
 import { readQueues } from '../../ops/commands/status.ts';
-import { ask } from '../../ops/database.ts';
+import { ask, askAll, collect } from '../../ops/database.ts';
 import { localDeployment } from '../../ops/deployment.ts';
+import { ledgerOf } from '../../ops/ledger.ts';
 
 /** `npm run faults` plays the same scenarios with more photos, and with PostgreSQL away for a whole minute. */
 const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-operator-'));
@@ -109,7 +112,7 @@ describe('on an operator’s day', () => {
     });
     await expect(ops(['pause', '--local'])).resolves.toMatchObject({
       exitCode: 0,
-      stdout: oneLine('paused already'),
+      stdout: oneLine('has been paused since'),
     });
     await expect(ops(['resume', '--local'])).resolves.toMatchObject({
       exitCode: 0,
@@ -151,6 +154,65 @@ describe('on an operator’s day', () => {
     deployment.close();
   }, 120_000);
 
+  test('which events there are, and what became of one photo', async () => {
+    const events = await ops(['events', '--local', '--json']);
+    const [event] = JSON.parse(events.stdout).events;
+    expect(event).toMatchObject({ id: expect.any(String), photos: { failed: 0 }, name: null });
+    const deployment = localDeployment(harness.cloud.services);
+    const [row] = await ask(deployment, { ask: 'photos', event_id: event.id });
+    deployment.close();
+    for (const subject of [row!.id, row!.object_key]) {
+      const { exitCode, stdout } = await ops(['photo', subject, '--local', '--json']);
+      expect([subject, exitCode]).toEqual([subject, 0]);
+      expect(JSON.parse(stdout)).toMatchObject({
+        photo_id: row!.id,
+        key: row!.object_key,
+        row: { status: 'indexed' },
+        paid: [{ faces: row!.face_count }],
+        execution: {
+          status: 'SUCCEEDED',
+          attempts: expect.arrayContaining([expect.objectContaining({ state: 'PersistResults' })]),
+        },
+        next: 'Nothing to do.',
+      });
+    }
+  }, 120_000);
+
+  test('what is indexed is indexed again: other faces take the place, each photo is paid once more', async () => {
+    const deployment = localDeployment(harness.cloud.services);
+    const { cloud } = harness;
+    const events = JSON.parse((await ops(['events', '--local', '--json'])).stdout).events;
+    const { id } = events.find(({ photos }: { photos: { indexed: number } }) => photos.indexed > 0);
+    const facesOf = async () =>
+      (await collect(askAll(deployment, { ask: 'faces', event_id: id }))).map(
+        (face) => face.rekognition_face_id,
+      );
+    const before = await facesOf();
+    const photos = await collect(askAll(deployment, { ask: 'photos', event_id: id, status: 'indexed' }));
+    const paid = cloud.rekognitionCalls('IndexFaces');
+    const dry = await ops(['reprocess', '--event', id, '--indexed', '--local', '--dry-run', '--json']);
+    expect(JSON.parse(dry.stdout)).toMatchObject({
+      photos: photos.length,
+      to_pay: photos.length,
+      dry_run: true,
+    });
+    expect(await facesOf()).toEqual(before);
+
+    const again = await ops(['reprocess', '--event', id, '--indexed', '--local', '--yes', '--json']);
+    expect([again.exitCode, JSON.parse(again.stdout)]).toMatchObject([
+      0,
+      { photos: photos.length, started: photos.length, indexed: photos.length, failed: 0, held: 0 },
+    ]);
+    expect(cloud.rekognitionCalls('IndexFaces') - paid).toBe(photos.length);
+    const after = await facesOf();
+    expect(after).toHaveLength(before.length);
+    expect(after.filter((face) => before.includes(face))).toEqual([]);
+    await cloud.idle();
+    const reconcile = await ops(['reconcile', '--event', id, '--local', '--settle', '0']);
+    expect(reconcile.stdout).toContain('agree');
+    deployment.close();
+  }, 120_000);
+
   test('what is wrong is said in one line', async () => {
     const id = randomUUID();
     const mistakes: [argv: string[], env: Record<string, string>, exitCode: number, line: string][] = [
@@ -166,6 +228,67 @@ describe('on an operator’s day', () => {
     ];
     for (const [argv, env, exitCode, line] of mistakes) {
       expect([argv, await ops(argv, env)]).toEqual([argv, { exitCode, stdout: '', stderr: oneLine(line) }]);
+    }
+  }, 180_000);
+});
+
+describe('when the local run is stopped while photos wait', () => {
+  test('what only looks says so, starts nothing and ends; what sets something does, and the next run goes on', async () => {
+    const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-rests-'));
+    const postgresPort = await freePort();
+    const env = { ROLLCALL_STATE_DIR: stateDir, ROLLCALL_POSTGRES_PORT: String(postgresPort) };
+    try {
+      await expect(
+        ops(['status', '--local'], { ...env, ROLLCALL_STATE_DIR: join(stateDir, 'none') }),
+      ).resolves.toEqual({
+        exitCode: 1,
+        stdout: '',
+        stderr: oneLine('no local run'),
+      });
+      const started = await startCloud({ stateDir, postgresPort });
+      const deployment = localDeployment(started.services);
+      await ledgerOf(deployment).pause();
+      deployment.close();
+      const event = randomUUID();
+      for (let i = 0; i < 3; i++) {
+        const Key = `events/${event}/${i}.jpg`;
+        await started.s3.send(
+          new PutObjectCommand({ Bucket: started.photoBucket, Key, Body: await photoWith(1) }),
+        );
+      }
+      const deadline = performance.now() + 20_000;
+      while (started.unfinished() < 3 && performance.now() < deadline) {
+        await sleep(20);
+      }
+      await started.stop({ abort: true });
+
+      for (const argv of [['status', '--event', event], ['failed']]) {
+        const { exitCode, stdout } = await ops([...argv, '--local', '--json'], env);
+        expect([argv, exitCode, JSON.parse(stdout).problems]).toEqual([argv, 0, []]);
+        if (argv[0] === 'status') {
+          expect(JSON.parse(stdout)).toMatchObject({
+            executions_resting: 3,
+            executions_running: 0,
+            held: 'paused',
+            objects: 3,
+            left: 3,
+          });
+        }
+      }
+      // It says what goes on, and does not wait for it.
+      await expect(ops(['resume', '--local'], env)).resolves.toEqual({
+        exitCode: 0,
+        stdout: oneLine('Goes on'),
+        stderr: oneLine('3 executions are not done: npm run local:up goes on with them'),
+      });
+
+      const next = await startCloud({ stateDir, postgresPort });
+      expect(next.executionsStarted()).toBe(3);
+      await next.idle();
+      expect(next.rekognitionCalls('IndexFaces')).toBe(3);
+      await next.stop();
+    } finally {
+      rmSync(stateDir, { recursive: true, force: true });
     }
   }, 180_000);
 });
