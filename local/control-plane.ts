@@ -206,15 +206,21 @@ function describeExecution({ executionArn, status, startedAt, input, end }: Exec
   };
 }
 
-/** Of each try its state, and what it ended with; as Step Functions tells it of Tasks that call a function. */
+/** Each try of a state, and what it ended with, as Step Functions tells it of a Task that calls a function. */
 function historyOf({ history }: Execution): object[] {
-  return history.map(({ type, timestamp, state, error }, i) => ({
-    id: i + 1,
-    previousEventId: i,
-    timestamp: timestamp / 1000,
-    ...(type === 'StateEntered' && { type: 'TaskStateEntered', stateEnteredEventDetails: { name: state } }),
-    ...(error !== undefined && { type: 'LambdaFunctionFailed', lambdaFunctionFailedEventDetails: { error } }),
-  }));
+  const scheduled = { type: 'LambdaFunctionScheduled' };
+  const events = history.flatMap(({ type, timestamp, state, error }) => {
+    const told =
+      type === 'StateEntered'
+        ? [{ type: 'TaskStateEntered', stateEnteredEventDetails: { name: state } }, scheduled]
+        : type === 'StateRetried'
+          ? [scheduled]
+          : type === 'StateFailed'
+            ? [{ type: 'LambdaFunctionFailed', lambdaFunctionFailedEventDetails: { error } }]
+            : [];
+    return told.map((event) => ({ ...event, timestamp: timestamp / 1000 }));
+  });
+  return events.map((event, i) => ({ ...event, id: i + 1, previousEventId: i }));
 }
 
 function seconds(date: Date): number {

@@ -13,6 +13,7 @@ import { fromWorkingDirectory, samplePhotos, shortPath, stateFolder } from './cl
 import { eventIdOfFolder, listPhotos, type NotSent, type Photo } from './cli/photo-list.ts';
 import { pipelineOf } from './cli/pipeline.ts';
 import { type Progress, silent } from './cli/progress.ts';
+import { whyHeld } from './cli/reasons.ts';
 import {
   isComplete,
   type Report,
@@ -124,7 +125,10 @@ async function indexPhotos(
   const pipeline = pipelineOf(cloud);
   progress.start(folder.photos.length);
   const stored = await readPhotos(cloud.databaseUrl, photoIds);
-  const { sent, notSent } = await sendPhotos(folder.photos, stored, pipeline, signal, onDone);
+  const watch = setInterval(() => progress.held(whyHeld(cloud.waitingAfter())), 1_000);
+  const { sent, notSent } = await sendPhotos(folder.photos, stored, pipeline, signal, onDone).finally(() =>
+    clearInterval(watch),
+  );
   if (signal.aborted) {
     return undefined;
   }
@@ -155,7 +159,7 @@ function show(report: Report, { json, postgresPort }: StartArguments, stateDir: 
     renderTable(report.rows, report.skipped, paint, columns),
     ...(legend ? [legend] : []),
     renderSummary(report, paint, columns),
-    renderDirections(report.databaseUrl, shortPath(stateDir), upCommand, paint),
+    renderDirections(report.eventId, report.databaseUrl, shortPath(stateDir), upCommand, paint),
   ];
   process.stdout.write(`\n${parts.join('\n')}\n`);
 }

@@ -103,6 +103,8 @@ export interface LocalStateMachine {
   readonly isOpen: boolean;
   /** How many executions are open, or were cut off by the end of an earlier run and not resumed yet. */
   readonly unfinished: number;
+  /** The errors after which open executions wait for their next try. */
+  waitingAfter(): Set<string>;
   /** Resolves when none is. */
   idle(): Promise<void>;
   readonly started: number;
@@ -298,6 +300,13 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
     get unfinished() {
       return open.size + journal.interruptedCount();
     },
+    waitingAfter: () =>
+      new Set(
+        [...open.values()].flatMap(({ execution }) => {
+          const last = execution.history.at(-1);
+          return last?.type === 'StateFailed' && last.error !== undefined ? [last.error] : [];
+        }),
+      ),
     async idle() {
       if (open.size > 0) {
         await new Promise<void>((resolve) => waiting.push(resolve));

@@ -21,6 +21,8 @@ async function up(argv: readonly string[]): Promise<number> {
     cloud = await startCloud({
       stateDir: stateFolder(process.env),
       postgresPort,
+      // The same at each start, so that what was set up to use them goes on to.
+      ports: { s3: postgresPort + 1, rekognition: postgresPort + 2 },
       schedules: true,
       onStep: (text) => {
         signal.throwIfAborted();

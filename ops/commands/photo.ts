@@ -149,22 +149,29 @@ async function readExecution(deployment: Deployment, executionArn: string): Prom
 
 /** The states in the order in which they were first entered. */
 export function attemptsOf(events: readonly HistoryEvent[]): Attempt[] {
-  const attempts = new Map<string, Attempt>();
-  let current: Attempt | undefined;
+  const states = new Map<string, Attempt & { entered: number }>();
+  let current: (Attempt & { entered: number }) | undefined;
   for (const event of events) {
-    const entered = event.stateEnteredEventDetails?.name;
-    if (entered !== undefined) {
-      current = attempts.get(entered) ?? { state: entered, tries: 0, errors: {} };
-      attempts.set(entered, current);
+    const name = event.stateEnteredEventDetails?.name;
+    if (name !== undefined) {
+      current = states.get(name) ?? { state: name, tries: 0, errors: {}, entered: 0 };
+      states.set(name, current);
+      current.entered++;
+    }
+    if (current && (event.type === 'LambdaFunctionScheduled' || event.type === 'TaskScheduled')) {
       current.tries++;
     }
     const error = errorOf(event);
     if (current && error !== undefined) {
-      // A failed try is followed by another one within the same state.
       current.errors[error] = (current.errors[error] ?? 0) + 1;
     }
   }
-  return [...attempts.values()];
+  // A state that calls nothing is tried whenever it is entered.
+  return [...states.values()].map(({ state, tries, errors, entered }) => ({
+    state,
+    tries: Math.max(tries, entered),
+    errors,
+  }));
 }
 
 function errorOf(event: HistoryEvent): string | undefined {
