@@ -59,7 +59,7 @@ export const commands = {
   },
   reprocess: {
     starts: true,
-    does: 'indexes failed photos again, without paying twice; with --indexed, an event that is indexed, and pays anew',
+    does: 'indexes failed photos again, without paying twice; with --indexed, indexed ones, which is paid anew',
     more: `  --include-permanent  the photos that are at fault themselves too
   --indexed            with --event: the indexed photos, say after another qualityFilter; new faces take the place of the old
 `,
@@ -213,11 +213,11 @@ function usageOf(name: CommandName): string {
   ];
   const choice =
     spec.oneOf && spec.oneOf.length > 1
-      ? `, with one of ${spec.oneOf.map((option) => `--${option}`).join(', ')}`
+      ? ` It needs one of ${spec.oneOf.map((option) => `--${option}`).join(', ')}.`
       : '';
   return `Usage: npm run ops -- ${words.join(' ')} [OPTIONS]
 
-${spec.does[0]!.toUpperCase()}${spec.does.slice(1)}${choice}.
+${spec.does[0]!.toUpperCase()}${spec.does.slice(1)}.${choice}
 
 ${spec.more ?? ''}${meanings({ ...spec.options, ...always })}`;
 }

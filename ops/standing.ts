@@ -212,7 +212,7 @@ export function whyTheyWait(facts: Facts): string[] {
   }
   if (holdOf(ledger)) {
     const held = running > 0 ? [`${numberOf(running)} ${running === 1 ? 'waits' : 'wait'}.`] : [];
-    return [...lines, ...holdLines(args, ledger, nowMs), ...held];
+    return [...lines, ...held, ...holdLines(args, ledger, nowMs)];
   }
   if (running === 0) {
     return lines;
