@@ -251,10 +251,18 @@ function reasonCell({ status, code, reason, known }: ReportRow): string {
 export function renderLegend(rows: readonly ReportRow[], paint: Paint): string {
   const codes = [...new Set(rows.map(({ code }) => code ?? ''))].filter((code) => explanationOf(code)).sort();
   const width = Math.max(...codes.map((code) => code.length));
-  return codes
-    .map((code) => `${GAP}${paint('dim', `${pad(code, width)}${GAP}${explanationOf(code)}`)}\n`)
+  const legend = codes.map((code) => `${pad(code, width)}${GAP}${explanationOf(code)}`);
+  const isHeic = ({ status, file }: ReportRow) => status === 'failed' && /\.hei[cf]$/i.test(file);
+  return [...legend, ...(rows.some(isHeic) ? HEIC_HINT : [])]
+    .map((line) => `${GAP}${paint('dim', line)}\n`)
     .join('');
 }
+
+/** A phone's folder is often all of this kind. */
+const HEIC_HINT = [
+  'Rekognition takes no HEIC. JPEGs are made of it by: sips -s format jpeg *.HEIC --out jpeg (macOS),',
+  'or heif-convert (Linux, package libheif-examples); the phone itself takes JPEGs as "Most Compatible".',
+];
 
 /** The lines below the table: totals, what was left out, and how to look at the data. */
 export function renderSummary(report: Report, paint: Paint, columns: number | undefined): string {

@@ -282,6 +282,12 @@ describe('renderTable', () => {
   });
 });
 
+test('a folder of HEIC is told how to become JPEGs', () => {
+  const heic = row({ file: 'IMG_1.HEIC', status: 'failed', code: 'InvalidImageFormat', faceCount: null });
+  expect(renderLegend([heic, heic], plain).match(/sips -s format jpeg/g)).toHaveLength(1);
+  expect(renderLegend([{ ...heic, file: 'IMG_1.jpg' }], plain)).not.toContain('HEIC');
+});
+
 test('the legend explains each code of the table once', () => {
   const failed = (code: string) => row({ status: 'failed', code, faceCount: null });
   const rows = [failed('InvalidImageFormat'), row({}), failed('ImageTooLarge'), failed('InvalidImageFormat')];
