@@ -257,13 +257,13 @@ describe('renderTable', () => {
   });
 
   test('fits 40 columns too', () => {
-    for (const line of renderTable(rows, plain, 40).split('\n')) {
+    for (const line of renderTable(rows, [], plain, 40).split('\n')) {
       expect([line, displayWidth(line) <= 40]).toEqual([line, true]);
     }
   });
 
   test('where there is no terminal one long name does not push the other rows aside', () => {
-    const [, first] = renderTable(rows, plain, undefined).split('\n');
+    const [, first] = renderTable(rows, [], plain, undefined).split('\n');
     expect(displayWidth(first!)).toBeLessThan(100);
   });
 

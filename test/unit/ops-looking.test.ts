@@ -141,10 +141,14 @@ describe('reconcile', () => {
   const key = `events/${event}/IMG_1.jpg`;
   const answers = (end: string): Handlers => ({
     Invoke: () => payload([]),
-    ListObjectsV2: ({ Prefix }) =>
-      key.startsWith(String(Prefix))
-        ? { Contents: [{ Key: key, ETag: '"e1"', Size: 5, LastModified: new Date(0) }] }
-        : {},
+    ListObjectsV2: ({ Prefix, Delimiter }) =>
+      Delimiter
+        ? { CommonPrefixes: Prefix === 'events/' ? [{ Prefix: `events/${event}/` }] : [] }
+        : {
+            Contents: key.startsWith(String(Prefix))
+              ? [{ Key: key, ETag: '"e1"', Size: 5, LastModified: new Date(0) }]
+              : [],
+          },
     HeadObject: () => ({ ETag: '"e1"', ContentLength: 5, LastModified: new Date(0) }),
     ListFaces: () => ({ Faces: [] }),
     StartExecution: ({ name }) => ({ executionArn: String(name) }),
