@@ -28,14 +28,14 @@ Sends photos through the local pipeline, counts what AWS would bill, and multipl
 const QUOTA = 5;
 
 function parse(
-  argv: string[],
-): (RunOptions & { burst: number; designs: boolean; write: boolean; json: boolean }) | undefined {
+  argv: readonly string[],
+): RunOptions & { burst: number; designs: boolean; write: boolean; json: boolean } {
   const string = { type: 'string' } as const;
   const boolean = { type: 'boolean' } as const;
   let values: Record<string, string | boolean | undefined>;
   try {
     ({ values } = parseArgs({
-      args: argv,
+      args: [...argv],
       options: {
         photos: string,
         'latency-ms': string,
@@ -45,14 +45,10 @@ function parse(
         'no-designs': boolean,
         write: boolean,
         json: boolean,
-        help: boolean,
       },
     }));
   } catch (error) {
     throw new UserError((error as Error).message.split('\n')[0]!);
-  }
-  if (values.help) {
-    return undefined;
   }
   const number = (name: string, fallback: number, most: number) => {
     const text = values[name];
@@ -75,13 +71,10 @@ function parse(
   };
 }
 
-await runCommand(async () => {
-  const args = parse(process.argv.slice(2));
-  if (!args) {
-    process.stdout.write(usage);
-    return exitCodes.done;
-  }
-  const { burst, designs: withDesigns, write, json, ...options } = args;
+await runCommand({ usage: () => usage, what: 'The benchmark', run: measure });
+
+async function measure(argv: readonly string[]): Promise<number> {
+  const { burst, designs: withDesigns, write, json, ...options } = parse(argv);
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   const quantities = await countRun(options, say);
   const ours = perPhoto(quantities);
@@ -105,4 +98,4 @@ await runCommand(async () => {
     return exitCodes.incomplete;
   }
   return exitCodes.done;
-}, 'The benchmark');
+}

@@ -50,12 +50,10 @@ const scenarios: Record<
   },
 };
 
-await runCommand(async () => {
+await runCommand({ usage: () => usage, what: 'The campaign', run: strike });
+
+async function strike(): Promise<number> {
   const options = readOptions();
-  if (!options) {
-    process.stdout.write(usage);
-    return exitCodes.done;
-  }
   const { seed, seeds, photos, json, scenario, histories } = options;
   if (histories !== undefined) {
     const violations = await runHistories({ ...histories, json });
@@ -93,7 +91,7 @@ await runCommand(async () => {
     );
   }
   return violations === 0 ? exitCodes.done : exitCodes.incomplete;
-}, 'The campaign');
+}
 
 interface Options {
   seed: number;
@@ -104,7 +102,7 @@ interface Options {
   histories: { histories: number; seed: number; table: boolean } | undefined;
 }
 
-function readOptions(): Options | undefined {
+function readOptions(): Options {
   let values: Record<string, string | boolean | undefined>;
   try {
     ({ values } = parseArgs({
@@ -116,7 +114,6 @@ function readOptions(): Options | undefined {
         histories: { type: 'string' },
         table: { type: 'boolean' },
         json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
       },
     }));
   } catch (error) {
@@ -137,23 +134,21 @@ function readOptions(): Options | undefined {
       `--scenario takes one of ${Object.keys(scenarios).join(', ')}, not ${JSON.stringify(scenario)}.`,
     );
   }
-  return values.help
-    ? undefined
-    : {
-        seed: number('seed', 1, 0),
-        seeds: number('seeds', 1, 1),
-        photos: number('photos', 200, 1),
-        json: values.json === true,
-        scenario,
-        histories:
-          values.histories === undefined
-            ? undefined
-            : {
-                histories: number('histories', 1, 1),
-                seed: number('seed', randomInt(2 ** 31), 0),
-                table: values.table === true,
-              },
-      };
+  return {
+    seed: number('seed', 1, 0),
+    seeds: number('seeds', 1, 1),
+    photos: number('photos', 200, 1),
+    json: values.json === true,
+    scenario,
+    histories:
+      values.histories === undefined
+        ? undefined
+        : {
+            histories: number('histories', 1, 1),
+            seed: number('seed', randomInt(2 ** 31), 0),
+            table: values.table === true,
+          },
+  };
 }
 
 function render(report: SeedReport): string {

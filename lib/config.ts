@@ -438,6 +438,12 @@ export function configFromContext(scope: IConstruct): RollcallConfig {
       'rollcall is not an object; in cdk.json write "rollcall": { "maxFaces": 50 }, on the command line -c rollcall.maxFaces=50',
     );
   }
+  const bare = Object.keys(context).find((key) => Object.hasOwn(options, key));
+  if (bare !== undefined) {
+    throw new ConfigurationError(
+      `${bare} would be ignored without its prefix: write -c rollcall.${bare}=..., or put it into "rollcall" in cdk.json`,
+    );
+  }
   const prefix = 'rollcall.';
   const commandLine = Object.entries(context)
     .filter(([key]) => key.startsWith(prefix))

@@ -179,6 +179,14 @@ export class RollcallStack extends Stack {
         value: String(config.dailyImageCap),
         description: 'Images that may be indexed in a UTC day, if no operator says otherwise',
       },
+      IndexFacesPerSecond: {
+        value: indexing.rate,
+        description: 'IndexFaces calls a second that are aimed at, until the quota was read',
+      },
+      ReadsIndexFacesQuota: {
+        value: String(config.indexFacesPerSecond === undefined),
+        description: 'Whether the quota that Service Quotas names takes its place',
+      },
       CollectionPrefix: {
         value: config.collectionPrefix,
         description: 'A collection id is this and the event id',

@@ -24,7 +24,7 @@ import {
 } from './lambda-runtime.ts';
 import { LocalError } from './local-error.ts';
 import { type ObjectStore, startObjectStore } from './object-store.ts';
-import { type LocalPostgres, releasePort, startPostgres } from './postgres.ts';
+import { freeOr, type LocalPostgres, releasePort, startPostgres } from './postgres.ts';
 import type { Queues, Subscription } from './queues.ts';
 import { type RekognitionOptions, startRekognition } from './rekognition/server.ts';
 import { localResources } from './resources.ts';
@@ -52,6 +52,8 @@ export interface CloudOptions {
   stateDir: string;
   /** Fixed, so that the database's URL is the same every time. */
   postgresPort: number;
+  /** Where S3 and Rekognition listen, if nobody else does; default: anywhere. */
+  ports?: { s3: number; rekognition: number };
   /** Told what is going on: 'Synthesising the app', 'Starting PostgreSQL', ... */
   onStep?: (step: string) => void;
   /** Everything that the Lambdas print: log lines as JSON, metrics in EMF. */
@@ -80,6 +82,11 @@ export interface CloudOptions {
   };
   /** Whether rules with a schedule are set off when they are due. Default: false, for runs of minutes. */
   schedules?: boolean;
+  /**
+   * What it works at: `all`, with what an earlier run could not finish; `new`, only what is started from now on; or `nothing`,
+   * to look at what is stored and to set what the next run goes by. What is not worked at keeps. Default: `all`.
+   */
+  work?: 'all' | 'new' | 'nothing';
   /** What stands between the parts, to disturb them. */
   between?: Between;
 }
@@ -144,6 +151,10 @@ export interface Cloud {
   authority: Authority;
   /** Since the start, including those that an earlier run could not finish. */
   executionsStarted(): number;
+  /** Executions that are open, and those of an earlier run that were not resumed. */
+  unfinished(): number;
+  /** The errors after which photos' executions wait for their next try. */
+  waitingAfter(): Set<string>;
   /** Resolves when no execution is open. */
   idle(): Promise<void>;
   /**
@@ -193,12 +204,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const { between = {}, time = {} } = options;
     const publish = (event: BusEvent) =>
       between.event ? between.event(event, (other) => bus.publish(other)) : bus.publish(event);
-    const objects = await startObjectStore(inState('s3'), publish);
+    const objects = await startObjectStore(inState('s3'), publish, await freeOr(options.ports?.s3));
     closers.push(objects.stop);
     const s3 = new S3Client({ ...localClientOptions, endpoint: objects.endpoint, forcePathStyle: true });
     closers.push(() => s3.destroy());
     const rekognitionServer = await startRekognition({
       ...options.rekognition,
+      port: await freeOr(options.ports?.rekognition),
       dataDir: inState('rekognition'),
       getObject: (bucket, key) => readObject(s3, bucket, key),
       onInternalError: (operation, error) =>
@@ -341,7 +353,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       inState('logs', 'dead-letters.log'),
     );
     bus.publish = router.publish;
-    const subscriptions = subscribeFunctions(stack, objects.queues, invoke);
+    const { work = 'all' } = options;
+    const subscriptions = work === 'nothing' ? [] : subscribeFunctions(stack, objects.queues, invoke);
     closers.push(() => {
       for (const subscription of subscriptions) {
         subscription.stop();
@@ -368,8 +381,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       outputs,
     };
     closers.push(announce(stateDir, services));
-    for (const machine of machines.values()) {
-      machine.resumeInterrupted();
+    if (work === 'all') {
+      for (const machine of machines.values()) {
+        machine.resumeInterrupted();
+      }
     }
     const schedules = scheduledRules(stack);
     const fire = (rule: string, at: Date) => router.fire(rule, scheduledEvent(rule, at));
@@ -443,6 +458,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       authority,
       executionsStarted: () =>
         [...machines.values()].reduce((started, machine) => started + machine.started, 0),
+      waitingAfter: () => machines.get(outputs.StateMachineArn!)!.waitingAfter(),
+      unfinished: () => [...machines.values()].reduce((sum, machine) => sum + machine.unfinished, 0),
       idle,
       stop,
     };

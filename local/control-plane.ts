@@ -131,6 +131,7 @@ function stepFunctions(
       return { executionArn: machine.start(given, name), startDate: seconds(new Date()) };
     },
     DescribeExecution: (input) => describeExecution(find(input.executionArn).execution),
+    GetExecutionHistory: (input) => ({ events: historyOf(find(input.executionArn).execution) }),
     StopExecution(input) {
       const { machine, execution } = find(input.executionArn);
       const { error, cause } = input as { error?: string; cause?: string };
@@ -203,6 +204,23 @@ function describeExecution({ executionArn, status, startedAt, input, end }: Exec
     error: end?.error,
     cause: end?.cause,
   };
+}
+
+/** Each try of a state, and what it ended with, as Step Functions tells it of a Task that calls a function. */
+function historyOf({ history }: Execution): object[] {
+  const scheduled = { type: 'LambdaFunctionScheduled' };
+  const events = history.flatMap(({ type, timestamp, state, error }) => {
+    const told =
+      type === 'StateEntered'
+        ? [{ type: 'TaskStateEntered', stateEnteredEventDetails: { name: state } }, scheduled]
+        : type === 'StateRetried'
+          ? [scheduled]
+          : type === 'StateFailed'
+            ? [{ type: 'LambdaFunctionFailed', lambdaFunctionFailedEventDetails: { error } }]
+            : [];
+    return told.map((event) => ({ ...event, timestamp: timestamp / 1000 }));
+  });
+  return events.map((event, i) => ({ ...event, id: i + 1, previousEventId: i }));
 }
 
 function seconds(date: Date): number {

@@ -61,10 +61,12 @@ export interface ObjectStore {
  *
  * @param onEvent gets the event that S3 sends to EventBridge, before the client gets its answer: who was told that the photo is
  *   stored, or deleted, can rely on its event
+ * @param listenAt a port that is free, or 0 for any
  */
 export async function startObjectStore(
   folder: string,
   onEvent: (event: BusEvent) => void,
+  listenAt = 0,
 ): Promise<ObjectStore> {
   mkdirSync(folder, { recursive: true });
   const sequencers = openSequencers(join(folder, 'sequencers.jsonl'));
@@ -149,7 +151,7 @@ export async function startObjectStore(
     }
   };
 
-  await app.listen({ host: '127.0.0.1', port: 0 });
+  await app.listen({ host: '127.0.0.1', port: listenAt });
   const { port } = app.server.address() as AddressInfo;
   const endpoint = `http://127.0.0.1:${port}`;
 

@@ -137,14 +137,24 @@ export async function stopLeftover(folder: string): Promise<void> {
   }
 }
 
+/** The port if it can be listened at, else 0: any. */
+export async function freeOr(port: number | undefined): Promise<number> {
+  return port !== undefined && port <= 65_535 && (await probe(port, '127.0.0.1')) === undefined ? port : 0;
+}
+
+/** The code of the error that listening ends with; undefined for none. */
+function probe(port: number, host: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(undefined)));
+  });
+}
+
 /** Tries both loopback addresses: PostgreSQL itself is content with one of them. */
 async function checkPort(port: number): Promise<void> {
   for (const host of ['127.0.0.1', '::1']) {
-    const code = await new Promise<string | undefined>((resolve) => {
-      const probe = createServer();
-      probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code));
-      probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(undefined)));
-    });
+    const code = await probe(port, host);
     if (code === 'EADDRINUSE' || code === 'EACCES') {
       const why = code === 'EADDRINUSE' ? 'is already in use' : 'is not open to this user';
       throw new LocalError(

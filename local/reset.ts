@@ -1,13 +1,15 @@
 /** `npm run local:reset`: removes the state of the local run. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseResetArguments } from './cli/arguments.ts';
+import { parseResetArguments, resetUsage } from './cli/arguments.ts';
 import { runCommand } from './cli/command.ts';
 import { shortPath, stateFolder } from './cli/paths.ts';
 import { exitCodes, UserError } from './cli/user-error.ts';
 
-await runCommand(async () => {
-  parseResetArguments(process.argv.slice(2));
+await runCommand({ usage: () => resetUsage, what: 'The reset', run: reset });
+
+async function reset(argv: readonly string[]): Promise<number> {
+  parseResetArguments(argv);
   const folder = stateFolder(process.env);
   const name = shortPath(folder);
   if (existsSync(folder) && !isState(folder)) {
@@ -24,7 +26,7 @@ await runCommand(async () => {
       : `There is nothing to remove: ${name} does not exist.\n`,
   );
   return exitCodes.done;
-});
+}
 
 /** ROLLCALL_STATE_DIR can name any folder, and what is removed does not come back. */
 function isState(folder: string): boolean {

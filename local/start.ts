@@ -1,5 +1,10 @@
 /** `npm start`: indexes the photos of a folder through the whole pipeline, on this machine. */
-import { defaultPostgresPort, parseStartArguments, type StartArguments, usage } from './cli/arguments.ts';
+import {
+  defaultPostgresPort,
+  parseStartArguments,
+  type StartArguments,
+  startUsage,
+} from './cli/arguments.ts';
 import { runCommand } from './cli/command.ts';
 import { readPhotos } from './cli/database.ts';
 import { renderDirections } from './cli/directions.ts';
@@ -8,6 +13,7 @@ import { fromWorkingDirectory, samplePhotos, shortPath, stateFolder } from './cl
 import { eventIdOfFolder, listPhotos, type NotSent, type Photo } from './cli/photo-list.ts';
 import { pipelineOf } from './cli/pipeline.ts';
 import { type Progress, silent } from './cli/progress.ts';
+import { whyHeld } from './cli/reasons.ts';
 import {
   isComplete,
   type Report,
@@ -24,12 +30,10 @@ import { chooseProgress, painter } from './cli/terminal.ts';
 import { exitCodes, UserError } from './cli/user-error.ts';
 import type { Cloud } from './cloud.ts';
 
-await runCommand(async () => {
-  const args = parseStartArguments(process.argv.slice(2), process.env);
-  if (args.help) {
-    process.stdout.write(usage);
-    return exitCodes.done;
-  }
+await runCommand({ usage: () => startUsage, what: 'The local run', run: start });
+
+async function start(argv: readonly string[]): Promise<number> {
+  const args = parseStartArguments(argv, process.env);
   const folder = await readFolder(args);
   const progress = args.json ? silent : chooseProgress();
   const interruption = watchInterruption(() => {
@@ -80,7 +84,7 @@ await runCommand(async () => {
     `Stopped. ${done} of ${folder.photos.length} photos are done; run the same command to go on.\n`,
   );
   return interruption.signal.reason as number;
-});
+}
 
 interface Folder {
   eventId: string;
@@ -121,7 +125,10 @@ async function indexPhotos(
   const pipeline = pipelineOf(cloud);
   progress.start(folder.photos.length);
   const stored = await readPhotos(cloud.databaseUrl, photoIds);
-  const { sent, notSent } = await sendPhotos(folder.photos, stored, pipeline, signal, onDone);
+  const watch = setInterval(() => progress.held(whyHeld(cloud.waitingAfter())), 1_000);
+  const { sent, notSent } = await sendPhotos(folder.photos, stored, pipeline, signal, onDone).finally(() =>
+    clearInterval(watch),
+  );
   if (signal.aborted) {
     return undefined;
   }
@@ -152,7 +159,7 @@ function show(report: Report, { json, postgresPort }: StartArguments, stateDir: 
     renderTable(report.rows, report.skipped, paint, columns),
     ...(legend ? [legend] : []),
     renderSummary(report, paint, columns),
-    renderDirections(report.databaseUrl, shortPath(stateDir), upCommand, paint),
+    renderDirections(report.eventId, report.databaseUrl, shortPath(stateDir), upCommand, paint),
   ];
   process.stdout.write(`\n${parts.join('\n')}\n`);
 }

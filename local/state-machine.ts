@@ -101,6 +101,10 @@ export interface LocalStateMachine {
   onEnd(listener: (end: ExecutionEnd) => void): () => void;
   /** Whether an execution is open. */
   readonly isOpen: boolean;
+  /** How many executions are open, or were cut off by the end of an earlier run and not resumed yet. */
+  readonly unfinished: number;
+  /** The errors after which open executions wait for their next try. */
+  waitingAfter(): Set<string>;
   /** Resolves when none is. */
   idle(): Promise<void>;
   readonly started: number;
@@ -293,6 +297,16 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
     get isOpen() {
       return open.size > 0;
     },
+    get unfinished() {
+      return open.size + journal.interruptedCount();
+    },
+    waitingAfter: () =>
+      new Set(
+        [...open.values()].flatMap(({ execution }) => {
+          const last = execution.history.at(-1);
+          return last?.type === 'StateFailed' && last.error !== undefined ? [last.error] : [];
+        }),
+      ),
     async idle() {
       if (open.size > 0) {
         await new Promise<void>((resolve) => waiting.push(resolve));
@@ -553,6 +567,7 @@ function openJournal(folder: string, machine: string) {
         `${JSON.stringify({ name: nameOf(end.executionArn) } satisfies JournalEntry)}\n`,
       );
     },
+    interruptedCount: () => interrupted.size,
     interrupted(): { name: string; input: unknown }[] {
       const entries = [...interrupted.values()].map(({ name, input }) => ({ name, input }));
       interrupted.clear();

@@ -1,5 +1,5 @@
 /** `npm run local:up`: keeps the local services up, to look at what they hold, until Ctrl-C. */
-import { parseUpArguments } from './cli/arguments.ts';
+import { parseUpArguments, upUsage } from './cli/arguments.ts';
 import { runCommand } from './cli/command.ts';
 import { readEvents } from './cli/database.ts';
 import { renderServices } from './cli/directions.ts';
@@ -9,8 +9,10 @@ import { chooseProgress, painter } from './cli/terminal.ts';
 import { exitCodes } from './cli/user-error.ts';
 import type { Cloud } from './cloud.ts';
 
-await runCommand(async () => {
-  const { postgresPort } = parseUpArguments(process.argv.slice(2), process.env);
+await runCommand({ usage: () => upUsage, what: 'The local run', run: up });
+
+async function up(argv: readonly string[]): Promise<number> {
+  const { postgresPort } = parseUpArguments(argv, process.env);
   const progress = chooseProgress();
   const { signal, happened } = watchInterruption(() => progress.stop());
   const { startCloud } = await import('./cloud.ts');
@@ -19,6 +21,8 @@ await runCommand(async () => {
     cloud = await startCloud({
       stateDir: stateFolder(process.env),
       postgresPort,
+      // The same at each start, so that what was set up to use them goes on to.
+      ports: { s3: postgresPort + 1, rekognition: postgresPort + 2 },
       schedules: true,
       onStep: (text) => {
         signal.throwIfAborted();
@@ -42,4 +46,4 @@ await runCommand(async () => {
   }
   // Ctrl-C is how this command is meant to end.
   return signal.reason === exitCodes.interrupted ? exitCodes.done : (signal.reason as number);
-});
+}

@@ -9,7 +9,13 @@ type OptionKind = 'UUID' | 'PREFIX' | 'NAME' | 'FILE' | 'N' | 'PERCENT' | 'COUNT
 interface CommandSpec {
   /** One line. */
   does: string;
+  /** Whether it starts work in the pipeline, and does not only look, or set what the pipeline goes by. */
+  starts: boolean;
+  /** What its help says beside its options. */
+  more?: string;
   options: Readonly<Record<string, OptionKind>>;
+  /** What it is about, given without an option's name. */
+  takes?: string;
   /** Has to be given. */
   needs?: string;
   /** Exactly one of these has to be given. */
@@ -20,50 +26,96 @@ const changes = { 'dry-run': 'flag' } as const;
 const costs = { ...changes, yes: 'flag', 'no-wait': 'flag' } as const;
 
 export const commands = {
-  doctor: { does: 'what would make a deployment fail: asked before it, of your account', options: {} },
+  doctor: {
+    starts: false,
+    does: 'what would make a deployment fail: asked before it, of your account',
+    options: {},
+  },
   smoke: {
+    starts: true,
     does: 'sends a sample photo through the pipeline, and erases it again',
     options: { ...changes, yes: 'flag' },
   },
-  status: { does: 'photos by state, queues, pace, what runs', options: { event: 'UUID' } },
-  failed: { does: 'why photos failed, and which', options: { event: 'UUID', limit: 'N' } },
+  status: {
+    starts: false,
+    does: 'photos by state, what waits and why, pace, cap, queues; of one event, the time left',
+    options: { event: 'UUID' },
+  },
+  events: {
+    starts: false,
+    does: 'which events there are, the latest first, with their photos by state',
+    options: { limit: 'N' },
+  },
+  photo: {
+    starts: false,
+    does: "one photo's history: its object, its row, its executions, and what to do next",
+    takes: 'KEY|ID',
+    options: {},
+  },
+  failed: {
+    starts: false,
+    does: 'why photos failed, and which, the latest first',
+    options: { event: 'UUID', limit: 'N' },
+  },
   reprocess: {
-    does: 'indexes failed photos again; what is paid already is not paid again',
-    options: { photo: 'UUID', event: 'UUID', 'all-failed': 'flag', 'include-permanent': 'flag', ...costs },
+    starts: true,
+    does: 'indexes failed photos again, without paying twice; with --indexed, indexed ones, which is paid anew',
+    more: `  --include-permanent  the photos that are at fault themselves too
+  --indexed            with --event: the indexed photos, say after another qualityFilter; new faces take the place of the old
+`,
+    options: {
+      photo: 'UUID',
+      event: 'UUID',
+      'all-failed': 'flag',
+      'include-permanent': 'flag',
+      indexed: 'flag',
+      ...costs,
+    },
     oneOf: ['photo', 'event', 'all-failed'],
   },
   backfill: {
+    starts: true,
     does: 'indexes what lies in the bucket under a prefix and is not indexed yet',
     options: { prefix: 'PREFIX', ...costs },
     oneOf: ['prefix'],
   },
-  pause: { does: 'stops paid calls; photos wait, for about six days', options: changes },
-  resume: { does: 'goes on after a pause', options: changes },
+  pause: { starts: false, does: 'stops paid calls; photos wait, for about six days', options: changes },
+  resume: { starts: false, does: 'goes on after a pause', options: changes },
   cost: {
+    starts: false,
     does: 'what was paid, by event, photographer or day',
     options: { by: 'KEY', since: 'DATE' },
   },
   cap: {
+    starts: false,
     does: 'how many images may be indexed a day (UTC): shows it, sets it, or goes back to the configured number',
     options: { images: 'COUNT', default: 'flag', ...changes, yes: 'flag' },
   },
   'erase-person': {
+    starts: true,
     does: "erases a person's faces in an event, after showing which they are",
     options: { event: 'UUID', photo: 'FILE', face: 'UUID', similarity: 'PERCENT', ...costs },
     needs: 'event',
     oneOf: ['photo', 'face'],
   },
   'erase-event': {
+    starts: true,
     does: 'erases all faces of an event; the photos stay',
     options: { event: 'UUID', ...costs },
     needs: 'event',
   },
-  erasures: { does: 'the receipts of what was erased', options: { event: 'UUID', limit: 'N' } },
+  erasures: {
+    starts: false,
+    does: 'the receipts of what was erased',
+    options: { event: 'UUID', limit: 'N' },
+  },
   'replay-dead-letters': {
+    starts: true,
     does: 'sends what rests in the dead-letter queues on its way again',
     options: costs,
   },
   reconcile: {
+    starts: true,
     does: 'compares bucket, database and collections; with --fix mends what differs',
     options: { event: 'UUID', fix: 'flag', settle: 'N', ...costs },
   },
@@ -73,8 +125,15 @@ export type CommandName = keyof typeof commands;
 
 const always = { local: 'flag', stack: 'NAME', json: 'flag', 'postgres-port': 'N' } as const;
 
+/** Whether these arguments start work in the pipeline. */
+export function startsWork({ command, dryRun, fix }: Pick<Arguments, 'command' | 'dryRun' | 'fix'>): boolean {
+  return commands[command].starts && !dryRun && (command !== 'reconcile' || fix);
+}
+
 export interface Arguments {
   command: CommandName;
+  /** What the command is about, given without an option's name. */
+  subject: string | undefined;
   local: boolean;
   stack: string;
   json: boolean;
@@ -97,6 +156,7 @@ export interface Arguments {
   settle: number;
   allFailed: boolean;
   includePermanent: boolean;
+  indexed: boolean;
   fix: boolean;
   dryRun: boolean;
   yes: boolean;
@@ -112,13 +172,65 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const HELP_HINT = 'npm run ops -- --help shows how.';
 
-/** Shows how the commands are called. */
-export function usage(): string {
+/** What an option of any command means. */
+const MEANS: Readonly<Record<string, string>> = {
+  local:
+    'the run on this machine: the one that is up (npm run local:up), else what is stored of the last one',
+  stack: "the stack's name (Rollcall)",
+  json: 'the result as one line of JSON',
+  'dry-run': 'for whatever changes something: only says what it would do',
+  yes: 'does not ask before it costs money or erases',
+  'no-wait': 'does not wait for the photos, or the erasure, to be done',
+  similarity: `erase-person: from which likeness on a face is taken for the same person's (${DEFAULT_SIMILARITY})`,
+  settle: 'reconcile: minutes; what happened since may still be under way (15)',
+  'postgres-port': `with --local, where its PostgreSQL listens (${DEFAULT_POSTGRES_PORT}, or ROLLCALL_POSTGRES_PORT)`,
+};
+
+function meanings(options: Readonly<Record<string, OptionKind>>): string {
+  return Object.entries(options)
+    .filter(([name]) => name in MEANS)
+    .map(([name, kind]) => `  ${signature(name, kind).padEnd(20)} ${MEANS[name]}\n`)
+    .join('');
+}
+
+function signature(option: string, kind: OptionKind): string {
+  return `--${option}${kind === 'flag' ? '' : ` ${kind}`}`;
+}
+
+/** Shows how the commands are called; of one alone when the arguments name one. */
+export function usage(argv: readonly string[] = []): string {
+  const named = argv.find((argument) => Object.hasOwn(commands, argument)) as CommandName | undefined;
+  return named ? usageOf(named) : usageOfAll();
+}
+
+function usageOf(name: CommandName): string {
+  const spec: CommandSpec = commands[name];
+  const own = Object.entries(spec.options).filter(([option]) => !(option in costs));
+  const words = [
+    name,
+    ...(spec.takes ? [spec.takes] : []),
+    ...own.map(([option, kind]) => `[${signature(option, kind)}]`),
+  ];
+  const choice =
+    spec.oneOf && spec.oneOf.length > 1
+      ? ` It needs one of ${spec.oneOf.map((option) => `--${option}`).join(', ')}.`
+      : '';
+  return `Usage: npm run ops -- ${words.join(' ')} [OPTIONS]
+
+${spec.does[0]!.toUpperCase()}${spec.does.slice(1)}.${choice}
+
+${spec.more ?? ''}${meanings({ ...spec.options, ...always })}`;
+}
+
+function usageOfAll(): string {
   const width = Math.max(...Object.keys(commands).map((name) => name.length));
   const lines = Object.entries<CommandSpec>(commands).map(([name, spec]) => {
-    const options = Object.entries(spec.options)
-      .filter(([option]) => !(option in costs))
-      .map(([option, kind]) => `--${option}${kind === 'flag' ? '' : ` ${kind}`}`);
+    const options = [
+      ...(spec.takes ? [spec.takes] : []),
+      ...Object.entries(spec.options)
+        .filter(([option]) => !(option in costs))
+        .map(([option, kind]) => signature(option, kind)),
+    ];
     return `  ${name.padEnd(width)}  ${spec.does}${options.length > 0 ? `\n  ${' '.repeat(width)}    ${options.join('  ')}` : ''}`;
   });
   return `Usage: npm run ops -- COMMAND [OPTIONS]
@@ -127,34 +239,23 @@ Operates the stack in your AWS account, or with --local the run on this machine.
 
 ${lines.join('\n')}
 
-  --local             the run on this machine: the one that is up (npm run local:up), else one of its own
-  --stack NAME        the stack's name (Rollcall)
-  --json              the result as one line of JSON
-  --dry-run           for whatever changes something: only says what it would do
-  --yes               does not ask before it costs money or erases
-  --no-wait           does not wait for the photos, or the erasure, to be done
-  --similarity N      erase-person: percent, from which on a face is taken for the same person's (${DEFAULT_SIMILARITY})
-  --settle MINUTES    reconcile: what happened since may still be under way (15)
-  --postgres-port N   with --local, where its PostgreSQL listens (${DEFAULT_POSTGRES_PORT}, or ROLLCALL_POSTGRES_PORT)
+${meanings({ ...always, ...costs, similarity: 'PERCENT', settle: 'N' })}
+npm run ops -- COMMAND --help shows one of them.
 `;
 }
 
 /**
- * Reads the arguments of `npm run ops`.
+ * Reads the arguments of `npm run ops`; `--help` was answered before (see `runCommand`).
  *
- * @returns undefined when help is asked for
  * @throws UserError (exit code 2) in one line that names the argument at fault
  */
-export function parseOpsArguments(argv: readonly string[], env: Environment): Arguments | undefined {
+export function parseOpsArguments(argv: readonly string[], env: Environment): Arguments {
   const { tokens, positionals } = parseArgs({
     args: [...argv],
     options: optionTypes(),
     strict: false,
     tokens: true,
   });
-  if (tokens.some((token) => token.kind === 'option' && token.name === 'help')) {
-    return undefined;
-  }
   // Not prefix, which npm has a value for of its own, always.
   const swallowed = ['local', 'json', 'yes', 'dry-run', 'fix', 'event', 'photo', 'face', 'stack'].find(
     (name) => env.npm_lifecycle_event && env[`npm_config_${name.replace('-', '_')}`],
@@ -173,20 +274,28 @@ export function parseOpsArguments(argv: readonly string[], env: Environment): Ar
       `There is no command ${name}; there are ${Object.keys(commands).join(', ')}. ${HELP_HINT}`,
     );
   }
+  const spec: CommandSpec = commands[name as CommandName];
+  const [subject] = spec.takes ? more.splice(0, 1) : [];
+  if (spec.takes && !subject) {
+    throw new UserError(`${name} needs ${spec.takes}. ${HELP_HINT}`);
+  }
   if (more.length > 0) {
     throw new UserError(
       `${name} takes no ${JSON.stringify(more[0])}: its options begin with --. ${HELP_HINT}`,
     );
   }
-  const spec: CommandSpec = commands[name as CommandName];
   const given = readOptions(tokens, { ...always, ...spec.options }, name);
   checkChoice(given, spec, name);
   if (given.has('local') && given.has('stack')) {
     throw new UserError('--local is the run on this machine and --stack one in AWS: only one of them.');
   }
+  if (given.has('indexed') && !given.has('event')) {
+    throw new UserError(`--indexed goes with --event: what is indexed is indexed again an event at a time.`);
+  }
   const port = given.get('postgres-port');
   return {
     command: name as CommandName,
+    subject,
     local: given.has('local'),
     stack: given.get('stack') ?? 'Rollcall',
     json: given.has('json'),
@@ -205,6 +314,7 @@ export function parseOpsArguments(argv: readonly string[], env: Environment): Ar
     settle: Number(given.get('settle') ?? 15),
     allFailed: given.has('all-failed'),
     includePermanent: given.has('include-permanent'),
+    indexed: given.has('indexed'),
     fix: given.has('fix'),
     dryRun: given.has('dry-run'),
     yes: given.has('yes'),
@@ -225,7 +335,6 @@ function optionTypes(): Record<string, { type: 'string' | 'boolean'; short?: str
         { type: kind === 'flag' ? 'boolean' : 'string' } as const,
       ]),
     ),
-    help: { type: 'boolean', short: 'h' },
   };
 }
 

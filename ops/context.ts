@@ -8,6 +8,8 @@ export interface Context {
   deployment: Deployment;
   progress: Progress;
   now(): number;
+  /** Columns of the terminal that reads the result; undefined for a pipe, in which nothing is cut. */
+  columns: number | undefined;
   /** What a person has to see before they are asked; nothing where nobody reads. */
   show(lines: readonly string[]): void;
   /**

@@ -19,6 +19,8 @@ const OUTPUTS = [
   'OperatorFunctionName',
   'SlotLedgerTableName',
   'DailyImageCap',
+  'IndexFacesPerSecond',
+  'ReadsIndexFacesQuota',
   'CollectionPrefix',
   'DeadLetterQueueUrl',
   'ErasureDeadLetterQueueUrl',
@@ -35,6 +37,8 @@ export interface Deployment {
   isLocal: boolean;
   /** Where its executions can be looked at; undefined on this machine. */
   console: ((executionArn: string) => string) | undefined;
+  /** Executions that an earlier run of this machine could not finish, while nobody works at them. */
+  resting: number;
   outputs: Outputs;
   s3: S3Client;
   rekognition: RekognitionClient;
@@ -74,6 +78,7 @@ export async function awsDeployment(stackName: string): Promise<Deployment> {
     return {
       name: `${stackName} (${region})`,
       isLocal: false,
+      resting: 0,
       console: (arn) =>
         `https://${region}.console.aws.amazon.com/states/home?region=${region}#/v2/executions/details/${arn}`,
       ...connect({ ...RETRY, region }, () => ({}), checkOutputs(outputs, `The stack ${stackName}`)),
@@ -91,12 +96,17 @@ export async function awsDeployment(stackName: string): Promise<Deployment> {
   }
 }
 
-/** A run on this machine, in this process or in another one. */
-export function localDeployment({ endpoints, outputs }: RunningCloud): Deployment {
+/**
+ * A run on this machine, in this process or in another one.
+ *
+ * @param resting executions that nobody works at
+ */
+export function localDeployment({ endpoints, outputs }: RunningCloud, resting = 0): Deployment {
   const credentials = { accessKeyId: 'LOCAL-operator', secretAccessKey: 'local' };
   return {
     name: 'the local run',
     isLocal: true,
+    resting,
     console: undefined,
     ...connect(
       { region: 'us-east-1', credentials },
@@ -110,7 +120,7 @@ function connect(
   common: object,
   of: (service: keyof RunningCloud['endpoints']) => object,
   outputs: Outputs,
-): Omit<Deployment, 'name' | 'isLocal' | 'console'> {
+): Omit<Deployment, 'name' | 'isLocal' | 'console' | 'resting'> {
   const clients = {
     s3: new S3Client({ ...common, ...of('s3') }),
     rekognition: new RekognitionClient({ ...common, ...of('rekognition') }),

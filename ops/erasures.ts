@@ -43,21 +43,27 @@ export async function waitForReceipts(
 }
 
 /** One line for each receipt; exit code 1 while one of them is not finished. */
-export function receiptLines(receipts: readonly Receipt[]): { lines: string[]; exitCode: number } {
+export function receiptLines(
+  receipts: readonly Receipt[],
+  columns: number | undefined,
+): { lines: string[]; exitCode: number } {
   const open = receipts.filter(({ finished_at }) => finished_at === null);
   return {
     lines: [
-      ...table([
-        ['erased', 'why', 'photos', 'faces', 'responses', 'receipt'],
-        ...receipts.map(({ finished_at, reason, photos, faces, results, erasure_id }) => [
-          finished_at ?? 'not yet',
-          reason,
-          photos,
-          faces,
-          results,
-          erasure_id,
-        ]),
-      ]),
+      ...table(
+        [
+          ['erased', 'why', 'photos', 'faces', 'responses', 'receipt'],
+          ...receipts.map(({ finished_at, reason, photos, faces, results, erasure_id }) => [
+            finished_at ?? 'not yet',
+            reason,
+            photos,
+            faces,
+            results,
+            erasure_id,
+          ]),
+        ],
+        { columns },
+      ),
       ...(open.length > 0
         ? ['What is not erased yet is tried again with the next erasure, the daily one at the latest.']
         : []),

@@ -2,7 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DescribeExecutionCommand, type DescribeExecutionOutput } from '@aws-sdk/client-sfn';
 import type { ExecutionInput } from '../lambdas/shared/contract.ts';
 import { startOnce } from '../lambdas/shared/start-once.ts';
+import { count } from '../local/cli/text.ts';
+import type { Context } from './context.ts';
 import type { Deployment } from './deployment.ts';
+import { holdLines, holdOf } from './hold.ts';
+import { readLedger } from './ledger.ts';
 
 /** Executions of one name that may have ended without changing anything, before a new name is refused. */
 const MAX_REPETITIONS = 100;
@@ -33,13 +37,25 @@ export type Ended = Pick<DescribeExecutionOutput, 'executionArn' | 'status' | 'e
 /** Calls a second at most: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html allows 15 in small Regions. */
 const DESCRIBES_PER_SECOND = 10;
 
-/** Waits for executions to end, and tells of each that does. */
+/** How long nothing has to end, while a pause or the day's cap holds the photos, until nobody waits any more. */
+const HELD_PATIENCE_MS = { local: 1_500, aws: 15_000 };
+
+export interface Waited {
+  ended: Ended[];
+  /** Executions that are still open: a pause or the day's cap holds them, for hours perhaps. */
+  held: number;
+}
+
+/** Waits for executions to end, and tells of each that does; not for those that a pause or the day's cap holds. */
 export async function waitForAll(
-  { states, isLocal }: Deployment,
+  deployment: Deployment,
   executionArns: readonly string[],
   onEnd: (end: Ended) => void,
-): Promise<void> {
+): Promise<Waited> {
+  const { states, isLocal } = deployment;
+  const ended: Ended[] = [];
   let open = [...new Set(executionArns)];
+  let movedAt = performance.now();
   while (open.length > 0) {
     const stillOpen: string[] = [];
     for (const executionArn of open) {
@@ -47,13 +63,41 @@ export async function waitForAll(
       if (status === 'RUNNING') {
         stillOpen.push(executionArn);
       } else {
-        onEnd({ executionArn, status, error });
+        const end = { executionArn, status, error };
+        ended.push(end);
+        onEnd(end);
+        movedAt = performance.now();
       }
       await sleep(isLocal ? 1 : 1_000 / DESCRIBES_PER_SECOND);
     }
     open = stillOpen;
     if (open.length > 0) {
+      if (await isHeld(deployment, movedAt)) {
+        break;
+      }
       await sleep(isLocal ? 100 : 1_000);
     }
   }
+  return { ended, held: open.length };
+}
+
+/**
+ * Whether a pause or the day's cap holds what does not move.
+ *
+ * @param movedAt when something last ended, by `performance.now()`
+ */
+export async function isHeld(deployment: Deployment, movedAt: number): Promise<boolean> {
+  const patienceMs = deployment.isLocal ? HELD_PATIENCE_MS.local : HELD_PATIENCE_MS.aws;
+  return performance.now() - movedAt > patienceMs && holdOf(await readLedger(deployment)) !== undefined;
+}
+
+/** What to say of executions that are held; nothing when none is. */
+export async function heldLines({ args, deployment, now }: Context, held: number): Promise<string[]> {
+  if (held === 0) {
+    return [];
+  }
+  return [
+    `${count(held, 'photo')} ${held === 1 ? 'waits and goes' : 'wait and go'} on without this command.`,
+    ...holdLines(args, await readLedger(deployment), now()),
+  ];
 }

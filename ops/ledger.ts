@@ -1,4 +1,4 @@
-import { dayOf } from '../lambdas/shared/slot-ledger.ts';
+import { dayOf, intervalAt, type LedgerState } from '../lambdas/shared/slot-ledger.ts';
 import { type SlotLedger, slotLedger } from '../lambdas/shared/slot-ledger-store.ts';
 import type { Deployment } from './deployment.ts';
 
@@ -6,7 +6,10 @@ import type { Deployment } from './deployment.ts';
 export function ledgerOf({
   dynamodb,
   outputs,
-}: Deployment): Pick<SlotLedger, 'pause' | 'resume' | 'setDailyImageCap' | 'read'> {
+}: Pick<Deployment, 'dynamodb' | 'outputs'>): Pick<
+  SlotLedger,
+  'pause' | 'resume' | 'setDailyImageCap' | 'read'
+> {
   return slotLedger(
     {
       dynamodb,
@@ -28,18 +31,46 @@ export interface LedgerView {
   dailyImageCap: number;
   /** Whether an operator set it, and not the configuration. */
   capIsSet: boolean;
-  /** IndexFaces calls a second that Service Quotas allows the account; null where that could not be read. */
-  quotaPerSecond: number | null;
+  /** IndexFaces calls a second that the account may make: read from Service Quotas where it could be, else configured. */
+  quotaPerSecond: number;
+  /** Calls a second that are made at most right now; less than the quota for a while after a throttled call. */
+  allowedPerSecond: number;
+  /** How long a photo that comes now waits for its turn, milliseconds. */
+  lineMs: number;
+  backfillLineMs: number;
+  /** When the pace was last cut, milliseconds since the epoch; null when it has come back, or never was. */
+  cutMs: number | null;
 }
 
-export async function readLedger(deployment: Deployment): Promise<LedgerView> {
-  const state = await ledgerOf(deployment).read();
-  const { paused_ms: paused, daily_image_cap: cap, day, images = 0, quota_per_second: quota } = state;
+export async function readLedger(deployment: Deployment, now = Date.now): Promise<LedgerView> {
+  return viewOf(await ledgerOf(deployment).read(), deployment.outputs, now());
+}
+
+/** What an operator reads out of the ledger's item. */
+export function viewOf(
+  state: LedgerState,
+  outputs: Pick<Deployment['outputs'], 'DailyImageCap' | 'IndexFacesPerSecond' | 'ReadsIndexFacesQuota'>,
+  nowMs: number,
+): LedgerView {
+  const { paused_ms: paused, daily_image_cap: cap, day = 0, images = 0 } = state;
+  const config = {
+    perSecond: Number(outputs.IndexFacesPerSecond),
+    readsQuota: outputs.ReadsIndexFacesQuota === 'true',
+  };
+  const allowed = 1_000 / intervalAt(state, config, nowMs);
+  const full = 1_000 / intervalAt({ ...state, interval_ms: 0 }, config, nowMs);
+  // The gate may be behind the line: slots are given in the order in which photos come to it.
+  const ahead = (...ends: (number | undefined)[]) =>
+    Math.max(0, ...ends.map((end) => (end === undefined ? 0 : end - nowMs)));
   return {
     pausedSince: paused === undefined ? null : new Date(paused).toISOString(),
-    imagesToday: day === dayOf(Date.now()) ? images : 0,
-    dailyImageCap: cap ?? Number(deployment.outputs.DailyImageCap),
+    imagesToday: day >= dayOf(nowMs) ? images : 0,
+    dailyImageCap: cap ?? Number(outputs.DailyImageCap),
     capIsSet: cap !== undefined,
-    quotaPerSecond: quota ?? null,
+    quotaPerSecond: (config.readsQuota ? state.quota_per_second : undefined) ?? config.perSecond,
+    allowedPerSecond: allowed,
+    lineMs: ahead(state.line_ms, state.next_ms),
+    backfillLineMs: ahead(state.backfill_ms, state.line_ms, state.next_ms),
+    cutMs: allowed < full * 0.99 ? (state.cut_ms ?? null) : null,
   };
 }

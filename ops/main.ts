@@ -1,10 +1,14 @@
 /** `npm run ops -- COMMAND`: the operator's way back, on AWS and on this machine. */
-import { createInterface } from 'node:readline/promises';
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { runCommand } from '../local/cli/command.ts';
-import { stateFolder } from '../local/cli/paths.ts';
+import { watchInterruption } from '../local/cli/interruption.ts';
+import { shortPath, stateFolder } from '../local/cli/paths.ts';
+import { count } from '../local/cli/text.ts';
 import { exitCodes, UserError } from '../local/cli/user-error.ts';
+import type { Cloud } from '../local/cloud.ts';
 import { findRunning } from '../local/running-cloud.ts';
-import { type Arguments, type CommandName, parseOpsArguments, usage } from './arguments.ts';
+import { type Arguments, type CommandName, parseOpsArguments, startsWork, usage } from './arguments.ts';
 import { withReadableErrors } from './aws-errors.ts';
 import { backfill } from './commands/backfill.ts';
 import { cap } from './commands/cap.ts';
@@ -12,8 +16,10 @@ import { cost } from './commands/cost.ts';
 import { eraseEvent } from './commands/erase-event.ts';
 import { erasePerson } from './commands/erase-person.ts';
 import { erasures } from './commands/erasures.ts';
+import { events } from './commands/events.ts';
 import { failed } from './commands/failed.ts';
 import { pause, resume } from './commands/pause.ts';
+import { photo } from './commands/photo.ts';
 import { reconcile } from './commands/reconcile.ts';
 import { replayDeadLetters } from './commands/replay-dead-letters.ts';
 import { reprocess } from './commands/reprocess.ts';
@@ -21,11 +27,16 @@ import { smoke } from './commands/smoke.ts';
 import { status } from './commands/status.ts';
 import type { Context, Result } from './context.ts';
 import { awsDeployment, type Deployment, localDeployment } from './deployment.ts';
+import { holdOf } from './hold.ts';
+import { readLedger } from './ledger.ts';
 import { type Progress, progressOn, silent } from './progress.ts';
+import { askPerson } from './question.ts';
 
 /** Those that need a stack; `doctor` is for before there is one. */
 const run: Record<Exclude<CommandName, 'doctor'>, (context: Context) => Promise<Result>> = {
   status,
+  events,
+  photo,
   failed,
   reprocess,
   backfill,
@@ -41,12 +52,10 @@ const run: Record<Exclude<CommandName, 'doctor'>, (context: Context) => Promise<
   smoke,
 };
 
-await runCommand(async () => {
-  const args = parseOpsArguments(process.argv.slice(2), process.env);
-  if (!args) {
-    process.stdout.write(usage());
-    return exitCodes.done;
-  }
+await runCommand({ usage, what: 'The command', run: operate });
+
+async function operate(argv: readonly string[]): Promise<number> {
+  const args = parseOpsArguments(argv, process.env);
   const progress = args.json ? silent : progressOn(process.stderr);
   return withReadableErrors(async () => {
     const { command } = args;
@@ -55,7 +64,7 @@ await runCommand(async () => {
       const { doctor } = await import('./commands/doctor.ts');
       return tell(args, progress, () => doctor(args, progress, process.env));
     }
-    return withDeployment(args, progress.step, (deployment) =>
+    return withDeployment(args, progress, (deployment) =>
       tell(args, progress, () =>
         run[command]({
           args,
@@ -69,11 +78,12 @@ await runCommand(async () => {
             }
           },
           now: Date.now,
+          columns: process.stdout.isTTY ? process.stdout.columns : undefined,
         }),
       ),
     );
   });
-}, 'The command');
+}
 
 /** Prints what a command found out; resolves to its exit code. */
 async function tell(args: Arguments, progress: Progress, command: () => Promise<Result>): Promise<number> {
@@ -87,38 +97,88 @@ async function tell(args: Arguments, progress: Progress, command: () => Promise<
   }
 }
 
-/** The stack in AWS; or the run of this machine, which is started for the command when none is up. */
-async function withDeployment(
-  args: Arguments,
-  onStep: (text: string) => void,
-  work: (deployment: Deployment) => Promise<number>,
-): Promise<number> {
+type Work = (deployment: Deployment) => Promise<number>;
+
+/** The stack in AWS; or the run of this machine. */
+async function withDeployment(args: Arguments, progress: Progress, work: Work): Promise<number> {
   if (!args.local) {
-    onStep(`Looking for the stack ${args.stack}`);
+    progress.step(`Looking for the stack ${args.stack}`);
     return use(await awsDeployment(args.stack), work);
   }
   const stateDir = stateFolder(process.env);
   const running = findRunning(stateDir);
-  if (running) {
-    return use(localDeployment(running), work);
+  return running ? use(localDeployment(running), work) : withStoredRun(args, stateDir, progress, work);
+}
+
+/**
+ * The state of a local run that is not up. Its services are there for as long as the command takes, and work at nothing but
+ * what the command itself starts: what an earlier run left unfinished is for the next `npm start` or `npm run local:up`.
+ */
+async function withStoredRun(
+  args: Arguments,
+  stateDir: string,
+  progress: Progress,
+  work: Work,
+): Promise<number> {
+  if (!existsSync(stateDir) && args.command !== 'smoke') {
+    throw new UserError(
+      `There is no local run in ${shortPath(stateDir)} yet: npm start makes one.`,
+      exitCodes.incomplete,
+    );
   }
+  const interruption = watchInterruption(() => progress.stop());
+  const starts = startsWork(args);
   const { startCloud } = await import('../local/cloud.ts');
-  const cloud = await startCloud({ stateDir, postgresPort: args.postgresPort, onStep });
+  const cloud = await startCloud({
+    stateDir,
+    postgresPort: args.postgresPort,
+    work: starts ? 'new' : 'nothing',
+    onStep(text) {
+      interruption.signal.throwIfAborted();
+      progress.step(text);
+    },
+  });
+  // The smoke test erases what it has sent before it gives up.
+  const stopped =
+    args.command === 'smoke'
+      ? new Promise<never>(() => {})
+      : interruption.happened.then((): number => interruption.signal.reason as number);
+  const deployment = localDeployment(cloud.services, cloud.unfinished());
   try {
-    const exitCode = await use(localDeployment(cloud.services), work);
-    onStep('Stopping');
-    // What was started goes on here, or not at all.
-    await cloud.idle();
-    return exitCode;
+    const exitCode = await Promise.race([use(deployment, work), stopped]);
+    if (starts && args.wait && !interruption.signal.aborted) {
+      progress.step('Waiting for what was started');
+      await Promise.race([untilDoneOrHeld(cloud, localDeployment(cloud.services)), stopped]);
+    }
+    return interruption.signal.aborted ? (interruption.signal.reason as number) : exitCode;
   } finally {
-    await cloud.stop();
+    const left = cloud.unfinished();
+    progress.step('Stopping');
+    await cloud.stop({ abort: interruption.signal.aborted });
+    progress.stop();
+    if (left > 0 && args.command !== 'status' && !args.json) {
+      process.stderr.write(
+        `${count(left, 'execution')} ${left === 1 ? 'is' : 'are'} not done: npm run local:up goes on with ${left === 1 ? 'it' : 'them'}.\n`,
+      );
+    }
   }
 }
 
-async function use(
-  deployment: Deployment,
-  work: (deployment: Deployment) => Promise<number>,
-): Promise<number> {
+/** Until all that was started has ended, or a pause or the day's cap holds what is left for hours. */
+async function untilDoneOrHeld(cloud: Cloud, deployment: Deployment): Promise<void> {
+  const idle = cloud.idle().then(() => true);
+  try {
+    while (!(await Promise.race([idle, sleep(500, false)]))) {
+      if (holdOf(await readLedger(deployment))) {
+        return;
+      }
+    }
+  } finally {
+    deployment.close();
+  }
+}
+
+async function use(deployment: Deployment, work: Work): Promise<number> {
   try {
     return await work(deployment);
   } finally {
@@ -131,13 +191,10 @@ async function ask(question: string, { yes }: Arguments, before: () => void): Pr
     return true;
   }
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new UserError(`${question} Say --yes, or --dry-run to only look.`);
+    throw new UserError(
+      `Nobody is here to answer: ${question} --yes goes ahead; --dry-run only says what would happen.`,
+    );
   }
   before();
-  const dialogue = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await dialogue.question(`${question} [y/N] `)).trim());
-  } finally {
-    dialogue.close();
-  }
+  return askPerson(question, process.stdin, process.stderr);
 }

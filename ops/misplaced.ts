@@ -11,19 +11,19 @@ import { parallel } from './parallel.ts';
 import { table } from './table.ts';
 
 /** A few lines about those that failed; none where there are none. */
-export function misplacedLines({
-  total,
-  uploads,
-}: {
-  total: number;
-  uploads: readonly MisplacedUpload[];
-}): string[] {
+export function misplacedLines(
+  { total, uploads }: { total: number; uploads: readonly MisplacedUpload[] },
+  columns: number | undefined,
+): string[] {
   if (total === 0) {
     return [];
   }
   return [
     `${count(total, 'upload')} of no event: the key is not events/{event UUID}/{name}.{extension}. Upload them under another key, and delete them.`,
-    ...table(uploads.map(({ object_key, failed_at }) => [failed_at, object_key])),
+    ...table(
+      uploads.map(({ object_key, failed_at }) => [failed_at, object_key]),
+      { columns },
+    ),
     ...(total > uploads.length ? [`  … and ${total - uploads.length} more (--limit ${total})`] : []),
   ];
 }

@@ -18,7 +18,7 @@ import { parallel } from './parallel.ts';
 export async function readWorld(deployment: Deployment, eventId: string, folders?: Folders): Promise<World> {
   const facesBefore = await collect(askAll(deployment, { ask: 'faces', event_id: eventId }));
   const collection = await readCollection(deployment, eventId);
-  const listed = await readObjects(deployment, (folders ?? (await readFolders(deployment))).get(eventId));
+  const listed = await readEventObjects(deployment, eventId, folders);
   const [event] = (await ask(deployment, { ask: 'events', event_id: eventId })) as EventRow[];
   const photos = await collect(askAll(deployment, { ask: 'photos', event_id: eventId }));
   const faces = await collect(askAll(deployment, { ask: 'faces', event_id: eventId }));
@@ -43,8 +43,14 @@ export async function readWorld(deployment: Deployment, eventId: string, folders
   };
 }
 
-async function readObjects(deployment: Deployment, folders: readonly string[] = []): Promise<StoredObject[]> {
-  const listed = await Promise.all(folders.map((folder) => collect(listObjects(deployment, folder))));
+/** The photos of an event, whatever its keys spell the id like. */
+export async function readEventObjects(
+  deployment: Deployment,
+  eventId: string,
+  folders?: Folders,
+): Promise<StoredObject[]> {
+  const own = (folders ?? (await readFolders(deployment))).get(eventId) ?? [];
+  const listed = await Promise.all(own.map((folder) => collect(listObjects(deployment, folder))));
   return listed.flat();
 }
 

@@ -683,11 +683,12 @@ class Campaign {
 
   #command(command: (context: Context) => Promise<Result>, argv: string[]): Promise<Result> {
     return command({
-      args: parseOpsArguments([...argv, '--local'], {})!,
+      args: parseOpsArguments([...argv, '--local'], {}),
       deployment: this.#deployment,
       progress: silent,
       // What happened in this very second is settled too.
       now: () => Date.now() + 1_000,
+      columns: undefined,
       confirm: async () => true,
       show() {},
     });

@@ -76,10 +76,11 @@ class Day {
 
   command(command: (context: Context) => Promise<Result>, ...argv: string[]): Promise<Result> {
     return command({
-      args: parseOpsArguments([...argv, '--local', '--yes'], {})!,
+      args: parseOpsArguments([...argv, '--local', '--yes'], {}),
       deployment: this.deployment,
       progress: silent,
       now: Date.now,
+      columns: undefined,
       confirm: async () => true,
       show() {},
     });

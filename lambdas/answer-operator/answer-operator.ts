@@ -1,11 +1,12 @@
 import type { Sql } from '../shared/database.ts';
-import { lockEvent, retireResult } from '../shared/erasures.ts';
+import type { Receipt } from '../shared/erasure-contract.ts';
+import { lockEvent, retireResult, retireVersion } from '../shared/erasures.ts';
 import { failureKind } from '../shared/errors.ts';
 import type { EventRow, PhotoRow } from '../shared/event-rows.ts';
 import { forgetMisplaced, latestMisplaced } from '../shared/misplaced-uploads.ts';
 import { logEvents } from '../shared/names.ts';
-import { idList, loseFaces, type Transaction } from '../shared/photo-rows.ts';
-import { facePage, isoTime, leavingPage, photoPage } from '../shared/row-pages.ts';
+import { idList, loseFaces, reopenPhoto, type Transaction } from '../shared/photo-rows.ts';
+import { facePage, isoTime, latestFailures, leavingPage, photoPage } from '../shared/row-pages.ts';
 import { resultsFolder } from '../shared/stored-result.ts';
 import type { Telemetry } from '../shared/telemetry.ts';
 import {
@@ -22,6 +23,9 @@ export interface AnswerOperatorDeps {
   telemetry: Pick<Telemetry, 'logger'>;
   withDatabase<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
 }
+
+/** Of each kind, in the history of one photo. */
+const HISTORY_ROWS = 20;
 
 /** Who asks, in the records of what was changed. */
 const OPERATOR = 'operator';
@@ -47,6 +51,12 @@ function answer(sql: Sql, question: Question): Promise<Answers[Question['ask']]>
       return events(sql, question);
     case 'photos':
       return photoPage(sql, question, { after: question.after, limit: PAGE_SIZE });
+    case 'failures':
+      return latestFailures(sql, question);
+    case 'event_list':
+      return eventList(sql, question);
+    case 'photo_history':
+      return photoHistory(sql, question);
     case 'faces':
       return facePage(sql, question.event_id, { after: question.after, limit: PAGE_SIZE });
     case 'leaving':
@@ -61,6 +71,8 @@ function answer(sql: Sql, question: Question): Promise<Answers[Question['ask']]>
       return usage(sql, question);
     case 'lose_faces':
       return lose(sql, question);
+    case 'reopen':
+      return reopen(sql, question);
     case 'remove_faces':
       return removeFaces(sql, question);
   }
@@ -103,6 +115,30 @@ async function events(sql: Sql, { event_id, after }: Of<'events'>): Promise<Even
     ORDER BY id LIMIT ${PAGE_SIZE}`;
 }
 
+async function eventList(sql: Sql, { limit }: Of<'event_list'>): Promise<Answers['event_list']> {
+  return sql<Answers['event_list']>`
+    SELECT id, name, photographer_id, ${isoTime(sql, sql`created_at`)} AS created_at,
+           ${isoTime(sql, sql`erased_at`)} AS erased_at, coalesce(counts.photos, '{}') AS photos,
+           (SELECT count(*)::int FROM faces JOIN photos ON photos.id = photo_id WHERE event_id = latest.id) AS faces
+    FROM (SELECT * FROM events ORDER BY created_at DESC, id LIMIT ${limit}) AS latest
+    LEFT JOIN LATERAL (
+      SELECT jsonb_object_agg(status, photos) AS photos
+      FROM (SELECT status, count(*) AS photos FROM photos WHERE event_id = latest.id GROUP BY status) AS by_status
+    ) AS counts ON true
+    ORDER BY latest.created_at DESC, id`;
+}
+
+async function photoHistory(sql: Sql, { photo_id }: Of<'photo_history'>): Promise<Answers['photo_history']> {
+  const paid = await sql<Answers['photo_history']['paid']>`
+    SELECT ${isoTime(sql, sql`called_at`)} AS called_at, faces, estimated_usd::float8 AS estimated_usd
+    FROM paid_images WHERE photo_id = ${photo_id}
+    ORDER BY paid_images.called_at DESC LIMIT ${HISTORY_ROWS}`;
+  const receipts = await sql<Receipt[]>`
+    SELECT ${receiptColumns(sql)} FROM erasures WHERE photo_id = ${photo_id}
+    ORDER BY erasures.requested_at DESC, id LIMIT ${HISTORY_ROWS}`;
+  return { paid, erasures: receipts };
+}
+
 async function usage(sql: Sql, { by, since }: Of<'usage'>): Promise<Answers['usage']> {
   const key = { event: sql`event_id`, photographer: sql`photographer_id`, day: sql`day` }[by];
   const sums = sql`
@@ -121,12 +157,17 @@ async function usage(sql: Sql, { by, since }: Of<'usage'>): Promise<Answers['usa
 /** What nobody asked for is listed while it is under way only. */
 async function erasures(sql: Sql, { event_id, limit }: Of<'erasures'>): Promise<Answers['erasures']> {
   return sql<Answers['erasures']>`
-    SELECT id AS erasure_id, event_id, photo_id, reason, ${isoTime(sql, sql`requested_at`)} AS requested_at,
-           ${isoTime(sql, sql`finished_at`)} AS finished_at, photos, faces, results
+    SELECT ${receiptColumns(sql)}
     FROM erasures
     WHERE ${event_id ? sql`event_id = ${event_id}` : sql`true`}
       AND (finished_at IS NULL OR reason NOT IN ('photo_replaced', 'late_result'))
     ORDER BY erasures.requested_at DESC, id LIMIT ${limit}`;
+}
+
+function receiptColumns(sql: Sql) {
+  return sql`
+    id AS erasure_id, event_id, photo_id, reason, ${isoTime(sql, sql`requested_at`)} AS requested_at,
+    ${isoTime(sql, sql`finished_at`)} AS finished_at, photos, faces, results`;
 }
 
 async function lose(sql: Sql, { photos }: Of<'lose_faces'>): Promise<Answers['lose_faces']> {
@@ -137,6 +178,21 @@ async function lose(sql: Sql, { photos }: Of<'lose_faces'>): Promise<Answers['lo
     }
     return { changed: await loseFaces(transaction, photos, { retryable }) };
   });
+}
+
+async function reopen(sql: Sql, { event_id, photo_ids }: Of<'reopen'>): Promise<Answers['reopen']> {
+  const reopened: string[] = [];
+  for (const photo_id of photo_ids) {
+    await sql.begin(async (transaction) => {
+      await lockEvent(transaction, event_id, 'shared');
+      const version = await reopenPhoto(transaction, { event_id, photo_id });
+      if (version !== undefined) {
+        await retireVersion(transaction, { event_id, photo_id }, { version, execution_arn: OPERATOR });
+        reopened.push(photo_id);
+      }
+    });
+  }
+  return { photo_ids: reopened };
 }
 
 async function removeFaces(sql: Sql, question: Of<'remove_faces'>): Promise<Answers['remove_faces']> {

@@ -12,8 +12,13 @@ export const PAGE_SIZE = 1_000;
 /** Photos or faces in one question that changes something. */
 export const MAX_CHANGES = 500;
 
+/** Photos that one question opens again: each has a transaction of its own. */
+export const MAX_REOPENED = 100;
+
 /** Events, photographers or days in one answer. */
 export const MAX_USAGE_ROWS = 10_000;
+
+const limit = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(PAGE_SIZE));
 
 export const questionSchema = v.variant('ask', [
   /** How many photos are in which state, and why they failed. */
@@ -27,20 +32,19 @@ export const questionSchema = v.variant('ask', [
     retryable: v.optional(v.boolean()),
     after: v.optional(uuid),
   }),
+  /** The photos that failed, the latest first. */
+  v.object({ ask: v.literal('failures'), event_id: v.optional(uuid), limit }),
+  /** The events with what became of their photos, the latest first. */
+  v.object({ ask: v.literal('event_list'), limit }),
+  /** What is known of a photo beside its row. */
+  v.object({ ask: v.literal('photo_history'), photo_id: uuid }),
   v.object({ ask: v.literal('faces'), event_id: uuid, after: v.optional(uuid) }),
   /** Faces in the outbox, on their way out of the collection. */
   v.object({ ask: v.literal('leaving'), event_id: uuid, after: v.optional(v.string()) }),
   /** The receipts of erasures, the latest first. */
-  v.object({
-    ask: v.literal('erasures'),
-    event_id: v.optional(uuid),
-    limit: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(PAGE_SIZE)),
-  }),
+  v.object({ ask: v.literal('erasures'), event_id: v.optional(uuid), limit }),
   /** Uploads whose key belongs to no event, the latest first. */
-  v.object({
-    ask: v.literal('misplaced'),
-    limit: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(PAGE_SIZE)),
-  }),
+  v.object({ ask: v.literal('misplaced'), limit }),
   /** What was paid, since a UTC day: rows with the costliest first, or by day. */
   v.object({
     ask: v.literal('usage'),
@@ -59,6 +63,12 @@ export const questionSchema = v.variant('ask', [
   v.object({
     ask: v.literal('forget_misplaced'),
     keys: v.pipe(v.array(storable), v.maxLength(MAX_CHANGES)),
+  }),
+  /** Indexed photos wait to be indexed again: their faces and stored responses leave by way of the outbox. */
+  v.object({
+    ask: v.literal('reopen'),
+    event_id: uuid,
+    photo_ids: v.pipe(v.array(uuid), v.maxLength(MAX_REOPENED)),
   }),
   /** Faces that no row knows leave the collection by way of the outbox. */
   v.object({
@@ -83,6 +93,31 @@ export interface Summary {
   oldest_processing: string | null;
 }
 
+export interface ListedEvent {
+  id: string;
+  name: string | null;
+  photographer_id: string | null;
+  /** ISO 8601. */
+  created_at: string;
+  erased_at: string | null;
+  photos: Partial<Record<PhotoStatus, number>>;
+  faces: number;
+}
+
+/** A paid call for a photo. */
+export interface PaidCall {
+  /** ISO 8601. */
+  called_at: string;
+  faces: number;
+  estimated_usd: number;
+}
+
+export interface PhotoHistory {
+  /** The latest first. */
+  paid: PaidCall[];
+  erasures: Receipt[];
+}
+
 /** Paid images, the faces that they gave, and what they cost at list prices. */
 export interface Usage {
   images: number;
@@ -103,6 +138,9 @@ export interface Answers {
   summary: Summary;
   events: EventRow[];
   photos: PhotoRow[];
+  failures: PhotoRow[];
+  event_list: ListedEvent[];
+  photo_history: PhotoHistory;
   faces: FaceRow[];
   leaving: { rekognition_face_id: string }[];
   erasures: Receipt[];
@@ -110,5 +148,7 @@ export interface Answers {
   misplaced: { total: number; uploads: MisplacedUpload[] };
   forget_misplaced: { forgotten: number };
   lose_faces: { changed: number };
+  /** Those that were indexed until now. */
+  reopen: { photo_ids: string[] };
   remove_faces: { requested: number };
 }

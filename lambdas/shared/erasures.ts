@@ -104,16 +104,24 @@ export async function replaceVersion(
   if (!hasResult || row.object_version === null || row.object_version === next.version) {
     return false;
   }
-  const { execution_arn } = next;
+  await retireVersion(sql, photo, { ...next, version: row.object_version });
+  return true;
+}
+
+/** Asks for the faces of the photo's row, except those to keep, and for the stored response of the version that it is of. */
+export async function retireVersion(
+  sql: Transaction,
+  photo: { event_id: string; photo_id: string },
+  { version, keep = [], execution_arn }: { version: string; keep?: readonly string[]; execution_arn: string },
+): Promise<void> {
   const erasureId = await erasureOfPhoto(sql, {
     ...photo,
     reason: 'photo_replaced',
     execution_arn,
     photos: 1,
   });
-  await retireFaces(sql, erasureId, photo, next.keep);
-  await removeResults(sql, erasureId, [resultsKey(photo, row.object_version)]);
-  return true;
+  await retireFaces(sql, erasureId, photo, keep);
+  await removeResults(sql, erasureId, [resultsKey(photo, version)]);
 }
 
 /** A response that is not going to be stored. */

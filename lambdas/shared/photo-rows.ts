@@ -455,6 +455,28 @@ export async function loseFaces(
   return changed.length;
 }
 
+/**
+ * Makes an indexed photo wait to be indexed again. What Rekognition was asked before this is not stored any more; the faces are
+ * the caller's to retire, in the same transaction.
+ *
+ * @returns the version that was indexed; undefined where the photo was not
+ */
+export async function reopenPhoto(
+  sql: Transaction,
+  { event_id, photo_id }: { event_id: string; photo_id: string },
+): Promise<string | undefined> {
+  const [reopened] = await sql<{ object_version: string }[]>`
+    UPDATE photos SET
+      status = 'processing',
+      face_count = NULL,
+      unindexed_faces = NULL,
+      faces_erased_at = now(),
+      indexed_at = NULL
+    WHERE id = ${photo_id} AND event_id = ${event_id} AND status = 'indexed' AND object_version IS NOT NULL
+    RETURNING object_version`;
+  return reopened?.object_version;
+}
+
 /** A list of ids as a subquery: postgres.js cannot send arrays without looking up types, which costs a round trip. */
 export function idList(sql: Transaction, ids: readonly string[]) {
   return sql`SELECT jsonb_array_elements_text(${sql.json([...ids])})`;

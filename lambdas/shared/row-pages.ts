@@ -20,9 +20,7 @@ export interface PhotoFilter {
 export function photoPage(sql: Sql | Transaction, filter: PhotoFilter, { after, limit }: Page) {
   const { event_id, photo_ids, status, retryable } = filter;
   return sql<PhotoRow[]>`
-    SELECT id, event_id, status, object_key, object_version, object_sequencer, other_objects, face_count,
-           failure_code, failure_message, failure_retryable, execution_arn, ${isoTime(sql, sql`created_at`)} AS created_at,
-           ${isoTime(sql, sql`coalesce(indexed_at, failed_at)`)} AS ended_at
+    SELECT ${photoColumns(sql)}
     FROM photos
     WHERE ${event_id ? sql`event_id = ${event_id}` : sql`true`}
       AND ${photo_ids ? sql`id IN (SELECT id::uuid FROM (${idList(sql as Transaction, photo_ids)}) AS ids (id))` : sql`true`}
@@ -30,6 +28,25 @@ export function photoPage(sql: Sql | Transaction, filter: PhotoFilter, { after, 
       AND ${retryable === undefined ? sql`true` : sql`failure_retryable = ${retryable}`}
       AND ${after ? sql`id > ${after}` : sql`true`}
     ORDER BY id LIMIT ${limit}`;
+}
+
+/** The photos that failed last, of one event or of all. */
+export function latestFailures(
+  sql: Sql | Transaction,
+  { event_id, limit }: { event_id?: string | undefined; limit: number },
+) {
+  return sql<PhotoRow[]>`
+    SELECT ${photoColumns(sql)}
+    FROM photos
+    WHERE status = 'failed' AND ${event_id ? sql`event_id = ${event_id}` : sql`true`}
+    ORDER BY failed_at DESC, id LIMIT ${limit}`;
+}
+
+function photoColumns(sql: Sql | Transaction) {
+  return sql`
+    id, event_id, status, object_key, object_version, object_sequencer, other_objects, face_count,
+    failure_code, failure_message, failure_retryable, execution_arn, ${isoTime(sql, sql`created_at`)} AS created_at,
+    ${isoTime(sql, sql`coalesce(indexed_at, failed_at)`)} AS ended_at`;
 }
 
 export function facePage(sql: Sql | Transaction, event_id: string, { after, limit }: Page) {

@@ -5,7 +5,7 @@ import { UserError } from './user-error.ts';
 /** A PostgreSQL of the user's own sits at 5432; ports from 32768 on are handed out to outgoing connections by Linux. */
 export const DEFAULT_POSTGRES_PORT = 25432;
 
-export const usage = `Usage: npm start -- [FOLDER] [--event UUID] [--json] [--postgres-port N]
+export const startUsage = `Usage: npm start -- [FOLDER] [--event UUID] [--json] [--postgres-port N]
 
 Indexes the faces of a folder's photos through the whole pipeline, on this machine.
 
@@ -17,8 +17,23 @@ Indexes the faces of a folder's photos through the whole pipeline, on this machi
 See also: npm run local:up (look at the data), npm run local:reset (remove it)
 `;
 
+export const upUsage = `Usage: npm run local:up -- [--postgres-port N]
+
+Keeps the services of the local run up, and works at what an earlier run left, until Ctrl-C.
+
+  --postgres-port N   where PostgreSQL listens (${DEFAULT_POSTGRES_PORT}, or ROLLCALL_POSTGRES_PORT)
+
+ROLLCALL_STATE_DIR names another state than .rollcall.
+`;
+
+export const resetUsage = `Usage: npm run local:reset
+
+Removes the state of the local run, for good: its photos, faces and database. It takes no arguments.
+
+ROLLCALL_STATE_DIR names another state than .rollcall.
+`;
+
 export interface StartArguments {
-  help: boolean;
   json: boolean;
   /** As typed; undefined for the sample photos. */
   folder: string | undefined;
@@ -66,7 +81,6 @@ export function parseStartArguments(argv: readonly string[], env: Environment): 
     );
   }
   return {
-    help: options.has('help'),
     json: options.has('json'),
     folder,
     eventId: eventId?.toLowerCase(),
@@ -118,12 +132,9 @@ function readTokens(
   argv: readonly string[],
   known: Readonly<Record<string, 'string' | 'boolean'>>,
 ): { options: Map<string, string>; positionals: string[] } {
-  const types: Readonly<Record<string, 'string' | 'boolean'>> = { ...known, help: 'boolean' };
   const { tokens, positionals } = parseArgs({
     args: [...argv],
-    options: Object.fromEntries(
-      Object.entries(types).map(([name, type]) => [name, name === 'help' ? { type, short: 'h' } : { type }]),
-    ),
+    options: Object.fromEntries(Object.entries(known).map(([name, type]) => [name, { type }])),
     strict: false,
     tokens: true,
   });
@@ -132,7 +143,7 @@ function readTokens(
     if (token.kind !== 'option') {
       continue;
     }
-    const type = Object.hasOwn(types, token.name) ? types[token.name] : undefined;
+    const type = Object.hasOwn(known, token.name) ? known[token.name] : undefined;
     if (!type) {
       throw new UserError(`There is no option ${token.rawName}. ${HELP_HINT}`);
     }

@@ -4,13 +4,24 @@ import { exitCodes, UserError } from './user-error.ts';
 /** Which Node.js runs what the local run stands on; npm's scripts bring their own. */
 const MIN_NODE_MAJOR = 22;
 
+export interface CommandOptions {
+  /** What `--help` shows, of the arguments beside it. */
+  usage(argv: readonly string[]): string;
+  /** What broke off, in the line that tells of an error that nobody foresaw. */
+  what: string;
+  run(argv: readonly string[]): Promise<number>;
+}
+
+/** Whether help is asked for, anywhere among the arguments: nothing else is done then, whatever they say. */
+export function asksForHelp(argv: readonly string[]): boolean {
+  return argv.some((argument) => argument === '--help' || argument === '-h');
+}
+
 /**
- * Runs a command to its end and exits with its code. What the user can put right is one line on stderr; anything else is
- * told with its stack when ROLLCALL_DEBUG is set.
- *
- * @param what broke off, in the line that tells of anything else
+ * Runs a command to its end and exits with its code. `--help` is answered before the command sees an argument. What the user
+ * can put right is one line on stderr; anything else is told with its stack when ROLLCALL_DEBUG is set.
  */
-export async function runCommand(command: () => Promise<number>, what = 'The local run'): Promise<never> {
+export async function runCommand({ usage, what, run }: CommandOptions): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) {
     // Whoever reads along may leave, as `head` does, or the terminal be closed: the photos matter more.
     stream.on('error', () => {});
@@ -26,9 +37,15 @@ export async function runCommand(command: () => Promise<number>, what = 'The loc
   process.on('uncaughtException', giveUp);
   process.on('unhandledRejection', giveUp);
   let exitCode: number;
+  const argv = process.argv.slice(2);
   try {
-    checkNode();
-    exitCode = await command();
+    if (asksForHelp(argv)) {
+      process.stdout.write(usage(argv));
+      exitCode = exitCodes.done;
+    } else {
+      checkNode();
+      exitCode = await run(argv);
+    }
   } catch (error) {
     exitCode = error instanceof UserError ? error.exitCode : exitCodes.incomplete;
     tell(error, what);

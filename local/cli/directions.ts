@@ -5,8 +5,9 @@ import { count } from './text.ts';
 
 const GAP = '  ';
 
-/** Where the data is after a run, and how to look at it: PostgreSQL goes with the command. */
+/** Which event it was, and where the data is after a run, and how to look at it: PostgreSQL goes with the command. */
 export function renderDirections(
+  eventId: string,
   databaseUrl: string,
   stateFolder: string,
   upCommand: string,
@@ -14,6 +15,7 @@ export function renderDirections(
 ): string {
   const line = (title: string, text: string): string => `${GAP}${paint('dim', title.padEnd(6))}${text}\n`;
   return (
+    line('Event', eventId) +
     line('Data', stateFolder) +
     line('Look', `${upCommand} starts it again; then, in another terminal:`) +
     line('', `psql '${databaseUrl}'`)
@@ -33,8 +35,8 @@ export async function renderServices(
   const find =
     latest &&
     `\n${GAP}Find a face:\n` +
-      `${GAP}${GAP}export AWS_ACCESS_KEY_ID=LOCAL-operator AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n` +
-      `${GAP}${GAP}aws rekognition search-faces-by-image --endpoint-url ${rekognition} \\\n` +
+      `${GAP}${GAP}export AWS_ACCESS_KEY_ID=LOCAL-operator AWS_SECRET_ACCESS_KEY=local\n` +
+      `${GAP}${GAP}aws rekognition search-faces-by-image --region us-east-1 --endpoint-url ${rekognition} \\\n` +
       `${GAP}${GAP}  --collection-id ${latest.collection_id} --image-bytes fileb://PHOTO.jpg\n`;
   return [
     '\n',

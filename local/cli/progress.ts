@@ -1,4 +1,5 @@
 import { SingleBar } from 'cli-progress';
+import { truncateMiddle } from './text.ts';
 
 /** What happens while one waits. */
 export interface Progress {
@@ -8,12 +9,14 @@ export interface Progress {
   start(total: number): void;
   /** One more photo is at its end. */
   done(faces: number): void;
+  /** Why nothing moves; undefined when something does. */
+  held(why: string | undefined): void;
   /** Leaves the terminal as it was found. */
   stop(): void;
 }
 
 /** For `--json`: says nothing. */
-export const silent: Progress = { step() {}, start() {}, done() {}, stop() {} };
+export const silent: Progress = { step() {}, start() {}, done() {}, held() {}, stop() {} };
 
 /** For logs: a plain line per step. */
 export function plainProgress(stream: NodeJS.WritableStream): Progress {
@@ -27,6 +30,12 @@ export function plainProgress(stream: NodeJS.WritableStream): Progress {
       latest = text;
     },
     start: (total) => stream.write(`Indexing ${total} ${total === 1 ? 'photo' : 'photos'}\n`),
+    held(why) {
+      if (why !== undefined && why !== latest) {
+        stream.write(`${why}\n`);
+      }
+      latest = why ?? '';
+    },
   };
 }
 
@@ -36,6 +45,7 @@ export function liveProgress(stream: NodeJS.WriteStream): Progress {
   let hasStepLine = false;
   let faces = 0;
   let startedAt = 0;
+  let why: string | undefined;
 
   const clearStep = (): void => {
     if (hasStepLine) {
@@ -65,7 +75,7 @@ export function liveProgress(stream: NodeJS.WriteStream): Progress {
         forceRedraw: true,
         format: (_options, { progress, value, total: all }) =>
           renderBar(
-            { progress, value, total: all, faces, elapsedMs: performance.now() - startedAt },
+            { progress, value, total: all, faces, elapsedMs: performance.now() - startedAt, why },
             stream.columns,
           ),
       });
@@ -75,6 +85,9 @@ export function liveProgress(stream: NodeJS.WriteStream): Progress {
       faces += found;
       bar?.increment();
     },
+    held(reason) {
+      why = reason;
+    },
     stop() {
       stopBar();
       clearStep();
@@ -82,12 +95,24 @@ export function liveProgress(stream: NodeJS.WriteStream): Progress {
   };
 }
 
-/** `  Indexing ━━━━━━━━──────────  18/30 · 31 faces · 12 s` */
+/** `  Indexing ━━━━━━━━──────────  18/30 · 31 faces · 12 s`, or why nothing moves in place of the rest. */
 export function renderBar(
-  now: { progress: number; value: number; total: number; faces: number; elapsedMs: number },
+  now: {
+    progress: number;
+    value: number;
+    total: number;
+    faces: number;
+    elapsedMs: number;
+    why?: string | undefined;
+  },
   columns: number,
 ): string {
   const counts = `${now.value}/${now.total} · ${now.faces} ${now.faces === 1 ? 'face' : 'faces'} · ${Math.floor(now.elapsedMs / 1_000)} s`;
+  if (now.why !== undefined) {
+    const whole = `  Indexing  ${now.value}/${now.total} · ${now.why}`;
+    // Where there is no room for what to do, at least why.
+    return whole.length < columns ? whole : truncateMiddle(whole.replace(/: npm run .*/, ''), columns - 1);
+  }
   const width = Math.max(10, Math.min(40, columns - counts.length - 16));
   const filled = Math.round(width * now.progress);
   return `  Indexing  ${'━'.repeat(filled)}${'─'.repeat(width - filled)}  ${counts}`;

@@ -16,3 +16,14 @@ export function explanationOf(code: string | null): string | undefined {
 export function withoutServiceNoise(message: string): string {
   return message.replace(/^\w+ \w+(Exception|Error): /, '').replace(/ \(request [^)]*\)$/, '');
 }
+
+/** What photos wait for after these errors, for whoever watches them; undefined for what passes within moments. */
+export function whyHeld(errors: ReadonlySet<string>): string | undefined {
+  if (errors.has('IndexingPaused')) {
+    return 'indexing is paused: npm run ops -- resume --local';
+  }
+  if (errors.has('DailyImageCapReached')) {
+    return "today's images are used up: npm run ops -- cap --images N --local";
+  }
+  return undefined;
+}

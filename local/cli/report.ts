@@ -18,6 +18,8 @@ export interface ReportRow {
   faceCount: number | null;
   unindexedCount: number | null;
   code: string | null;
+  /** What the pipeline stored beside the code. */
+  message: string | null;
   /** A few words for the user. */
   reason: string | null;
 }
@@ -53,7 +55,7 @@ export function reportRows(
 }
 
 function rowOfSent({ photo, version, known, end }: Sent, stored: StoredPhoto | undefined): ReportRow {
-  const row = { file: photo.file, photoId: photo.photoId, known };
+  const row = { file: photo.file, photoId: photo.photoId, known, message: null };
   const isThis = stored?.event_id === photo.eventId && stored.object_version === version;
   if (isThis && stored.status === 'indexed') {
     const unindexed = stored.unindexed_count;
@@ -73,6 +75,7 @@ function rowOfSent({ photo, version, known, end }: Sent, stored: StoredPhoto | u
       faceCount: null,
       unindexedCount: null,
       code: stored.failure_code,
+      message: stored.failure_message,
       reason: failureReason(stored.failure_code, stored.failure_message),
     };
   }
@@ -82,6 +85,7 @@ function rowOfSent({ photo, version, known, end }: Sent, stored: StoredPhoto | u
     faceCount: null,
     unindexedCount: null,
     code: end?.error ?? null,
+    message: end?.cause ?? null,
     reason: end?.error
       ? failureReason(end.error, end.cause ?? null)
       : `not at its end${end ? `: the execution ${end.status.toLowerCase().replace('_', ' ')}` : ''}; run it again`,
@@ -109,6 +113,7 @@ function rowOfNotSent({ file, photoId, code, reason }: NotSent): ReportRow {
     faceCount: null,
     unindexedCount: null,
     code,
+    message: reason,
     reason: `${notSentReasons[code]}: ${reason}`,
   };
 }
@@ -143,6 +148,7 @@ export function renderJson(report: Report): string {
       face_count: row.faceCount,
       unindexed_count: row.unindexedCount,
       failure_code: row.code,
+      failure_message: row.message,
     })),
     skipped: report.skipped.map(({ file, why }) => ({ file, why })),
     indexed,
@@ -166,6 +172,7 @@ const STATUS_WIDTH = 8;
 const FACES_WIDTH = 5;
 const MIN_PHOTO_WIDTH = 24;
 const MIN_REASON_WIDTH = 30;
+const MAX_PAD = 60;
 
 /** Files that were left out, of which the table shows so many. */
 const MAX_SKIPPED_SHOWN = 20;
@@ -200,27 +207,20 @@ export function renderTable(
   let photoWidth = longest(['Photo', ...cells.map(({ photo }) => photo)]);
   let reasonWidth = longest(['Reason', ...cells.map(({ reason }) => reason)]);
   if (columns !== undefined) {
-    const space = Math.max(columns, 60) - 4 * GAP.length - STATUS_WIDTH - FACES_WIDTH;
+    const space = Math.max(columns, 40) - 4 * GAP.length - STATUS_WIDTH - FACES_WIDTH;
+    const minPhoto = Math.min(MIN_PHOTO_WIDTH, Math.floor(space / 2));
+    const minReason = Math.min(MIN_REASON_WIDTH, space - minPhoto);
     // What the reasons leave goes to the names, and the other way round; each has a minimum.
-    photoWidth = Math.min(
-      photoWidth,
-      Math.max(MIN_PHOTO_WIDTH, space - Math.max(MIN_REASON_WIDTH, reasonWidth)),
-    );
-    photoWidth = Math.min(
-      photoWidth,
-      Math.max(MIN_PHOTO_WIDTH, space - Math.min(MIN_REASON_WIDTH, reasonWidth)),
-    );
-    reasonWidth = Math.min(reasonWidth, Math.max(space - photoWidth, 10));
+    photoWidth = Math.min(photoWidth, Math.max(minPhoto, space - Math.max(minReason, reasonWidth)));
+    photoWidth = Math.min(photoWidth, Math.max(minPhoto, space - Math.min(minReason, reasonWidth)));
+    reasonWidth = Math.min(reasonWidth, Math.max(space - photoWidth, 9));
   }
+  // Where nothing is cut, one long name does not push all rows aside.
+  const padTo = columns === undefined ? Math.min(photoWidth, MAX_PAD) : photoWidth;
   const line = (photo: string, status: string, faces: string, reason: string): string =>
     `${GAP}${photo}${GAP}${status}${GAP}${faces}${GAP}${reason}`.trimEnd();
   const indent = ' '.repeat(GAP.length * 4 + photoWidth + STATUS_WIDTH + FACES_WIDTH);
-  const head = line(
-    pad('Photo', photoWidth),
-    pad('Status', STATUS_WIDTH),
-    pad('Faces', FACES_WIDTH),
-    'Reason',
-  );
+  const head = line(pad('Photo', padTo), pad('Status', STATUS_WIDTH), pad('Faces', FACES_WIDTH), 'Reason');
   return [
     paint('dim', head),
     ...cells.flatMap(({ photo, status, faces, reason, quiet }) => {
@@ -228,7 +228,7 @@ export function renderTable(
       const paintReason = (text: string): string => (quiet && text ? paint('dim', text) : text);
       return [
         line(
-          pad(truncateMiddle(photo, photoWidth), photoWidth),
+          pad(truncateMiddle(photo, photoWidth), padTo),
           paint(status.style, pad(status.text, STATUS_WIDTH)),
           pad(faces, FACES_WIDTH, 'right'),
           paintReason(first),
@@ -251,10 +251,18 @@ function reasonCell({ status, code, reason, known }: ReportRow): string {
 export function renderLegend(rows: readonly ReportRow[], paint: Paint): string {
   const codes = [...new Set(rows.map(({ code }) => code ?? ''))].filter((code) => explanationOf(code)).sort();
   const width = Math.max(...codes.map((code) => code.length));
-  return codes
-    .map((code) => `${GAP}${paint('dim', `${pad(code, width)}${GAP}${explanationOf(code)}`)}\n`)
+  const legend = codes.map((code) => `${pad(code, width)}${GAP}${explanationOf(code)}`);
+  const isHeic = ({ status, file }: ReportRow) => status === 'failed' && /\.hei[cf]$/i.test(file);
+  return [...legend, ...(rows.some(isHeic) ? HEIC_HINT : [])]
+    .map((line) => `${GAP}${paint('dim', line)}\n`)
     .join('');
 }
+
+/** A phone's folder is often all of this kind. */
+const HEIC_HINT = [
+  'Rekognition takes no HEIC. JPEGs are made of it by: sips -s format jpeg *.HEIC --out jpeg (macOS),',
+  'or heif-convert (Linux, package libheif-examples); the phone itself takes JPEGs as "Most Compatible".',
+];
 
 /** The lines below the table: totals, what was left out, and how to look at the data. */
 export function renderSummary(report: Report, paint: Paint, columns: number | undefined): string {

@@ -83,7 +83,17 @@ async function admit(socket: Socket, context: SecureContext, options: DatabaseGa
     client.end(errorMessage('28000', `PAM authentication failed for user "${user}"`));
     return;
   }
-  const upstream = await connectToServer(options);
+  let upstream: TLSSocket;
+  try {
+    upstream = await connectToServer(options);
+  } catch (error) {
+    // Without a gate the client would have heard this itself; a connection that only closes is tried for ever.
+    const { code, message } = error as NodeJS.ErrnoException;
+    client.end(
+      errorMessage('08006', `connection to server at port ${options.port} failed: ${code ?? message}`),
+    );
+    return;
+  }
   upstream.write(startup);
   client.pipe(upstream).pipe(client);
   for (const [one, other] of [

@@ -14,8 +14,12 @@ import { listObjects } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
 import { chunksOf, collect, invoke } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
+import { isHeld } from '../executions.ts';
+import { hint } from '../hint.ts';
+import { holdLines } from '../hold.ts';
+import { readLedger } from '../ledger.ts';
 import { parallel } from '../parallel.ts';
-import { priceOf } from '../price.ts';
+import { atMost } from '../price.ts';
 import { readFolders } from '../reading.ts';
 
 /** Objects that one question to Postgres is about, as in the state machine. */
@@ -62,11 +66,11 @@ export async function backfill(context: Context): Promise<Result> {
   if (left === 0) {
     return { data, lines: [`Nothing is left to index under ${prefix}:`, ...lines], exitCode: 0 };
   }
-  const plan = `${count(left, 'photo')} of ${count(objects.length, 'object')}: ${priceOf(left)}`;
+  const plan = `${count(left, 'photo')} of ${count(objects.length, 'object')}`;
   if (args.dryRun) {
-    return { data, lines: [`Would index ${plan}.`, ...lines], exitCode: 0 };
+    return { data, lines: [`Would index ${plan}; this costs ${atMost(left)}.`, ...lines], exitCode: 0 };
   }
-  if (!(await context.confirm(`Index ${plan}?`))) {
+  if (!(await context.confirm(`This costs ${atMost(left)}. Index ${plan}?`))) {
     return { data: { ...data, started: false }, lines: ['Nothing was started.'], exitCode: 1 };
   }
 
@@ -85,6 +89,16 @@ export async function backfill(context: Context): Promise<Result> {
   progress.start('Indexing', objects.length);
   const end = await follow(deployment, execution, (parts) => progress.done(parts));
   progress.stop();
+  if (end === 'held') {
+    return {
+      data: { ...data, started: true, execution, status: 'RUNNING' },
+      lines: [
+        `The backfill goes on without this command: ${where}`,
+        ...holdLines(args, await readLedger(deployment), now()),
+      ],
+      exitCode: 0,
+    };
+  }
   const after = await readBacklog(
     deployment,
     objects.map(({ key, etag, size, uploadedAt }) => ({
@@ -98,7 +112,7 @@ export async function backfill(context: Context): Promise<Result> {
   return {
     data: { ...data, started: true, execution, status: end.status, indexed, still_left: after.left },
     lines: [
-      `${count(indexed, 'photo')} indexed, ${after.left} still left${after.left > 0 ? ' (npm run ops -- failed says why)' : ''}.`,
+      `${count(indexed, 'photo')} indexed, ${after.left} still left${after.left > 0 ? ` (${hint(args, 'failed')} says why)` : ''}.`,
       ...(end.status === 'SUCCEEDED'
         ? []
         : [`The backfill ended as ${end.status}: ${end.error ?? ''} ${where}`]),
@@ -149,12 +163,15 @@ async function readBacklog(
   return { left: backlogs.reduce((sum, { photos }) => sum + photos.length, 0), skipped };
 }
 
+/** Until it ends, or a pause or the day's cap holds it. */
 async function follow(
-  { states, isLocal }: Deployment,
+  deployment: Deployment,
   executionArn: string,
   onDone: (parts: number) => void,
-): Promise<{ status: string; error: string | undefined }> {
+): Promise<{ status: string; error: string | undefined } | 'held'> {
+  const { states, isLocal } = deployment;
   let done = 0;
+  let movedAt = performance.now();
   for (;;) {
     const { status, error } = await states.send(new DescribeExecutionCommand({ executionArn }));
     const { mapRuns = [] } = await states.send(new ListMapRunsCommand({ executionArn }));
@@ -162,10 +179,16 @@ async function follow(
       const { itemCounts } = await states.send(new DescribeMapRunCommand({ mapRunArn }));
       const ended = (itemCounts?.succeeded ?? 0) + (itemCounts?.failed ?? 0) + (itemCounts?.aborted ?? 0);
       onDone(ended - done);
+      if (ended > done) {
+        movedAt = performance.now();
+      }
       done = ended;
     }
     if (status !== 'RUNNING') {
       return { status: status!, error };
+    }
+    if (await isHeld(deployment, movedAt)) {
+      return 'held';
     }
     await sleep(isLocal ? 200 : 3_000);
   }

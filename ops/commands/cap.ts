@@ -1,7 +1,8 @@
+import { count } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
 import type { Context, Result } from '../context.ts';
 import { type LedgerView, ledgerOf, readLedger } from '../ledger.ts';
-import { priceOf } from '../price.ts';
+import { atMost } from '../price.ts';
 
 /** Shows how many images may be indexed a day, sets it, or goes back to the configured number. */
 export async function cap(context: Context): Promise<Result> {
@@ -18,9 +19,9 @@ export async function cap(context: Context): Promise<Result> {
   const images = args.images ?? Number(deployment.outputs.DailyImageCap);
   const after = { ...before, dailyImageCap: images, capIsSet: !args.default };
   const more = images - Math.max(before.imagesToday, before.dailyImageCap);
-  const question = `Up to ${more.toLocaleString('en-US')} more images may be indexed today, ${priceOf(more)}. Go on?`;
+  const question = `Up to ${more.toLocaleString('en-US')} more images may be indexed today, which costs ${atMost(more)}. Go on?`;
   if (args.dryRun) {
-    return result(before, `Would make it: ${describe(after)}.`, context);
+    return result(before, `Would set the cap: ${describe(after)}.`, context);
   }
   if (more > 0 && !(await context.confirm(question))) {
     return result(before, 'Nothing was changed.', context);
@@ -32,7 +33,7 @@ export async function cap(context: Context): Promise<Result> {
 
 function describe({ imagesToday, dailyImageCap, capIsSet }: LedgerView): string {
   const by = capIsSet ? 'set by an operator' : 'as configured';
-  return `${imagesToday.toLocaleString('en-US')} of ${dailyImageCap.toLocaleString('en-US')} images today (UTC), ${by}`;
+  return `${count(dailyImageCap, 'image')} a day (UTC), ${by}; ${imagesToday.toLocaleString('en-US')} so far today`;
 }
 
 function result(ledger: LedgerView, line: string, { args }: Context): Result {

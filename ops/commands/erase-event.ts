@@ -27,5 +27,5 @@ export async function eraseEvent(context: Context): Promise<Result> {
   }
   const receipts = await waitForReceipts(deployment, executionArn);
   progress.stop();
-  return { data: { ...data, receipts }, ...receiptLines(receipts) };
+  return { data: { ...data, receipts }, ...receiptLines(receipts, context.columns) };
 }

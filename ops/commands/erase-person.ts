@@ -15,7 +15,6 @@ import { count } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, chunksOf } from '../database.ts';
-import type { Deployment } from '../deployment.ts';
 import { receiptLines, startErasure, waitForReceipts } from '../erasures.ts';
 import { checkEvent } from '../events.ts';
 import { collectionId, readWorld } from '../reading.ts';
@@ -53,7 +52,7 @@ export async function erasePerson(context: Context): Promise<Result> {
     const lines = [`No face of the event is at least ${args.similarity} % similar.`];
     return { data: { ...data, receipts: [] }, lines, exitCode: 0 };
   }
-  const shown = await matchLines(deployment, matches);
+  const shown = await matchLines(context, matches);
   const plan = `${count(matches.length, 'face')} in ${count(photos, 'photo')}`;
   if (args.dryRun) {
     return { data, lines: [...shown, `Would erase ${plan}.`], exitCode: 0 };
@@ -80,7 +79,7 @@ export async function erasePerson(context: Context): Promise<Result> {
   const left = args.face ? 0 : (await search()).length;
   progress.stop();
   const under_way = await countUnderWay(context);
-  const { lines, exitCode } = receiptLines(receipts);
+  const { lines, exitCode } = receiptLines(receipts, context.columns);
   return {
     data: { ...data, receipts, left, under_way },
     lines: [
@@ -200,7 +199,7 @@ async function searched<Answer>(answer: Promise<Answer>, what: string): Promise<
   }
 }
 
-async function matchLines(deployment: Deployment, matches: readonly Match[]): Promise<string[]> {
+async function matchLines({ deployment, columns }: Context, matches: readonly Match[]): Promise<string[]> {
   const shown = matches.slice(0, MATCHES_SHOWN);
   const rows = await ask(deployment, {
     ask: 'photos',
@@ -214,6 +213,7 @@ async function matchLines(deployment: Deployment, matches: readonly Match[]): Pr
         face_id,
         keys.get(photo_id) ?? photo_id,
       ]),
+      { columns },
     ),
     ...(matches.length > shown.length ? [`  and ${matches.length - shown.length} more`] : []),
   ];

@@ -1,19 +1,56 @@
 import { PAGE_SIZE } from '../../lambdas/answer-operator/questions.ts';
 import type { Context, Result } from '../context.ts';
-import { ask } from '../database.ts';
+import { ask, LOOK_PATIENCE_MS } from '../database.ts';
 import { receiptLines } from '../erasures.ts';
 import { checkEvent } from '../events.ts';
+import { hint } from '../hint.ts';
+import { known, part, problemsOf } from '../parts.ts';
+import { countRunning, readQueues } from './status.ts';
 
 /** The receipts of what was erased, the latest first, and what is still to be. */
-export async function erasures({ args, deployment }: Context): Promise<Result> {
-  await checkEvent(deployment, args.event);
-  const receipts = await ask(deployment, {
-    ask: 'erasures',
-    limit: Math.min(args.limit, PAGE_SIZE),
-    ...(args.event && { event_id: args.event }),
-  });
-  const data = { event_id: args.event ?? null, erasures: receipts };
-  return receipts.length === 0
-    ? { data, lines: ['Nothing was erased.'], exitCode: 0 }
-    : { data, lines: receiptLines(receipts).lines, exitCode: 0 };
+export async function erasures(context: Context): Promise<Result> {
+  const { args, deployment, columns } = context;
+  const [receipts, queues, running] = await Promise.all([
+    part(readReceipts(context)),
+    part(readQueues(deployment)),
+    part(countRunning(deployment, deployment.outputs.EraseFacesStateMachineArn)),
+  ]);
+  const problems = problemsOf([receipts, queues, running]);
+  const letters = known(queues)?.erasure_dead_letters ?? null;
+  const found = known(receipts);
+  const data = {
+    event_id: args.event ?? null,
+    erasures: found,
+    running: known(running),
+    dead_letters: letters,
+    problems,
+  };
+  const lines = [
+    ...problems.map((problem) => `Not known: ${problem}`),
+    ...(found === null
+      ? []
+      : found.length === 0
+        ? ['Nothing was erased.']
+        : receiptLines(found, columns).lines),
+    ...(known(running) ? ['An erasure is running.'] : []),
+    ...(letters
+      ? [
+          `${letters} ${letters === 1 ? 'deletion' : 'deletions'} started no erasure: ${hint(args, 'replay-dead-letters')}`,
+        ]
+      : []),
+  ];
+  return { data, lines, exitCode: problems.length > 0 ? 1 : 0 };
+}
+
+async function readReceipts({ args, deployment }: Context) {
+  await checkEvent(deployment, args.event, LOOK_PATIENCE_MS);
+  return ask(
+    deployment,
+    {
+      ask: 'erasures',
+      limit: Math.min(args.limit, PAGE_SIZE),
+      ...(args.event && { event_id: args.event }),
+    },
+    LOOK_PATIENCE_MS,
+  );
 }

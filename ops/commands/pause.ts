@@ -1,11 +1,12 @@
 import type { Context, Result } from '../context.ts';
+import { hint } from '../hint.ts';
 import { ledgerOf, readLedger } from '../ledger.ts';
 
 /** Stops paid calls for everyone; photos wait in their executions. */
 export async function pause(context: Context): Promise<Result> {
   const { pausedSince } = await readLedger(context.deployment);
   if (pausedSince) {
-    return result(pausedSince, `It is paused already, since ${pausedSince}.`, context);
+    return result(pausedSince, `It has been paused since ${pausedSince}.`, context);
   }
   if (context.args.dryRun) {
     return result(null, 'Would stop paid calls: photos would wait, for about six days at most.', context);
@@ -13,7 +14,7 @@ export async function pause(context: Context): Promise<Result> {
   await ledgerOf(context.deployment).pause();
   return result(
     new Date(context.now()).toISOString(),
-    'Paused: no paid call starts from now on, and photos wait, for about six days at most. npm run ops -- resume goes on.',
+    `Paused: no paid call starts from now on, and photos wait, for about six days at most. ${hint(context.args, 'resume')} goes on.`,
     context,
   );
 }
@@ -25,7 +26,7 @@ export async function resume(context: Context): Promise<Result> {
     return result(null, 'It is not paused.', context);
   }
   if (context.args.dryRun) {
-    return result(pausedSince, `Would go on; it is paused since ${pausedSince}.`, context);
+    return result(pausedSince, `Would go on; it has been paused since ${pausedSince}.`, context);
   }
   await ledgerOf(context.deployment).resume();
   return result(

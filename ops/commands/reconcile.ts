@@ -6,10 +6,11 @@ import type { Context, Result } from '../context.ts';
 import { ask, chunksOf } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
 import { startErasure } from '../erasures.ts';
-import { startPhoto, waitForAll } from '../executions.ts';
+import { heldLines, startPhoto, waitForAll } from '../executions.ts';
+import { hint } from '../hint.ts';
 import { forgetGone, readMisplaced } from '../misplaced.ts';
 import { parallel } from '../parallel.ts';
-import { priceOf } from '../price.ts';
+import { atMost } from '../price.ts';
 import { collectionId, readEventIds, readFolders, readWorld } from '../reading.ts';
 import { table } from '../table.ts';
 
@@ -64,29 +65,33 @@ export async function reconcile(context: Context): Promise<Result> {
     };
   }
   const lines = [
-    ...listed(misplaced.there, 'uploads whose key belongs to no event (left alone: delete them)'),
-    ...listed(misplaced.gone, 'failed uploads of no event that are gone from the bucket'),
+    ...listed(context, misplaced.there, 'uploads whose key belongs to no event (left alone: delete them)'),
+    ...listed(context, misplaced.gone, 'failed uploads of no event that are gone from the bucket'),
     ...[...Map.groupBy(findings, ({ kind }) => kind)].flatMap(([kind, of]) =>
-      listed(of.map(describe), MEANING[kind]),
+      listed(context, of.map(describe), MEANING[kind]),
     ),
   ];
   if (!args.fix && !args.dryRun) {
     const mends = findings.length + misplaced.gone.length > 0;
+    const command = hint(args, `reconcile${args.event ? ` --event ${args.event}` : ''} --fix`);
     return {
       data,
-      lines: [...lines, ...(mends ? ['', 'npm run ops -- reconcile --fix mends it.'] : [])],
+      lines: [...lines, ...(mends ? ['', `${command} mends it.`] : [])],
       exitCode: 1,
     };
   }
   return mend(context, found, misplaced.gone, data, lines);
 }
 
-function listed(found: readonly string[], meaning: string): string[] {
+function listed({ columns }: Context, found: readonly string[], meaning: string): string[] {
   return found.length === 0
     ? []
     : [
         `${count(found.length, 'finding')}: ${meaning}`,
-        ...table(found.slice(0, SHOWN).map((one) => [one])),
+        ...table(
+          found.slice(0, SHOWN).map((one) => [one]),
+          { columns },
+        ),
         ...(found.length > SHOWN ? [`  … and ${found.length - SHOWN} more (--json lists all)`] : []),
       ];
 }
@@ -106,7 +111,7 @@ async function mend(
     0,
   );
   const gone = findings.filter((finding) => finding.kind === 'object_gone');
-  const plan = `index ${count(toIndex.length, 'photo')} (at most ${priceOf(toIndex.length)}), remove ${count(strays, 'face')} and the faces of ${count(gone.length, 'deleted photo')}`;
+  const plan = `index ${count(toIndex.length, 'photo')} (${atMost(toIndex.length)}), remove ${count(strays, 'face')} and the faces of ${count(gone.length, 'deleted photo')}`;
   if (args.dryRun) {
     return { data: { ...data, dry_run: true }, lines: [...lines, '', `Would ${plan}.`], exitCode: 1 };
   }
@@ -123,15 +128,20 @@ async function mend(
   }
   progress.start('Indexing', toIndex.length);
   const executions = await parallel(toIndex, (finding) => start(deployment, finding));
-  if (args.wait) {
-    await waitForAll(deployment, executions, () => progress.done());
-  }
+  const { ended, held } = args.wait
+    ? await waitForAll(deployment, executions, () => progress.done())
+    : { ended: [], held: 0 };
   progress.stop();
+  const succeeded = ended.filter(({ status }) => status === 'SUCCEEDED').length;
+  const unsuccessful = ended.length - succeeded;
   return {
     data: {
       ...data,
-      mended: true,
+      mended: unsuccessful === 0,
       started: executions.length,
+      succeeded,
+      failed: unsuccessful,
+      held,
       faces_leaving: requested,
       deletions: deleted,
       forgotten,
@@ -139,9 +149,13 @@ async function mend(
     lines: [
       ...lines,
       '',
-      `${count(executions.length, 'photo')} ${args.wait ? 'indexed again' : 'on the way'}, ${count(requested, 'face')} and ${count(deleted, 'deleted photo')} on the way out. Run it again to see.`,
+      args.wait
+        ? `${count(succeeded, 'photo')} indexed again${unsuccessful > 0 ? `, ${unsuccessful.toLocaleString('en-US')} failed (${hint(args, 'failed')} says why)` : ''}.`
+        : `${count(executions.length, 'photo')} on the way.`,
+      ...(await heldLines(context, held)),
+      `${count(requested, 'face')} and ${count(deleted, 'deleted photo')} on the way out. ${hint(args, 'reconcile')} shows what is left.`,
     ],
-    exitCode: 0,
+    exitCode: unsuccessful > 0 ? 1 : 0,
   };
 }
 

@@ -13,7 +13,7 @@ import type { Context, Result } from '../context.ts';
 import type { Deployment } from '../deployment.ts';
 import { startErasure } from '../erasures.ts';
 import { startPhoto } from '../executions.ts';
-import { priceOf } from '../price.ts';
+import { atMost } from '../price.ts';
 import { readQueues } from './status.ts';
 
 /** Long enough to start what ten messages ask for. */
@@ -34,11 +34,12 @@ export async function replayDeadLetters(context: Context): Promise<Result> {
   if (uploads + erasures + ends === 0) {
     return { data, lines: ['No dead letters.'], exitCode: 0 };
   }
-  const plan = `${count(uploads, 'upload')} (${priceOf(uploads)} for those not paid yet), ${count(erasures, 'erasure')} and ${count(ends, 'end of an execution', 'ends of executions')}`;
+  const plan = `${count(uploads, 'upload')}, ${count(erasures, 'erasure')} and ${count(ends, 'end of an execution', 'ends of executions')}`;
+  const price = uploads > 0 ? ` (${atMost(uploads)}, less what is paid already)` : '';
   if (args.dryRun) {
-    return { data, lines: [`Would replay ${plan}.`], exitCode: 0 };
+    return { data, lines: [`Would replay ${plan}${price}.`], exitCode: 0 };
   }
-  if (uploads > 0 && !(await context.confirm(`Replay ${plan}?`))) {
+  if (uploads > 0 && !(await context.confirm(`Replay ${plan}${price}?`))) {
     return { data: { ...data, replayed: 0 }, lines: ['Nothing was replayed.'], exitCode: 1 };
   }
   progress.start('Replaying', uploads + erasures + ends);

@@ -1,4 +1,3 @@
-import type { ExecutionInput } from '../../lambdas/shared/contract.ts';
 import { photoVersion } from '../../lambdas/shared/contract.ts';
 import type { PhotoRow } from '../../lambdas/shared/event-rows.ts';
 import { inputFor } from '../../lambdas/shared/photo-input.ts';
@@ -7,20 +6,23 @@ import { count } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
 import { hasResult, readableObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
-import { ask, askAll, chunksOf, collect } from '../database.ts';
-import type { Deployment } from '../deployment.ts';
+import { ask, askAll, collect } from '../database.ts';
 import { checkEvent } from '../events.ts';
-import { startPhoto, waitForAll } from '../executions.ts';
+import { finish, type Job, startAll } from '../jobs.ts';
 import { parallel } from '../parallel.ts';
-import { priceOf } from '../price.ts';
-import { table } from '../table.ts';
+import { atMost } from '../price.ts';
+import { reindex } from './reindex.ts';
 
 /** Failures after which a stored response is of no use: another call is paid. */
 const RESULT_IS_VOID = new Set(['FacesLost', 'ResultLostTooOften']);
 
-/** Indexes failed photos again, by executions of their own. */
+/** Indexes failed photos again, by executions of their own; or indexed ones, whose faces make room before. */
 export async function reprocess(context: Context): Promise<Result> {
-  const { args, deployment, progress } = context;
+  return context.args.indexed ? reindex(context) : reprocessFailed(context);
+}
+
+async function reprocessFailed(context: Context): Promise<Result> {
+  const { args, progress } = context;
   progress.step('Looking for the photos');
   const { chosen, permanent } = await choose(context);
   const left =
@@ -39,41 +41,22 @@ export async function reprocess(context: Context): Promise<Result> {
   });
   progress.stop();
   const paid = jobs.filter(({ isPaid }) => isPaid).length;
-  const plan = `${count(jobs.length, 'photo')}, of which ${jobs.length - paid} are paid already: at most ${priceOf(paid)}`;
+  const plan = planOf(jobs.length, paid);
   const data = { photos: jobs.length, to_pay: paid, permanent, dry_run: args.dryRun };
   if (args.dryRun) {
-    return { data, lines: [`Would index again ${plan}.`, ...left], exitCode: 0 };
+    return { data, lines: [`Would index ${plan} again; this costs ${atMost(paid)}.`, ...left], exitCode: 0 };
   }
-  if (paid > 0 && !(await context.confirm(`Index again ${plan}?`))) {
+  if (paid > 0 && !(await context.confirm(`This costs ${atMost(paid)}. Index ${plan} again?`))) {
     return { data: { ...data, started: 0 }, lines: ['Nothing was started.'], exitCode: 1 };
   }
   const executions = await startAll(context, jobs);
-  if (!args.wait) {
-    return {
-      data: { ...data, started: executions.length },
-      lines: [`Started ${executions.length}.`],
-      exitCode: 0,
-    };
-  }
-  progress.start('Indexing', executions.length);
-  await waitForAll(deployment, executions, () => progress.done());
-  progress.stop();
-  const outcome = await outcomeOf(
-    deployment,
-    jobs.map(({ row }) => row.id),
-  );
-  return {
-    data: { ...data, started: executions.length, ...outcome },
-    lines: [
-      ...table([
-        ['indexed', outcome.indexed],
-        ['failed', outcome.failed],
-        ...(outcome.other > 0 ? [['other', outcome.other] as const] : []),
-      ]),
-      ...left,
-    ],
-    exitCode: outcome.failed + outcome.other > 0 ? 1 : 0,
-  };
+  return finish(context, data, jobs, { executions, left });
+}
+
+/** `3 photos, of which 2 are paid already` */
+function planOf(photos: number, toPay: number): string {
+  const paid = photos - toPay;
+  return `${count(photos, 'photo')}${paid > 0 ? `, of which ${paid.toLocaleString('en-US')} ${paid === 1 ? 'is' : 'are'} paid already,` : ''}`;
 }
 
 async function choose({ args, deployment }: Context): Promise<{ chosen: PhotoRow[]; permanent: number }> {
@@ -101,13 +84,6 @@ async function choose({ args, deployment }: Context): Promise<{ chosen: PhotoRow
   return { chosen, permanent: rows.length - chosen.length };
 }
 
-export interface Job {
-  row: PhotoRow;
-  input: ExecutionInput;
-  /** Whether IndexFaces may have to be called. */
-  isPaid: boolean;
-}
-
 /** What has to be started for a photo's object as it is now; one that is gone, or unreadable, has to find that out itself. */
 export async function prepare(
   { deployment, args }: Pick<Context, 'deployment' | 'args'>,
@@ -125,33 +101,4 @@ export async function prepare(
   const key = resultsKey({ event_id: row.event_id, photo_id: row.id }, photoVersion(input.object));
   const isStored = !RESULT_IS_VOID.has(row.failure_code ?? '') && (await hasResult(deployment, key));
   return { row, input, isPaid: !isStored };
-}
-
-async function startAll({ deployment, progress }: Context, jobs: readonly Job[]): Promise<string[]> {
-  progress.start('Starting', jobs.length);
-  return parallel(jobs, async ({ row, input }) => {
-    const executionArn = await startPhoto(
-      deployment,
-      input,
-      `ops-${row.id}-${Date.parse(row.ended_at ?? row.created_at)}`,
-    );
-    progress.done();
-    return executionArn;
-  });
-}
-
-export interface Outcome {
-  indexed: number;
-  failed: number;
-  other: number;
-}
-
-export async function outcomeOf(deployment: Deployment, photoIds: readonly string[]): Promise<Outcome> {
-  const outcome = { indexed: 0, failed: 0, other: 0 };
-  for (const ids of chunksOf(photoIds)) {
-    for (const { status } of await ask(deployment, { ask: 'photos', photo_ids: ids })) {
-      outcome[status === 'indexed' || status === 'failed' ? status : 'other']++;
-    }
-  }
-  return outcome;
 }

@@ -16,6 +16,7 @@ import type { Context, Result } from '../context.ts';
 import { ask } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
 import { startErasure, waitForReceipts } from '../erasures.ts';
+import { hint } from '../hint.ts';
 import { readLedger } from '../ledger.ts';
 import { priceOf } from '../price.ts';
 
@@ -36,12 +37,12 @@ interface Step {
 }
 
 /** Where to look when a step fails. */
-const LOOK = {
-  upload: 'the bucket of the output PhotoBucketName, and at your right to write to it (s3:PutObject)',
-  index:
-    'npm run ops -- status; at the executions (output StateMachineConsole); and where there is none for the photo, at docs/runbook.md#dead-letters',
-  erase: 'the executions of the output EraseFacesStateMachineArn, and at docs/runbook.md#erasures-stuck',
-} as const;
+const lookAt = (args: Context['args']) =>
+  ({
+    upload: 'the bucket of the output PhotoBucketName, and at your right to write to it (s3:PutObject)',
+    index: `${hint(args, 'status')}; at the executions (output StateMachineConsole); and where there is none for the photo, at docs/runbook.md#dead-letters`,
+    erase: 'the executions of the output EraseFacesStateMachineArn, and at docs/runbook.md#erasures-stuck',
+  }) as const;
 
 /** What is sent, and where. */
 interface Sample {
@@ -74,14 +75,15 @@ export async function smoke(
   }
   const { pausedSince } = await readLedger(deployment);
   if (pausedSince) {
-    throw new UserError(`It is paused since ${pausedSince}: npm run ops -- resume${flags(context)}`, 1);
+    throw new UserError(`Indexing has been paused since ${pausedSince}: ${hint(context.args, 'resume')}`, 1);
   }
   if (!(await context.confirm(`Send ${plan}, and erase it again?`))) {
     return { data, lines: ['Nothing was sent.'], exitCode: 1 };
   }
 
   const steps: Step[] = [];
-  let at: keyof typeof LOOK = 'upload';
+  const look = lookAt(context.args);
+  let at: keyof typeof look = 'upload';
   /** Does a part of it, and says how long it took. */
   const step = async (name: string, doing: string, work: () => Promise<string>) => {
     progress.step(doing);
@@ -109,15 +111,15 @@ export async function smoke(
     });
   } catch (error) {
     throw new UserError(
-      `${failure ? `${failure} And it` : 'It'} could not be erased again: ${told(error)} Look at ${LOOK.erase}. To clean up, delete s3://${deployment.outputs.PhotoBucketName}/${sample.key}, then npm run ops -- erase-event --event ${eventId}${flags(context)}`,
+      `${failure ? `${failure} And it` : 'It'} could not be erased again: ${told(error)} Look at ${look.erase}. To clean up, delete s3://${deployment.outputs.PhotoBucketName}/${sample.key}, then ${hint(context.args, `erase-event --event ${eventId}`)}`,
       1,
     );
   }
   if (failure !== undefined) {
     const interrupted = signal.aborted;
     return {
-      data: { ...data, steps, receipts, failed: { at, because: failure, look_at: LOOK[at] } },
-      lines: [`${failure} What was sent is erased again.`, ...(interrupted ? [] : [`Look at ${LOOK[at]}.`])],
+      data: { ...data, steps, receipts, failed: { at, because: failure, look_at: look[at] } },
+      lines: [`${failure} What was sent is erased again.`, ...(interrupted ? [] : [`Look at ${look[at]}.`])],
       exitCode: interrupted ? Number(signal.reason) : 1,
     };
   }
@@ -217,10 +219,6 @@ function stepLine({ step, ms, says }: Step): string {
 function told(error: unknown): string {
   const { name, message } = error as Error;
   return name === 'UserError' ? `${message}.`.replace(/\.\.$/, '.') : `${name}: ${message}.`;
-}
-
-function flags({ args, deployment }: Context): string {
-  return deployment.isLocal ? ' --local' : args.stack === 'Rollcall' ? '' : ` --stack ${args.stack}`;
 }
 
 /** Asks again until there is an answer. */

@@ -1,79 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ListExecutionsCommand } from '@aws-sdk/client-sfn';
 import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
-import { formatDuration } from '../../local/cli/text.ts';
+import { UserError } from '../../local/cli/user-error.ts';
 import type { Context, Result } from '../context.ts';
-import { ask } from '../database.ts';
+import { ask, LOOK_PATIENCE_MS } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
-import { readLedger } from '../ledger.ts';
-import { table } from '../table.ts';
+import { type LedgerView, readLedger } from '../ledger.ts';
+import { known, type Part, part } from '../parts.ts';
+import { readEventObjects } from '../reading.ts';
+import { COUNTED, type Facts, problems, standingData, standingLines } from '../standing.ts';
 
-/** Photos by state, queues, pace, and what runs. */
-export async function status({ args, deployment, now }: Context): Promise<Result> {
-  const [summary, queues, ledger, running, backfills] = await Promise.all([
-    ask(deployment, { ask: 'summary', ...(args.event && { event_id: args.event }) }),
-    readQueues(deployment),
-    readLedger(deployment),
-    countRunning(deployment, deployment.outputs.StateMachineArn),
-    countRunning(deployment, deployment.outputs.BackfillStateMachineArn),
+/** Long enough to see how fast slots are given, short enough for who is called at night. */
+const PACE_WINDOW_MS = 1_000;
+
+/**
+ * Photos by state, line, pace, cap, queues, and why photos wait. Answers within seconds whatever is away: each part on its
+ * own, and the database within `LOOK_PATIENCE_MS`.
+ */
+export async function status(context: Context): Promise<Result> {
+  const { args, deployment, now, columns } = context;
+  const event = args.event && { event_id: args.event };
+  const [summary, queues, { ledger, perSecond }, running, backfills, objects] = await Promise.all([
+    part(ask(deployment, { ask: 'summary', ...event }, LOOK_PATIENCE_MS)),
+    part(readQueues(deployment)),
+    readPace(context),
+    part(countRunning(deployment, deployment.outputs.StateMachineArn)),
+    part(countRunning(deployment, deployment.outputs.BackfillStateMachineArn)),
+    args.event ? part(readEventObjects(deployment, args.event).then((all) => all.length)) : undefined,
   ]);
-  const oldest = summary.oldest_processing && now() - Date.parse(summary.oldest_processing);
-  const data = {
-    event_id: args.event ?? null,
-    ...summary,
-    executions_running: running,
-    backfills_running: backfills,
+  if (args.event && known(summary)?.events === 0 && objects && known(objects) === 0) {
+    throw new UserError(
+      `There is no event ${args.event} in ${deployment.name}: neither the database nor the bucket knows it.`,
+      1,
+    );
+  }
+  const facts: Facts = {
+    nowMs: now(),
+    args,
+    resting: deployment.resting,
+    summary,
     queues,
-    paused_since: ledger.pausedSince,
-    images_today: ledger.imagesToday,
-    quota_per_second: ledger.quotaPerSecond,
+    ledger,
+    running,
+    backfills,
+    perSecond,
+    objects,
   };
-  const lines = [
-    ...table([
-      ['indexed', summary.photos.indexed ?? 0, `${summary.faces.toLocaleString('en-US')} faces`],
-      [
-        'processing',
-        summary.photos.processing ?? 0,
-        oldest ? `the oldest for ${formatDuration(oldest)}` : '',
-      ],
-      ['failed', summary.photos.failed ?? 0, failures(summary.failures)],
-      ...(['deleted', 'erased'] as const).flatMap((state): [string, number, string][] =>
-        summary.photos[state] ? [[state, summary.photos[state], '']] : [],
-      ),
-    ]),
-    '',
-    ...table([
-      ['executions', running, running >= PAGE ? 'or more are running' : 'are running'],
-      ['backfills', backfills, 'are running'],
-      ['dead letters', queues.dead_letters, 'uploads that started no execution'],
-      ['', queues.erasure_dead_letters, 'deletions that started no erasure'],
-      ['last resort', queues.last_resort, 'ended executions on their way to be written'],
-      ['', queues.last_resort_dead_letters, 'that could not be written'],
-      ...(summary.misplaced > 0
-        ? [['misplaced', summary.misplaced, 'uploads of no event: npm run ops -- failed'] as const]
-        : []),
-      ['leaving', summary.leaving, 'faces on their way out of the collections'],
-    ]),
-    '',
-    ...(ledger.quotaPerSecond === null
-      ? []
-      : [`The account may make ${ledger.quotaPerSecond} IndexFaces calls a second.`]),
-    ledger.pausedSince ? `Paused since ${ledger.pausedSince}: npm run ops -- resume` : 'Not paused.',
-  ];
-  return { data, lines, exitCode: 0 };
+  return {
+    data: standingData(facts),
+    lines: standingLines(facts, columns),
+    exitCode: problems(facts).length > 0 ? 1 : 0,
+  };
 }
 
-function failures(reasons: { code: string; photos: number }[]): string {
-  return reasons
-    .slice(0, 4)
-    .map(({ code, photos }) => `${photos} ${code}`)
-    .join(', ');
+/** Two looks at the ledger tell the pace, where anything is on its way. */
+async function readPace({
+  deployment,
+  now,
+}: Context): Promise<{ ledger: Part<LedgerView>; perSecond: number | null }> {
+  const first = await part(readLedger(deployment, now));
+  const before = known(first);
+  if (!before || deployment.resting > 0 || before.lineMs + before.backfillLineMs === 0) {
+    return { ledger: first, perSecond: null };
+  }
+  const startedAt = performance.now();
+  await sleep(PACE_WINDOW_MS);
+  const second = await part(readLedger(deployment, now));
+  const after = known(second);
+  if (!after || after.imagesToday < before.imagesToday) {
+    return { ledger: second, perSecond: null };
+  }
+  const seconds = (performance.now() - startedAt) / 1_000;
+  return { ledger: second, perSecond: (after.imagesToday - before.imagesToday) / seconds };
 }
 
-const PAGE = 1_000;
-
-async function countRunning({ states }: Deployment, stateMachineArn: string): Promise<number> {
+export async function countRunning({ states }: Deployment, stateMachineArn: string): Promise<number> {
   const { executions = [] } = await states.send(
-    new ListExecutionsCommand({ stateMachineArn, statusFilter: 'RUNNING', maxResults: PAGE }),
+    new ListExecutionsCommand({ stateMachineArn, statusFilter: 'RUNNING', maxResults: COUNTED }),
   );
   return executions.length;
 }

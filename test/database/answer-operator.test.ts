@@ -167,3 +167,85 @@ test.each([{}, { ask: 'everything' }, { ask: 'faces' }, { ask: 'photos', event_i
     );
   },
 );
+
+test('lists the photos that failed last first, of one event or of all', async () => {
+  const event = await anEvent();
+  const ids: string[] = [];
+  for (const minute of [1, 3, 2]) {
+    const id = await event.photo([], { code: 'LedgerBusy', retryable: true });
+    await database.admin`UPDATE photos SET failed_at = ${new Date(Date.UTC(2040, 0, 1, 0, minute))} WHERE id = ${id}`;
+    ids.push(id);
+  }
+  const [first, third, second] = ids;
+  const failures = (limit: number, event_id?: string) =>
+    ask({ ask: 'failures', limit, ...(event_id && { event_id }) }).then((rows) => rows.map(({ id }) => id));
+  await expect(failures(10, event.id)).resolves.toEqual([third, second, first]);
+  await expect(failures(2)).resolves.toEqual([third, second]);
+});
+
+test('lists the events, the latest first, with what became of their photos', async () => {
+  const [older, newer] = [await anEvent(), await anEvent()];
+  await database.admin`UPDATE events SET created_at = '2040-01-01', name = 'A wedding' WHERE id = ${older.id}`;
+  await database.admin`UPDATE events SET created_at = '2040-01-02' WHERE id = ${newer.id}`;
+  await older.photo([randomUUID(), randomUUID()]);
+  await older.photo([], { code: 'ImageTooLarge', retryable: false });
+  const events = await ask({ ask: 'event_list', limit: 2 });
+  expect(events).toMatchObject([
+    { id: newer.id, name: null, photos: {}, faces: 0 },
+    {
+      id: older.id,
+      name: 'A wedding',
+      created_at: '2040-01-01T00:00:00.000Z',
+      photos: { indexed: 1, failed: 1 },
+      faces: 2,
+    },
+  ]);
+});
+
+test('knows what was paid for a photo, and what of it was erased', async () => {
+  const event = await anEvent();
+  const photo = await event.photo([randomUUID()]);
+  await database.admin`
+    INSERT INTO paid_images (photo_id, called_at, event_id, faces, estimated_usd)
+    VALUES (${photo}, '2026-05-01T10:00:00Z', ${event.id}, 3, 0.00115), (${photo}, '2026-05-02T10:00:00Z', ${event.id}, 1, 0.00115)`;
+  await database.admin`INSERT INTO erasures (event_id, photo_id, reason) VALUES (${event.id}, ${photo}, 'photo_replaced')`;
+  await expect(ask({ ask: 'photo_history', photo_id: photo })).resolves.toMatchObject({
+    paid: [
+      { called_at: '2026-05-02T10:00:00.000Z', faces: 1, estimated_usd: 0.00115 },
+      { called_at: '2026-05-01T10:00:00.000Z', faces: 3 },
+    ],
+    erasures: [{ reason: 'photo_replaced', finished_at: null }],
+  });
+});
+
+test('indexed photos wait again, and their faces and responses leave by way of the outbox', async () => {
+  const event = await anEvent();
+  const faces = [randomUUID(), randomUUID()];
+  const indexed = await event.photo(faces);
+  const failed = await event.photo([], { code: 'LedgerBusy', retryable: true });
+  const elsewhere = await (await anEvent()).photo([randomUUID()]);
+  const question = {
+    ask: 'reopen',
+    event_id: event.id,
+    photo_ids: [indexed, failed, elsewhere, randomUUID()],
+  } as const;
+  await expect(ask({ ...question, photo_ids: [...question.photo_ids] })).resolves.toEqual({
+    photo_ids: [indexed],
+  });
+  await expect(
+    database.admin`SELECT status, face_count, object_version, faces_erased_at IS NOT NULL AS fenced FROM photos WHERE id = ${indexed}`,
+  ).resolves.toEqual([{ status: 'processing', face_count: null, object_version: 'v1', fenced: true }]);
+  await expect(database.admin`SELECT FROM faces WHERE photo_id = ${indexed}`).resolves.toHaveLength(0);
+  const leaving = await ask({ ask: 'leaving', event_id: event.id });
+  expect(leaving.map(({ rekognition_face_id }) => rekognition_face_id).sort()).toEqual([...faces].sort());
+  await expect(
+    database.admin`SELECT name FROM result_removals JOIN erasures ON id = erasure_id WHERE photo_id = ${indexed}`,
+  ).resolves.toEqual([{ name: `results/${event.id}/${indexed}/v1.json` }]);
+  await expect(database.admin`SELECT status FROM photos WHERE id = ${elsewhere}`).resolves.toEqual([
+    { status: 'indexed' },
+  ]);
+  // Asked a second time there is nothing to do.
+  await expect(ask({ ask: 'reopen', event_id: event.id, photo_ids: [indexed] })).resolves.toEqual({
+    photo_ids: [],
+  });
+});

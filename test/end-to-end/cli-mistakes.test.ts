@@ -74,6 +74,21 @@ test('--help is help', async () => {
   expect(stdout).toContain('--postgres-port N');
 });
 
+test('--help of what starts or removes does neither', async () => {
+  const mine = { ROLLCALL_STATE_DIR: join(base, 'mine') };
+  mkdirSync(mine.ROLLCALL_STATE_DIR);
+  writeFileSync(join(mine.ROLLCALL_STATE_DIR, 'layout-version'), '1\n');
+  for (const script of ['reset', 'up'] as const) {
+    for (const args of [['--help'], ['-h'], ['--postgres-port', '6000', '--help']]) {
+      const { code, stdout, stderr } = await run(script, args, mine).ended;
+      expect([script, args, code, stderr]).toEqual([script, args, 0, '']);
+      expect(stdout).toContain(`Usage: npm run local:${script}`);
+    }
+  }
+  expect(readdirSync(mine.ROLLCALL_STATE_DIR)).toEqual(['layout-version']);
+  rmSync(mine.ROLLCALL_STATE_DIR, { recursive: true });
+});
+
 test('a reader that leaves early, as head does, is no mistake', async () => {
   const help = run('start', ['--help'], env);
   help.stopReading();

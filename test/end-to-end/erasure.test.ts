@@ -112,7 +112,7 @@ async function operate(command: (context: Context) => Promise<Result>, ...argv: 
   const deployment = localDeployment(cloud.services);
   try {
     const result = await command({
-      args: parseOpsArguments([...argv, '--local'], {})!,
+      args: parseOpsArguments([...argv, '--local'], {}),
       deployment,
       progress: silent,
       show: (lines) => shown.push(...lines),
@@ -121,6 +121,7 @@ async function operate(command: (context: Context) => Promise<Result>, ...argv: 
         return argv.includes('--yes');
       },
       now: Date.now,
+      columns: undefined,
     });
     return { ...result, shown, asked };
   } finally {

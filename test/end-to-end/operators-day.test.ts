@@ -1,19 +1,24 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { type Harness, startHarness } from '../../bench/faults/harness.ts';
 import { photoWith } from '../../bench/faults/photos.ts';
 import { backfillInTwoGoes, databaseAway, databaseGone } from '../../bench/faults/scenarios.ts';
 import { freePort } from '../../bench/support/free-port.ts';
+import { displayWidth } from '../../local/cli/text.ts';
+import { startCloud } from '../../local/cloud.ts';
 import { readQueues } from '../../ops/commands/status.ts';
-import { ask } from '../../ops/database.ts';
+import { ask, askAll, collect } from '../../ops/database.ts';
 import { localDeployment } from '../../ops/deployment.ts';
+import { ledgerOf } from '../../ops/ledger.ts';
 
 /** `npm run faults` plays the same scenarios with more photos, and with PostgreSQL away for a whole minute. */
 const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-operator-'));
@@ -109,7 +114,7 @@ describe('on an operator’s day', () => {
     });
     await expect(ops(['pause', '--local'])).resolves.toMatchObject({
       exitCode: 0,
-      stdout: oneLine('paused already'),
+      stdout: oneLine('has been paused since'),
     });
     await expect(ops(['resume', '--local'])).resolves.toMatchObject({
       exitCode: 0,
@@ -151,6 +156,109 @@ describe('on an operator’s day', () => {
     deployment.close();
   }, 120_000);
 
+  /** util-linux's, which most Linux machines have; another one has other options. */
+  const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux');
+
+  (hasScript ? test : test.skip).each([40, 80, 160])(
+    'in a terminal of %d columns no row is wider than it is',
+    async (columns) => {
+      const root = join(import.meta.dirname, '../..');
+      const command = `stty cols ${columns}; exec "${process.execPath}" --import tsx ops/main.ts status --local`;
+      const shown = await new Promise<string>((resolve) => {
+        execFile(
+          'script',
+          ['--quiet', '--return', '--command', command, '/dev/null'],
+          { cwd: root, env: { PATH: process.env.PATH!, ROLLCALL_STATE_DIR: stateDir, TERM: 'xterm' } },
+          (_, stdout) => resolve(stdout),
+        );
+      });
+      const rows = stripVTControlCharacters(shown)
+        .split(/[\r\n]+/)
+        .filter((line) => /^ {2}\S/.test(line) && !line.endsWith('…'));
+      expect(rows.find((row) => row.startsWith('  indexed'))).toBeDefined();
+      for (const row of rows) {
+        expect([row, displayWidth(row) <= columns]).toEqual([row, true]);
+      }
+    },
+    60_000,
+  );
+
+  test('in a pipe --json is one line of JSON and nothing else, by way of npm too', async () => {
+    const env = { PATH: process.env.PATH!, ROLLCALL_STATE_DIR: stateDir, HOME: stateDir };
+    const { stdout, stderr } = await new Promise<{ stdout: string; stderr: string }>((resolve) => {
+      execFile(
+        'npm',
+        ['run', '--silent', 'ops', '--', 'status', '--local', '--json'],
+        { cwd: join(import.meta.dirname, '../..'), env },
+        (_, out, err) => resolve({ stdout: out, stderr: err }),
+      );
+    });
+    expect([JSON.parse(stdout), stdout.trimEnd().split('\n').length, stderr]).toMatchObject([
+      { photos: { indexed: expect.any(Number) } },
+      1,
+      '',
+    ]);
+  }, 60_000);
+
+  test('which events there are, and what became of one photo', async () => {
+    const events = await ops(['events', '--local', '--json']);
+    const [event] = JSON.parse(events.stdout).events;
+    expect(event).toMatchObject({ id: expect.any(String), photos: { failed: 0 }, name: null });
+    const deployment = localDeployment(harness.cloud.services);
+    const [row] = await ask(deployment, { ask: 'photos', event_id: event.id });
+    deployment.close();
+    for (const subject of [row!.id, row!.object_key]) {
+      const { exitCode, stdout } = await ops(['photo', subject, '--local', '--json']);
+      expect([subject, exitCode]).toEqual([subject, 0]);
+      expect(JSON.parse(stdout)).toMatchObject({
+        photo_id: row!.id,
+        key: row!.object_key,
+        row: { status: 'indexed' },
+        paid: [{ faces: row!.face_count }],
+        execution: {
+          status: 'SUCCEEDED',
+          attempts: expect.arrayContaining([expect.objectContaining({ state: 'PersistResults' })]),
+        },
+        next: 'Nothing to do.',
+      });
+    }
+  }, 120_000);
+
+  test('what is indexed is indexed again: other faces take the place, each photo is paid once more', async () => {
+    const deployment = localDeployment(harness.cloud.services);
+    const { cloud } = harness;
+    const events = JSON.parse((await ops(['events', '--local', '--json'])).stdout).events;
+    const { id } = events.find(({ photos }: { photos: { indexed: number } }) => photos.indexed > 0);
+    const facesOf = async () =>
+      (await collect(askAll(deployment, { ask: 'faces', event_id: id }))).map(
+        (face) => face.rekognition_face_id,
+      );
+    const before = await facesOf();
+    const photos = await collect(askAll(deployment, { ask: 'photos', event_id: id, status: 'indexed' }));
+    const paid = cloud.rekognitionCalls('IndexFaces');
+    const dry = await ops(['reprocess', '--event', id, '--indexed', '--local', '--dry-run', '--json']);
+    expect(JSON.parse(dry.stdout)).toMatchObject({
+      photos: photos.length,
+      to_pay: photos.length,
+      dry_run: true,
+    });
+    expect(await facesOf()).toEqual(before);
+
+    const again = await ops(['reprocess', '--event', id, '--indexed', '--local', '--yes', '--json']);
+    expect([again.exitCode, JSON.parse(again.stdout)]).toMatchObject([
+      0,
+      { photos: photos.length, started: photos.length, indexed: photos.length, failed: 0, held: 0 },
+    ]);
+    expect(cloud.rekognitionCalls('IndexFaces') - paid).toBe(photos.length);
+    const after = await facesOf();
+    expect(after).toHaveLength(before.length);
+    expect(after.filter((face) => before.includes(face))).toEqual([]);
+    await cloud.idle();
+    const reconcile = await ops(['reconcile', '--event', id, '--local', '--settle', '0']);
+    expect(reconcile.stdout).toContain('agree');
+    deployment.close();
+  }, 120_000);
+
   test('what is wrong is said in one line', async () => {
     const id = randomUUID();
     const mistakes: [argv: string[], env: Record<string, string>, exitCode: number, line: string][] = [
@@ -166,6 +274,53 @@ describe('on an operator’s day', () => {
     ];
     for (const [argv, env, exitCode, line] of mistakes) {
       expect([argv, await ops(argv, env)]).toEqual([argv, { exitCode, stdout: '', stderr: oneLine(line) }]);
+    }
+  }, 180_000);
+});
+
+describe('when the local run is stopped while photos wait', () => {
+  test('what only looks says so, starts nothing and ends; so does what sets something', async () => {
+    const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-rests-'));
+    const postgresPort = await freePort();
+    const env = { ROLLCALL_STATE_DIR: stateDir, ROLLCALL_POSTGRES_PORT: String(postgresPort) };
+    try {
+      await expect(
+        ops(['status', '--local'], { ...env, ROLLCALL_STATE_DIR: join(stateDir, 'none') }),
+      ).resolves.toEqual({
+        exitCode: 1,
+        stdout: '',
+        stderr: oneLine('no local run'),
+      });
+      const started = await startCloud({ stateDir, postgresPort });
+      const deployment = localDeployment(started.services);
+      await ledgerOf(deployment).pause();
+      deployment.close();
+      const event = randomUUID();
+      for (let i = 0; i < 3; i++) {
+        const Key = `events/${event}/${i}.jpg`;
+        await started.s3.send(
+          new PutObjectCommand({ Bucket: started.photoBucket, Key, Body: await photoWith(1) }),
+        );
+      }
+      const deadline = performance.now() + 20_000;
+      while (started.unfinished() < 3 && performance.now() < deadline) {
+        await sleep(20);
+      }
+      await started.stop({ abort: true });
+
+      const { exitCode, stdout } = await ops(['status', '--event', event, '--local', '--json'], env);
+      expect([exitCode, JSON.parse(stdout)]).toMatchObject([
+        0,
+        { executions_resting: 3, executions_running: 0, held: 'paused', objects: 3, left: 3, problems: [] },
+      ]);
+      // The three are still there; it says what goes on, and does not wait for it.
+      await expect(ops(['resume', '--local'], env)).resolves.toEqual({
+        exitCode: 0,
+        stdout: oneLine('Goes on'),
+        stderr: oneLine('3 executions are not done: npm run local:up goes on with them'),
+      });
+    } finally {
+      rmSync(stateDir, { recursive: true, force: true });
     }
   }, 180_000);
 });

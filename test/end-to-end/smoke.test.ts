@@ -154,7 +154,7 @@ test('a look before it sends nothing', async () => {
   });
   await expect(smoke().ended).resolves.toMatchObject({
     exitCode: 2,
-    stderr: expect.stringMatching(/Say --yes/),
+    stderr: expect.stringMatching(/--yes goes ahead/),
   });
   await expect(traces()).resolves.toEqual(NOTHING);
 }, 60_000);
@@ -165,7 +165,7 @@ test('a photo that fails says where to look, and is erased all the same', async 
   refused = undefined;
   expect(exitCode).toBe(1);
   expect(stdout).toMatch(
-    /^The photo is failed: InvalidImageFormat .*\. What was sent is erased again\.\nLook at npm run ops -- status; /,
+    /^The photo is failed: InvalidImageFormat .*\. What was sent is erased again\.\nLook at npm run ops -- status --local; /,
   );
   await expect(traces()).resolves.toEqual(NOTHING);
 }, 60_000);

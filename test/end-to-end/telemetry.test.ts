@@ -123,12 +123,13 @@ async function ledger(expression: string, value?: number): Promise<void> {
 async function operate(command: (context: Context) => Promise<Result>, ...argv: string[]) {
   const deployment = localDeployment(cloud.services);
   try {
-    const args = parseOpsArguments([...argv, '--local'], {})!;
+    const args = parseOpsArguments([...argv, '--local'], {});
     const { data } = await command({
       args,
       deployment,
       progress: silent,
       now: Date.now,
+      columns: undefined,
       confirm: async () => args.yes,
       show() {},
     });

@@ -234,6 +234,9 @@ test('the command line goes over the object in cdk.json', () => {
     },
   });
   expect(configFromContext(app)).toEqual({ ...defaults, maxFaces: 20, tracing: true });
+  expect(() => configFromContext(new App({ context: { qualityFilter: 'NONE' } }))).toThrow(
+    'write -c rollcall.qualityFilter=...',
+  );
   expect(() => configFromContext(new App({ context: { rollcall: 'maxFaces=3' } }))).toThrow(
     /rollcall is not an object; in cdk.json write/,
   );

@@ -6,6 +6,7 @@ import { defaultAlarmThresholds } from '../../lib/alarm-thresholds.ts';
 import { ConfigurationError, parseConfig } from '../../lib/config.ts';
 import { logQueries } from '../../lib/log-queries.ts';
 import { parseResetArguments, parseStartArguments, parseUpArguments } from '../../local/cli/arguments.ts';
+import { asksForHelp } from '../../local/cli/command.ts';
 import { commands, parseOpsArguments } from '../../ops/arguments.ts';
 import { dashboardOf } from '../support/observability.ts';
 import { synthesised } from '../support/synthesised.ts';
@@ -19,7 +20,7 @@ const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string
 const UUID = '6f0f7a54-9d6b-4f8e-8f0e-0c6f3f7d0c11';
 function filledIn(command: string): string {
   return command
-    .replaceAll(/\{[^}]*UUID\}|\b(EVENT|PHOTO|FACE)?_?ID\b/g, UUID)
+    .replaceAll(/\{[^}]*(UUID|id)\}|\b(EVENT|PHOTO|FACE)?_?ID\b|\bKEY\b/g, UUID)
     .replaceAll(/(--(?:event|face) )…/g, `$1${UUID}`)
     .replaceAll(/\bN\b/g, '5')
     .replaceAll(/\bYESTERDAY\b/g, '2026-05-01')
@@ -51,7 +52,10 @@ test('there are commands to try', () => {
 
 /** Runs the reader of the command's arguments; nothing else of it. */
 function parse(command: string): unknown {
-  const [npm, first, ...rest] = filledIn(command).split(' ').filter(Boolean);
+  // The one option that is npm's own: so that its heading stands in no pipe.
+  const [npm, first, ...rest] = filledIn(command)
+    .split(' ')
+    .filter((word) => word !== '' && word !== '--silent');
   if (npm === 'npx') {
     return checkOptions(command);
   }
@@ -62,6 +66,9 @@ function parse(command: string): unknown {
   const argv = rest[0] === '--' ? rest.slice(1) : rest;
   if (rest.length > 0 && rest[0] !== '--') {
     throw new Error('npm takes options that do not come after -- for its own');
+  }
+  if (asksForHelp(argv)) {
+    return undefined;
   }
   switch (script) {
     case 'ops':

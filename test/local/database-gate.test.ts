@@ -88,3 +88,31 @@ test('what speaks another language is hung up on', async () => {
   socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await once(socket, 'close');
 });
+
+test('a server that is away is told of in the words of the connection, at once', async () => {
+  const away = await startDatabaseGate({
+    certificates: join(folder, 'postgres', 'data'),
+    certificateAuthority: () => server.certificateAuthority,
+    port: await freePort(),
+    admits: async () => true,
+  });
+  const sql = postgres({
+    host: 'localhost',
+    port: away.port,
+    user: 'somebody',
+    password: 'a good token',
+    ssl: verified(),
+    max: 1,
+    fetch_types: false,
+    connect_timeout: 20,
+  } as never);
+  try {
+    await expect(sql`SELECT 1`).rejects.toMatchObject({
+      code: '08006',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
+  } finally {
+    await sql.end({ timeout: 0 });
+    await away.stop();
+  }
+});

@@ -18,7 +18,6 @@ function mistake(argv: string[], env: Record<string, string> = {}): UserError {
 describe('the arguments of npm start', () => {
   test('without any: the sample photos, a table, the usual port', () => {
     expect(parseStartArguments([], {})).toEqual({
-      help: false,
       json: false,
       folder: undefined,
       eventId: undefined,
@@ -28,7 +27,6 @@ describe('the arguments of npm start', () => {
 
   test('in any order', () => {
     const all = {
-      help: false,
       json: true,
       folder: 'my photos',
       eventId: EVENT.toLowerCase(),
@@ -53,10 +51,6 @@ describe('the arguments of npm start', () => {
     ).toBe(6000);
     expect(parseStartArguments([], { ROLLCALL_POSTGRES_PORT: '' }).postgresPort).toBe(DEFAULT_POSTGRES_PORT);
     expect(parseUpArguments(['--postgres-port', '6000'], {}).postgresPort).toBe(6000);
-  });
-
-  test.each(['-h', '--help'])('%s', (option) => {
-    expect(parseStartArguments([option], {}).help).toBe(true);
   });
 
   test.each([

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { StoredPhoto } from '../../local/cli/database.ts';
 import type { Photo } from '../../local/cli/photo-list.ts';
 import { renderBar } from '../../local/cli/progress.ts';
-import { explanationOf } from '../../local/cli/reasons.ts';
+import { explanationOf, whyHeld } from '../../local/cli/reasons.ts';
 import {
   isComplete,
   type Paint,
@@ -70,6 +70,7 @@ const row = (more: Partial<ReportRow>): ReportRow => ({
   faceCount: 1,
   unindexedCount: 0,
   code: null,
+  message: null,
   reason: null,
   ...more,
 });
@@ -93,6 +94,7 @@ describe('reportRows', () => {
         faceCount: 2,
         unindexedCount: 1,
         code: null,
+        message: null,
         reason: '1 face too unclear to index',
       },
       {
@@ -103,6 +105,7 @@ describe('reportRows', () => {
         faceCount: null,
         unindexedCount: null,
         code: 'FileUnreadable',
+        message: 'permission denied',
         reason: 'cannot be read: permission denied',
       },
       {
@@ -113,6 +116,7 @@ describe('reportRows', () => {
         faceCount: null,
         unindexedCount: null,
         code: 'InvalidImageFormat',
+        message: failure.failure_message,
         reason: explanationOf('InvalidImageFormat'),
       },
     ]);
@@ -161,7 +165,13 @@ describe('renderJson', () => {
       databaseUrl: 'postgresql://localhost/rollcall',
       rows: [
         row({ file: 'a\nb.jpg', photoId: 'p', faceCount: 3, unindexedCount: 1 }),
-        row({ status: 'failed', code: 'ImageTooLarge', faceCount: null, unindexedCount: null }),
+        row({
+          status: 'failed',
+          code: 'ImageTooLarge',
+          message: 'It is',
+          faceCount: null,
+          unindexedCount: null,
+        }),
         row({ status: 'not_sent', photoId: null, code: 'KeyTooLong', faceCount: null, unindexedCount: null }),
       ],
       skipped: [{ file: 'notes.txt', why: 'not a picture' }],
@@ -182,6 +192,7 @@ describe('renderJson', () => {
           face_count: 3,
           unindexed_count: 1,
           failure_code: null,
+          failure_message: null,
         },
         {
           file: 'a.jpg',
@@ -190,6 +201,7 @@ describe('renderJson', () => {
           face_count: null,
           unindexed_count: null,
           failure_code: 'ImageTooLarge',
+          failure_message: 'It is',
         },
         {
           file: 'a.jpg',
@@ -198,6 +210,7 @@ describe('renderJson', () => {
           face_count: null,
           unindexed_count: null,
           failure_code: 'KeyTooLong',
+          failure_message: null,
         },
       ],
       indexed: 1,
@@ -243,6 +256,17 @@ describe('renderTable', () => {
     expect(table).not.toContain('\u001b');
   });
 
+  test('fits 40 columns too', () => {
+    for (const line of renderTable(rows, [], plain, 40).split('\n')) {
+      expect([line, displayWidth(line) <= 40]).toEqual([line, true]);
+    }
+  });
+
+  test('where there is no terminal one long name does not push the other rows aside', () => {
+    const [, first] = renderTable(rows, [], plain, undefined).split('\n');
+    expect(displayWidth(first!)).toBeLessThan(100);
+  });
+
   test('cuts nothing where there is no terminal', () => {
     const lines = renderTable(rows, [], plain, undefined).trimEnd().split('\n');
     expect(lines).toHaveLength(rows.length + 1);
@@ -256,6 +280,12 @@ describe('renderTable', () => {
     );
     expect(ends[0]).toBe(ends[1]! - 2);
   });
+});
+
+test('a folder of HEIC is told how to become JPEGs', () => {
+  const heic = row({ file: 'IMG_1.HEIC', status: 'failed', code: 'InvalidImageFormat', faceCount: null });
+  expect(renderLegend([heic, heic], plain).match(/sips -s format jpeg/g)).toHaveLength(1);
+  expect(renderLegend([{ ...heic, file: 'IMG_1.jpg' }], plain)).not.toContain('HEIC');
 });
 
 test('the legend explains each code of the table once', () => {
@@ -326,6 +356,17 @@ test.each([40, 80, 120])('the progress bar fits %d columns from beginning to end
     }
     expect(bar).toContain(`${value}/5000`);
   }
+});
+
+test.each([40, 80])('at %d columns the bar says why nothing moves', (columns) => {
+  const now = { progress: 0.1, value: 5, total: 50, faces: 9, elapsedMs: 600_000 };
+  const why = whyHeld(new Set(['LedgerBusy', 'IndexingPaused']));
+  const bar = renderBar({ ...now, why }, columns);
+  expect(bar).toContain('5/50 · indexing is paused');
+  expect(bar.endsWith('resume --local')).toBe(columns === 80);
+  expect(displayWidth(bar)).toBeLessThan(columns);
+  expect(whyHeld(new Set(['DailyImageCapReached']))).toContain('cap --images N --local');
+  expect(whyHeld(new Set(['LedgerBusy', 'DatabaseUnavailable']))).toBeUndefined();
 });
 
 describe('text', () => {

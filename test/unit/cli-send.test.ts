@@ -30,10 +30,11 @@ const storedEtag = async (key: string) => (await storedObject(s3, BUCKET, key))?
 let root: string;
 let store: ObjectStore;
 let s3: S3Client;
+let state: string;
 let onCreated: (key: string, etag: string) => void;
 
 beforeAll(async () => {
-  const state = mkdtempSync(join(tmpdir(), 'rollcall-send-'));
+  state = mkdtempSync(join(tmpdir(), 'rollcall-send-'));
   store = await startObjectStore(state, ({ detail }) => {
     const { key, etag } = detail.object as { key: string; etag: string };
     onCreated(key, etag);
@@ -44,6 +45,7 @@ beforeAll(async () => {
 afterAll(async () => {
   s3.destroy();
   await store.stop();
+  rmSync(state, { recursive: true, force: true });
 });
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'rollcall-send-'));

@@ -1,6 +1,10 @@
-import { commands, parseOpsArguments, usage } from '../../ops/arguments.ts';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { asksForHelp } from '../../local/cli/command.ts';
+import { type CommandName, commands, parseOpsArguments, startsWork, usage } from '../../ops/arguments.ts';
 import { erasureOfDeadLetter, inputOfDeadLetter } from '../../ops/commands/replay-dead-letters.ts';
-import { priceOf } from '../../ops/price.ts';
+import { hint } from '../../ops/hint.ts';
+import { atMost, priceOf } from '../../ops/price.ts';
 
 const ID = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
 
@@ -20,6 +24,9 @@ test.each([
   [['backfill', '--prefix', 'photos/'], '--prefix takes a prefix of keys that begins with events/'],
   [['status', '--local', '--stack', 'Mine'], 'only one of them'],
   [['erase-event'], 'erase-event needs --event'],
+  [['photo'], 'photo needs KEY|ID'],
+  [['photo', ID, ID], 'photo takes no'],
+  [['reprocess', '--all-failed', '--indexed'], '--indexed goes with --event'],
   [['erase-person', '--photo', 'me.jpg'], 'erase-person needs --event'],
   [['erase-person', '--event', ID], 'erase-person needs one of --photo, --face'],
   [['erase-person', '--event', ID, '--face', 'mine'], '--face takes a UUID'],
@@ -54,7 +61,6 @@ test('reads what is given', () => {
     local: true,
     includePermanent: false,
   });
-  expect(parseOpsArguments(['status', '--help'], {})).toBeUndefined();
 });
 
 test('a picture keeps the case of its name', () => {
@@ -103,11 +109,58 @@ test('the help names every command and every option', () => {
   }
 });
 
+test.each(Object.keys(commands))('%s --help is about that command alone', (name) => {
+  const text = usage([name, '--help']);
+  expect(text).toContain(`Usage: npm run ops -- ${name}`);
+  for (const option of Object.keys(commands[name as CommandName].options)) {
+    expect(text).toContain(`--${option}`);
+  }
+  const others = Object.keys(commands).filter((other) => other !== name);
+  expect(others.filter((other) => new RegExp(`^  ${other} `, 'm').test(text))).toEqual([]);
+});
+
+test('help is asked for anywhere, before anything else is looked at', () => {
+  expect(asksForHelp(['--help'])).toBe(true);
+  expect(asksForHelp(['erase-event', '--event', ID, '--yes', '-h'])).toBe(true);
+  expect(asksForHelp(['status'])).toBe(false);
+});
+
+test('only what looks, or sets what the pipeline goes by, starts nothing', () => {
+  const starts = (argv: string[]) => startsWork(parseOpsArguments(argv, {}));
+  for (const argv of [['status'], ['failed'], ['cost'], ['pause'], ['cap', '--images', '5'], ['reconcile']]) {
+    expect([argv, starts(argv)]).toEqual([argv, false]);
+  }
+  expect(starts(['reconcile', '--fix'])).toBe(true);
+  expect(starts(['reconcile', '--fix', '--dry-run'])).toBe(false);
+  expect(starts(['reprocess', '--all-failed'])).toBe(true);
+});
+
+test('a command to copy operates what was operated', () => {
+  expect(hint({ local: true, stack: 'Rollcall' }, 'resume')).toBe('npm run ops -- resume --local');
+  expect(hint({ local: false, stack: 'Mine' }, 'resume')).toBe('npm run ops -- resume --stack Mine');
+  expect(hint({ local: false, stack: 'Rollcall' }, 'resume')).toBe('npm run ops -- resume');
+});
+
+test('no command prints another one without where it goes', () => {
+  const folder = path.join(import.meta.dirname, '../../ops');
+  const found = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !['arguments.ts', 'hint.ts'].includes(file))
+    .flatMap((file) =>
+      readFileSync(path.join(folder, file), 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('npm run ops') && !/^\s*(\/?\*|\/\/)/.test(line))
+        .map((line) => `${file}: ${line.trim()}`),
+    );
+  expect(found).toEqual([]);
+});
+
 test('12,000 photos cost about $12', () => {
   expect(priceOf(12_000)).toBe('about $12');
   expect(priceOf(3)).toBe('less than a cent');
   expect(priceOf(0)).toBe('nothing');
   expect(priceOf(600)).toBe('about $0.60');
+  expect(atMost(600)).toBe('at most $0.60');
+  expect(atMost(3)).toBe('less than a cent');
 });
 
 describe('a dead letter', () => {

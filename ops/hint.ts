@@ -1,0 +1,7 @@
+import type { Arguments } from './arguments.ts';
+
+/** A command to copy: it operates what this one did, and not whatever the shell happens to be signed in to. */
+export function hint({ local, stack }: Pick<Arguments, 'local' | 'stack'>, command: string): string {
+  const where = local ? ' --local' : stack === 'Rollcall' ? '' : ` --stack ${stack}`;
+  return `npm run ops -- ${command}${where}`;
+}

@@ -1,0 +1,34 @@
+import { awsErrorDetails } from '../lambdas/shared/errors.ts';
+import { withReadableErrors } from './aws-errors.ts';
+import { UnknownEvent } from './events.ts';
+
+/** A part of an answer: its value, or why there is none. One that is missing takes no other with it. */
+export type Part<Value> = { value: Value } | { problem: string };
+
+/**
+ * What a call brought, or its own error in one line.
+ *
+ * @throws UnknownEvent where the question itself was wrong
+ */
+export async function part<Value>(call: Promise<Value>): Promise<Part<Value>> {
+  try {
+    return { value: await withReadableErrors(() => call) };
+  } catch (error) {
+    if (error instanceof UnknownEvent) {
+      throw error;
+    }
+    const { name, message } = awsErrorDetails(error);
+    const text = name === 'UserError' || message === '' ? message || name : `${name}: ${message}`;
+    return { problem: text.replace(/\s+/g, ' ').trim() };
+  }
+}
+
+/** The value, or null where it is missing. */
+export function known<Value>(of: Part<Value>): Value | null {
+  return 'value' in of ? of.value : null;
+}
+
+/** The problems of all parts, each once. */
+export function problemsOf(parts: readonly Part<unknown>[]): string[] {
+  return [...new Set(parts.flatMap((one) => ('problem' in one ? [one.problem] : [])))];
+}

@@ -1,0 +1,200 @@
+/** What the commands that look do while parts of the deployment are away. */
+import { randomUUID } from 'node:crypto';
+import { RekognitionClient } from '@aws-sdk/client-rekognition';
+import { S3Client } from '@aws-sdk/client-s3';
+import type { Question } from '../../lambdas/answer-operator/questions.ts';
+import { parseOpsArguments } from '../../ops/arguments.ts';
+import { cost } from '../../ops/commands/cost.ts';
+import { erasures } from '../../ops/commands/erasures.ts';
+import { failed } from '../../ops/commands/failed.ts';
+import { attemptsOf } from '../../ops/commands/photo.ts';
+import { reconcile } from '../../ops/commands/reconcile.ts';
+import { status } from '../../ops/commands/status.ts';
+import type { Context } from '../../ops/context.ts';
+import { ask } from '../../ops/database.ts';
+import type { Deployment } from '../../ops/deployment.ts';
+import { silent } from '../../ops/progress.ts';
+import { awsError, fakeClient } from '../support/fake-client.ts';
+
+type Handlers = Record<string, (input: Record<string, unknown>) => unknown>;
+
+const payload = (answer: unknown) => ({ Payload: Buffer.from(JSON.stringify(answer)) });
+
+const away: Handlers = {
+  Invoke: () => ({
+    FunctionError: 'Unhandled',
+    ...payload({
+      errorType: 'DatabaseUnavailable',
+      errorMessage: 'PostgreSQL ECONNREFUSED: connect ECONNREFUSED',
+    }),
+  }),
+};
+
+/** A deployment whose clients answer from this test. */
+function deploymentOf(handlers: Handlers): Deployment {
+  const { client } = fakeClient<object>({
+    GetItem: () => ({ Item: { images: { N: '5' }, day: { N: '20260501' } } }),
+    GetQueueAttributes: () => ({ Attributes: { ApproximateNumberOfMessages: '2' } }),
+    ListExecutions: ({ statusFilter }) => ({
+      executions: statusFilter === 'FAILED' ? [{ executionArn: 'arn:failed', stopDate: new Date(0) }] : [{}],
+    }),
+    ListObjectsV2: () => ({ Contents: [] }),
+    ...handlers,
+  });
+  const as = (prototype: object) => Object.assign(Object.create(prototype) as object, client);
+  return {
+    name: 'the test',
+    isLocal: true,
+    resting: 0,
+    console: (arn: string) => `https://console/${arn}`,
+    outputs: new Proxy(
+      {},
+      { get: (_, name) => ({ IndexFacesPerSecond: '50', DailyImageCap: '200' })[String(name)] ?? name },
+    ),
+    s3: as(S3Client.prototype),
+    rekognition: as(RekognitionClient.prototype),
+    ...Object.fromEntries(['dynamodb', 'states', 'lambda', 'sqs'].map((name) => [name, client])),
+    close() {},
+  } as unknown as Deployment;
+}
+
+function context(argv: string[], handlers: Handlers): Context {
+  return {
+    args: parseOpsArguments(argv, {}),
+    deployment: deploymentOf(handlers),
+    progress: silent,
+    now: () => Date.parse('2026-05-01T12:00:00Z'),
+    columns: 80,
+    show() {},
+    confirm: async () => true,
+  };
+}
+
+describe('while the database is away', () => {
+  const own = expect.stringContaining('connect ECONNREFUSED');
+
+  test('status shows all the rest, and the own error of the database', async () => {
+    const { data, lines, exitCode } = await status(context(['status'], away));
+    expect(data).toMatchObject({ photos: null, executions_running: 1, images_today: 5, problems: [own] });
+    expect(lines).toContainEqual(own);
+    expect(exitCode).toBe(1);
+  });
+
+  test('failed shows which executions failed, with their links', async () => {
+    const { data, lines, exitCode } = await failed(context(['failed'], away));
+    expect(data).toMatchObject({ failed_executions: [{ execution: 'arn:failed' }], problems: [own] });
+    expect(lines.join('\n')).toContain('https://console/arn:failed');
+    expect(exitCode).toBe(1);
+  });
+
+  test('cost shows what today costs, erasures what runs and rests', async () => {
+    const paid = await cost(context(['cost'], away));
+    expect(paid).toMatchObject({ data: { images_today: 5, rows: null, problems: [own] }, exitCode: 1 });
+    expect(paid.lines.join('\n')).toContain('Today (UTC): 5 images, $0.01.');
+    const erased = await erasures(context(['erasures'], away));
+    expect(erased).toMatchObject({ data: { running: 1, dead_letters: 2, problems: [own] }, exitCode: 1 });
+  });
+
+  test('one part that is forbidden takes no other with it', async () => {
+    const forbidden = {
+      ...away,
+      GetQueueAttributes: () => Promise.reject(awsError('AccessDenied', 403, 'not you')),
+    };
+    const { data } = await status(context(['status'], forbidden));
+    expect(data).toMatchObject({
+      queues: null,
+      images_today: 5,
+      problems: [own, 'AWS does not allow this: not you'],
+    });
+  });
+});
+
+test('a database that says nothing is not waited for', async () => {
+  const silentDatabase = deploymentOf({ Invoke: () => new Promise(() => {}) });
+  await expect(ask(silentDatabase, { ask: 'summary' }, 20)).rejects.toMatchObject({
+    name: 'UserError',
+    message: expect.stringContaining('has not answered within 0.02 s'),
+  });
+});
+
+test('an event that nobody knows is said to be unknown', async () => {
+  const id = randomUUID();
+  const answers: Handlers = {
+    Invoke: ({ Payload }) => {
+      const { ask: asked } = JSON.parse(String(Payload)) as Question;
+      return payload(
+        asked === 'summary'
+          ? { events: 0, photos: {}, faces: 0, leaving: 0, failures: [], oldest_processing: null }
+          : [],
+      );
+    },
+  };
+  await expect(status(context(['status', '--event', id], answers))).rejects.toThrow(
+    `There is no event ${id}`,
+  );
+  await expect(failed(context(['failed', '--event', id], answers))).rejects.toThrow(`knows no event ${id}`);
+});
+
+describe('reconcile', () => {
+  // No letters: both spellings of the id are one.
+  const event = '11111111-1111-1111-1111-111111111111';
+  const key = `events/${event}/IMG_1.jpg`;
+  const answers = (end: string): Handlers => ({
+    Invoke: () => payload([]),
+    ListObjectsV2: ({ Prefix, Delimiter }) =>
+      Delimiter
+        ? { CommonPrefixes: Prefix === 'events/' ? [{ Prefix: `events/${event}/` }] : [] }
+        : {
+            Contents: key.startsWith(String(Prefix))
+              ? [{ Key: key, ETag: '"e1"', Size: 5, LastModified: new Date(0) }]
+              : [],
+          },
+    HeadObject: () => ({ ETag: '"e1"', ContentLength: 5, LastModified: new Date(0) }),
+    ListFaces: () => ({ Faces: [] }),
+    StartExecution: ({ name }) => ({ executionArn: String(name) }),
+    DescribeExecution: () => ({ status: end }),
+  });
+
+  test('counts an object once when the id of its event has no letters', async () => {
+    const { data } = await reconcile(context(['reconcile', '--event', event], answers('SUCCEEDED')));
+    expect(data.findings).toEqual({ never_seen: 1 });
+  });
+
+  test('--fix says what failed, and ends with 1', async () => {
+    const argv = ['reconcile', '--event', event, '--fix', '--yes'];
+    const good = await reconcile(context(argv, answers('SUCCEEDED')));
+    expect(good).toMatchObject({ exitCode: 0, data: { succeeded: 1, failed: 0 } });
+    expect(good.lines.join('\n')).toContain('1 photo indexed again.');
+    const bad = await reconcile(context(argv, answers('FAILED')));
+    expect(bad).toMatchObject({ exitCode: 1, data: { mended: false, succeeded: 0, failed: 1 } });
+    expect(bad.lines.join('\n')).toContain('0 photos indexed again, 1 failed');
+  });
+});
+
+test("an execution's history: how often each state was tried, and why it failed", () => {
+  const entered = (name: string) => ({ type: 'TaskStateEntered', stateEnteredEventDetails: { name } });
+  const scheduled = { type: 'LambdaFunctionScheduled' };
+  const failure = (error: string) => ({
+    type: 'LambdaFunctionFailed',
+    lambdaFunctionFailedEventDetails: { error },
+  });
+  const events = [
+    entered('ReserveSlot'),
+    scheduled,
+    failure('LedgerBusy'),
+    scheduled,
+    failure('LedgerBusy'),
+    scheduled,
+    { type: 'WaitStateEntered', stateEnteredEventDetails: { name: 'WaitForSlot' } },
+    entered('IndexFaces'),
+    scheduled,
+    failure('RekognitionThrottled'),
+    entered('ReserveSlot'),
+    scheduled,
+  ];
+  expect(attemptsOf(events as never)).toEqual([
+    { state: 'ReserveSlot', tries: 4, errors: { LedgerBusy: 2 } },
+    { state: 'WaitForSlot', tries: 1, errors: {} },
+    { state: 'IndexFaces', tries: 1, errors: { RekognitionThrottled: 1 } },
+  ]);
+});
