@@ -105,7 +105,7 @@ const situations: Record<string, Situation> = {
 async function everything(): Promise<Record<string, string>> {
   const tables = await database.admin<{ name: string }[]>`
     SELECT table_name AS name FROM information_schema.tables
-    WHERE table_schema = 'public' AND table_type = 'BASE TABLE' ORDER BY 1`;
+    WHERE table_schema = 'rollcall' AND table_type = 'BASE TABLE' ORDER BY 1`;
   const contents = await Promise.all(
     tables.map(async ({ name }) => {
       const [row] = await database.admin<{ content: string }[]>`
