@@ -74,7 +74,8 @@ export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
     const fresh = `${assembly}.new`;
     rmSync(fresh, { recursive: true, force: true });
     if (!takeFromCache(hash, fresh)) {
-      await runApp(settings.app, fresh, context, options.log);
+      // The project's own programs are in the PATH that it gets.
+      await runApp(settings.app.replace(/^npx /, ''), fresh, context, options.log);
       writeFileSync(join(fresh, INPUTS_HASH_FILE), hash);
       putIntoCache(hash, fresh);
     }

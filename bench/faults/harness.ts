@@ -389,7 +389,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
       ...(options.onStep && { onStep: options.onStep }),
       time: options.time,
       // As fast as it goes: the pace has its own benchmark.
-      context: { 'rollcall.indexFacesPerSecond': '1000' },
+      appliedQuota: () => 1_000,
       rekognition: {
         quotas: {
           IndexFaces: Infinity,

@@ -1,5 +1,5 @@
 /**
- * Records what travels between the parts: `node --import tsx test/contract/record.ts NAME`, at the version that is about
+ * Records what travels between the parts: `node test/contract/record.ts NAME`, at the version that is about
  * to be replaced, writes `test/contract/NAME/`. `payloads.test.ts` holds the code of today against it.
  *
  * Everything is taken from a run of the local pipeline in which each way through the state machines is gone once.

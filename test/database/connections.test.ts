@@ -464,15 +464,11 @@ describe('the connection', () => {
       }).catch(() => new Promise((resolve) => setTimeout(resolve, 2_000)));
       console.log('nothing was written');
       process.exit(0);`;
-    const { status, stdout } = spawnSync(
-      process.execPath,
-      ['--import', 'tsx', '--input-type=module', '-e', script],
-      {
-        cwd: path.join(import.meta.dirname, '../..'),
-        encoding: 'utf8',
-        env: { ...process.env, URL: urlTo(), AUTHORITY: authority },
-      },
-    );
+    const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: path.join(import.meta.dirname, '../..'),
+      encoding: 'utf8',
+      env: { ...process.env, URL: urlTo(), AUTHORITY: authority },
+    });
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
   });
 });

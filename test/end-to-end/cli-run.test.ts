@@ -12,15 +12,14 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ListTablesCommand, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { ListCollectionsCommand, paginateListFaces, RekognitionClient } from '@aws-sdk/client-rekognition';
 import { jest } from '@jest/globals';
 import postgres from 'postgres';
 import sharp from 'sharp';
 import { freePort } from '../../bench/support/free-port.ts';
 import { localClientOptions } from '../../local/clients.ts';
-import { startTables } from '../../local/tables.ts';
 import { type Ended, run, survivors, tree } from '../support/command.ts';
+import { takenRecords } from '../support/taken-records.ts';
 
 const samples = join(import.meta.dirname, '../../node_modules/@vladmandic/face-api/demo');
 /** A loaded machine takes its time; most of these take a few seconds. */
@@ -121,29 +120,12 @@ async function storedFaces(upSays: string): Promise<{ database: string[]; collec
   }
 }
 
-/** The idempotency records of Lambdas that were cut off at work; `pass` lets the minute pass that each is taken. */
-async function takenRecords({ state }: Machine, { pass }: { pass: boolean }): Promise<number> {
-  const tables = await startTables(join(state, 'dynamodb'), []);
-  let taken = 0;
-  const { TableNames = [] } = await tables.client.send(new ListTablesCommand({}));
-  for (const TableName of TableNames) {
-    const { Items = [] } = await tables.client.send(new ScanCommand({ TableName }));
-    for (const item of Items.filter(({ status }) => status?.S === 'INPROGRESS')) {
-      taken++;
-      const Item = { ...item, in_progress_expiration: { N: String(Date.now()) } };
-      await (pass && tables.client.send(new PutItemCommand({ TableName, Item })));
-    }
-  }
-  await tables.stop();
-  return taken;
-}
-
 async function killAndGoOn(): Promise<{ rerun: Ended }> {
   const start = run('start', [folder, '--json'], second.env);
   await executionsEnded(second, 2);
   const pids = await start.killTree();
   expect(await survivors(pids)).toEqual([]);
-  await takenRecords(second, { pass: true });
+  await takenRecords(second.state, { pass: true });
   return { rerun: await run('start', [folder, '--json'], second.env).ended };
 }
 
@@ -203,7 +185,7 @@ test('Ctrl-C in the middle: one line, and nothing is left running', async () => 
   );
   expect(await survivors(pids)).toEqual([]);
   // The next run has nothing to wait for.
-  await expect(takenRecords(first, { pass: false })).resolves.toBe(0);
+  await expect(takenRecords(first.state, { pass: false })).resolves.toBe(0);
 });
 
 test('SIGTERM while it starts: the same', async () => {

@@ -36,7 +36,7 @@ function ops(argv: string[], env: Record<string, string> = {}): Promise<Ended> {
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      ['--import', 'tsx', join(root, 'ops/main.ts'), ...argv],
+      [join(root, 'ops/main.ts'), ...argv],
       {
         cwd: root,
         env: {
@@ -58,7 +58,7 @@ const oneLine = (text: string) => expect.stringMatching(new RegExp(`^[^\\n]*${te
 describe('on an operator’s day', () => {
   beforeAll(async () => {
     // A queue's message comes back after six seconds, when ten of them are marked.
-    const time = { retries: 0.003, lambdas: 1, queues: 0.01 };
+    const time = { retries: 0.001, lambdas: 1, queues: 0.01 };
     harness = await startHarness({ stateDir, postgresPort: await freePort(), time });
   }, 180_000);
   afterAll(async () => {
@@ -67,8 +67,8 @@ describe('on an operator’s day', () => {
   });
 
   test('a database that is away for a while is waited for', async () => {
-    // Two hours of retries take twenty seconds here, and the database is back long before.
-    await expect(databaseAway(harness, { photos: 8, awayMs: 2_000 })).resolves.toMatchObject({
+    // Two hours of retries take seven seconds here, and the database is back long before.
+    await expect(databaseAway(harness, { photos: 8, awayMs: 1_000 })).resolves.toMatchObject({
       states: { indexed: 8 },
       failures: {},
       calls: 8,
@@ -89,12 +89,12 @@ describe('on an operator’s day', () => {
   }, 240_000);
 
   test('a backfill that is stopped in its middle and started again pays for what was left, once', async () => {
-    const report = await backfillInTwoGoes(harness, { objects: 24, indexed: 8 });
+    const report = await backfillInTwoGoes(harness, { objects: 12, indexed: 4 });
     expect(report).toMatchObject({
-      planned: { objects: 24, left: 16, skipped: { indexed: 8 } },
-      states: { indexed: 24 },
-      calls_of_backfill: 16,
-      calls: 24,
+      planned: { objects: 12, left: 8, skipped: { indexed: 4 } },
+      states: { indexed: 12 },
+      calls_of_backfill: 8,
+      calls: 12,
       findings: 0,
     });
     // It was stopped in its middle.
@@ -163,7 +163,7 @@ describe('on an operator’s day', () => {
     'in a terminal of %d columns no row is wider than it is',
     async (columns) => {
       const root = join(import.meta.dirname, '../..');
-      const command = `stty cols ${columns}; exec "${process.execPath}" --import tsx ops/main.ts status --local`;
+      const command = `stty cols ${columns}; exec "${process.execPath}" ops/main.ts status --local`;
       const shown = await new Promise<string>((resolve) => {
         execFile(
           'script',

@@ -62,11 +62,10 @@ afterAll(async () => {
 
 /** `npm run ops -- smoke --local`, which operates the run of this process. */
 function smoke(...argv: string[]) {
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', join(root, 'ops/main.ts'), 'smoke', '--local', ...argv],
-    { cwd: root, env: { PATH: process.env.PATH!, ROLLCALL_STATE_DIR: stateDir, HOME: stateDir } },
-  );
+  const child = spawn(process.execPath, [join(root, 'ops/main.ts'), 'smoke', '--local', ...argv], {
+    cwd: root,
+    env: { PATH: process.env.PATH!, ROLLCALL_STATE_DIR: stateDir, HOME: stateDir },
+  });
   const told = { stdout: '', stderr: '' };
   const waiting = new Set<() => void>();
   for (const stream of ['stdout', 'stderr'] as const) {

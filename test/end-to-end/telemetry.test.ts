@@ -202,6 +202,9 @@ test('throttled, broken, faceless, forbidden, without a database: all of it is t
   await put(shaky);
   const broken = await put({ body: 'these are words' });
   const faceless = await put({ faces: 0 });
+  await cloud.s3.send(
+    new PutObjectCommand({ Bucket: cloud.photoBucket, Key: 'wrong/key.jpg', Body: await madePhoto(1) }),
+  );
   await cloud.idle();
 
   // Its faces cannot be erased: as often as the state machine tries for what an engineer has to mend.

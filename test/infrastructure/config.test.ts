@@ -246,8 +246,7 @@ test('the app answers a mistake with one line and exit code 1', async () => {
   const root = path.join(import.meta.dirname, '../..');
   const env = { ...process.env, CDK_CONTEXT_JSON: JSON.stringify({ 'rollcall.maxFaces': '500' }) };
   const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
-    const tsx = path.join(root, 'node_modules/tsx/dist/cli.mjs');
-    execFile(process.execPath, [tsx, 'bin/rollcall.ts'], { cwd: root, env }, (error, _, stderr) =>
+    execFile(process.execPath, ['bin/rollcall.ts'], { cwd: root, env }, (error, _, stderr) =>
       resolve({ code: error?.code, stderr }),
     );
   });

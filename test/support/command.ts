@@ -32,7 +32,7 @@ export function run(
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(npm_|NODE_OPTIONS|FORCE_COLOR)/.test(name),
   );
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', `local/${script}.ts`, ...args], {
+  const child: ChildProcess = spawn(process.execPath, [`local/${script}.ts`, ...args], {
     cwd: root,
     env: { ...Object.fromEntries(inherited), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
