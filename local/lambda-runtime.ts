@@ -82,7 +82,7 @@ export interface LambdaRuntime {
  * time, is used again while it is warm, and sees the function's variables and Lambda's, nothing of this process's.
  */
 export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntime {
-  const concurrency = options.concurrency ?? 2 * availableParallelism() + 2;
+  const concurrency = options.concurrency ?? availableParallelism() + 1;
   const pools = new Map<string, Pool>();
   const inactive = new Map<string, { readyAfterMs: number; sinceMs?: number }>();
   mkdirSync(options.logs, { recursive: true });
