@@ -3,6 +3,7 @@
  * Arguments: the certificate's file, and the folder for the assembly.
  */
 import { App, Duration, Stack } from 'aws-cdk-lib';
+import { bundle } from '../../lib/bundle.ts';
 import { parseConfig } from '../../lib/config.ts';
 import { ExternalDatabase } from '../../lib/external-database.ts';
 import { PipelineFunction } from '../../lib/pipeline-function.ts';
@@ -13,6 +14,8 @@ const { assets } = new ExternalDatabase(SECRET, {
   databaseSchema: 'rollcall',
   databaseCaCertificate: certificate,
 });
+// The others need not be bundled with it.
+bundle(['list-erasures']);
 const app = new App({ outdir });
 const stack = new Stack(app, 'One');
 new PipelineFunction(stack, 'ListErasures', {
