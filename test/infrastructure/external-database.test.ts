@@ -40,7 +40,9 @@ const certificates = [
   ...refused.map(([certificate]) => certificate),
 ];
 const [accepted, ...refusals] = synthesisedOnce(
-  certificates.map((databaseCaCertificate) => ({ ...configurations.external, databaseCaCertificate })),
+  certificates.map((databaseCaCertificate) => ({
+    rollcall: { ...configurations.external, databaseCaCertificate },
+  })),
 );
 
 /** The functions that talk to the database, with their environment. */
@@ -56,7 +58,7 @@ function clients(template: ReadableTemplate) {
 }
 
 test('the authority’s certificate is the only one of every function that talks to the database', () => {
-  const functions = clients(accepted as ReadableTemplate);
+  const functions = clients(accepted!.template!);
   expect(functions.length).toBeGreaterThanOrEqual(9);
   for (const { variables } of functions) {
     expect(variables).toMatchObject({ DATABASE_AUTH: 'secret', DATABASE_CA_FILE: 'Provider CA.crt' });
@@ -87,7 +89,7 @@ test('it travels beside the code', async () => {
 
 test('what is no certificate of an authority is said before anything is deployed', () => {
   for (const [index, [certificate, why]] of refused.entries()) {
-    expect([certificate, refusals[index]]).toEqual([certificate, expect.stringContaining(why)]);
+    expect([certificate, refusals[index]!.error]).toEqual([certificate, expect.stringContaining(why)]);
   }
 });
 

@@ -68,15 +68,55 @@ export function synthesisedStack(rollcall: object = {}): SynthesisedStack {
   return readStack(folder);
 }
 
-/** The template of each of these options, or why there is none; not kept, for what only one test asks for. */
-export function synthesisedOnce(rollcalls: readonly object[]): (ReadableTemplate | string)[] {
+export interface Outcome {
+  /** What the synthesis failed with. */
+  error: string | null;
+  /** Undefined after an error. */
+  template: ReadableTemplate | undefined;
+  /** What the stack itself is warned of. */
+  warnings: string[];
+  /** The rules that the template violates by the report, with reasons that were not accepted; a warning is no error. */
+  violations: string[];
+}
+
+/** What becomes of each of these requests; not kept, for what only one test asks for. */
+export function synthesisedOnce(requests: readonly Omit<SynthesisRequest, 'outdir'>[]): Outcome[] {
   return inFolder((folder) => {
-    const requests = rollcalls.map((rollcall, index) => ({
-      rollcall,
+    const whole = requests.map((request, index) => ({
+      ...request,
       outdir: path.join(folder, String(index)),
     }));
-    return synthesiseEach(requests).map((why, index) => why ?? readStack(requests[index]!.outdir).template);
+    return synthesiseEach(whole).map((error, index) => {
+      const { outdir } = whole[index]!;
+      return {
+        error,
+        template: error === null ? readStack(outdir).template : undefined,
+        warnings: error === null ? readWarnings(outdir) : [],
+        violations: readViolations(path.join(outdir, 'validation-report.json')),
+      };
+    });
   });
+}
+
+function readWarnings(outdir: string): string[] {
+  const [file] = readdirSync(outdir).filter((name) => name.endsWith('.metadata.json'));
+  const metadata = JSON.parse(readFileSync(path.join(outdir, file!), 'utf8')) as Record<
+    string,
+    { type: string; data: unknown }[]
+  >;
+  return metadata[`/${path.basename(file!, '.metadata.json')}`]!.filter(
+    ({ type }) => type === 'aws:cdk:warning',
+  ).map(({ data }) => String(data));
+}
+
+function readViolations(report: string): string[] {
+  if (!existsSync(report)) {
+    return [];
+  }
+  const { pluginReports } = JSON.parse(readFileSync(report, 'utf8')) as {
+    pluginReports: { violations?: { ruleName: string }[] }[];
+  };
+  return pluginReports.flatMap(({ violations = [] }) => violations.map(({ ruleName }) => ruleName));
 }
 
 function makeMissing(made: string, wanted: object): void {
