@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { configurations } from './configurations.ts';
+import { hashOf } from './inputs.ts';
 import { withLock } from './lock.ts';
 import type { SynthesisAnswer, SynthesisRequest } from './synthesis-process.ts';
 import { ReadableTemplate } from './template.ts';
@@ -213,18 +214,6 @@ function nameOf(rollcall: object): string {
 let hashed: string | undefined;
 
 function inputsHash(): string {
-  hashed ??= hashInputs();
+  hashed ??= hashOf(ROOT, INPUTS, process.version);
   return hashed;
-}
-
-function hashInputs(): string {
-  const hash = createHash('sha256').update(process.version);
-  for (const input of INPUTS) {
-    const at = path.join(ROOT, input);
-    const files = path.extname(input) ? [''] : readdirSync(at, { recursive: true, encoding: 'utf8' }).sort();
-    for (const file of files.filter((name) => name === '' || path.extname(name))) {
-      hash.update(`${input}/${file}\0`).update(readFileSync(path.join(at, file)));
-    }
-  }
-  return hash.digest('hex').slice(0, 32);
 }
