@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
-import { bundleOptions, PROJECT_ROOT } from './bundle.ts';
+import { bundleOptions, lambdaNames, PROJECT_ROOT } from './bundle.ts';
 
 /** Licences that ask for nothing but their text and the names in it, so that a bundle can be deployed and passed on. */
 const PERMISSIVE = new Set([
@@ -27,22 +27,13 @@ export interface BundledPackage {
 
 /** Every package of which a deployed Lambda's bundle holds any code, and the one that brings the deployment's own helpers. */
 export async function bundledPackages(): Promise<BundledPackage[]> {
-  const lambdas = readdirSync(path.join(PROJECT_ROOT, 'lambdas')).filter((name) =>
-    existsSync(path.join(PROJECT_ROOT, 'lambdas', name, 'handler.ts')),
-  );
-  const bundles = await Promise.all(
-    lambdas.map((name) =>
-      build({ ...bundleOptions(name), outfile: `${name}.mjs`, write: false, metafile: true }),
-    ),
-  );
+  const { metafile } = await build({ ...bundleOptions(lambdaNames()), sourcemap: false, metafile: true });
   const folders = new Set(['node_modules/aws-cdk-lib']);
-  for (const { metafile } of bundles) {
-    for (const output of Object.values(metafile!.outputs)) {
-      for (const [input, { bytesInOutput }] of Object.entries(output.inputs)) {
-        const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
-        if (folder && bytesInOutput > 0) {
-          folders.add(folder);
-        }
+  for (const output of Object.values(metafile.outputs)) {
+    for (const [input, { bytesInOutput }] of Object.entries(output.inputs)) {
+      const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
+      if (folder && bytesInOutput > 0) {
+        folders.add(folder);
       }
     }
   }

@@ -6,10 +6,9 @@ import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws
 import { Architecture, Code, Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import { buildSync } from 'esbuild';
 import { SERVICE_NAME } from '../lambdas/shared/names.ts';
 import { acknowledge } from './acknowledge.ts';
-import { bundleOptions, PROJECT_ROOT } from './bundle.ts';
+import { PROJECT_ROOT, writeBundle } from './bundle.ts';
 import type { RollcallConfig } from './config.ts';
 import { metricsNamespace } from './metrics.ts';
 import { removalPolicy } from './removal.ts';
@@ -110,7 +109,7 @@ function bundledCode(name: string, assets: readonly string[]): Code {
       image: DockerImage.fromRegistry('scratch'),
       local: {
         tryBundle(outputDir) {
-          buildSync({ ...bundleOptions(name), outfile: path.join(outputDir, 'index.mjs') });
+          writeBundle(name, outputDir);
           for (const asset of assets) {
             const target = path.join(outputDir, path.basename(asset));
             cpSync(path.resolve(PROJECT_ROOT, asset), target, { recursive: true });

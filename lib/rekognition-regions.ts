@@ -1,9 +1,7 @@
-import { Aws, CfnRule, Fn } from 'aws-cdk-lib';
-import type { Construct } from 'constructs';
 import { ConfigurationError } from './config.ts';
 
 /** https://docs.aws.amazon.com/general/latest/gr/rekognition.html: where there are face collections. */
-const REGIONS = [
+export const REKOGNITION_REGIONS = [
   'us-east-1',
   'us-east-2',
   'us-west-1',
@@ -22,24 +20,16 @@ const REGIONS = [
   'us-gov-west-1',
 ];
 
-const CHOICE = `Deploy to one of ${REGIONS.join(', ')}.`;
+export const CHOICE = `Deploy to one of ${REKOGNITION_REGIONS.join(', ')}.`;
 
 /**
- * Refuses a Region in which every photo would fail: now where it is known, else when CloudFormation is told to deploy there,
- * before it creates anything.
+ * Refuses a Region in which every photo would fail.
  *
+ * @param likelyRegion where the stack would be deployed, as far as it is known
  * @throws ConfigurationError
  */
-export function requireRekognition(scope: Construct, likelyRegion: string | undefined): void {
-  if (likelyRegion !== undefined && !REGIONS.includes(likelyRegion)) {
+export function requireRekognition(likelyRegion: string | undefined): void {
+  if (likelyRegion !== undefined && !REKOGNITION_REGIONS.includes(likelyRegion)) {
     throw new ConfigurationError(`Amazon Rekognition is not available in ${likelyRegion}. ${CHOICE}`);
   }
-  new CfnRule(scope, 'RekognitionIsAvailable', {
-    assertions: [
-      {
-        assert: Fn.conditionContains(REGIONS, Aws.REGION),
-        assertDescription: `Amazon Rekognition is not available in this Region. ${CHOICE}`,
-      },
-    ],
-  });
 }

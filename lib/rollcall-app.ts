@@ -2,6 +2,7 @@ import { Annotations, type App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
 import { configFromContext } from './config.ts';
 import { warnIfSlow } from './index-faces-rate.ts';
+import { addRegionRule } from './region-rule.ts';
 import { requireRekognition } from './rekognition-regions.ts';
 import { RollcallStack } from './rollcall-stack.ts';
 
@@ -14,10 +15,11 @@ import { RollcallStack } from './rollcall-stack.ts';
  */
 export function addRollcall(app: App, likelyRegion?: string): RollcallStack {
   const config = configFromContext(app);
+  requireRekognition(likelyRegion);
   const stack = new RollcallStack(app, config.stage === undefined ? 'Rollcall' : `Rollcall-${config.stage}`, {
     config,
   });
-  requireRekognition(stack, likelyRegion);
+  addRegionRule(stack);
   warnIfSlow(stack, config.indexFacesPerSecond, likelyRegion);
   if (config.removal === 'retain' && !config.deletionProtection) {
     Annotations.of(stack).addInfo(

@@ -4,33 +4,35 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { type Assembly, synthesise } from '../../local/synthesis.ts';
-import { type CfnResource, ReadableTemplate } from '../support/template.ts';
 
 const run = promisify(execFile);
 const MIGRATIONS = path.join(import.meta.dirname, '../../migrations');
 
 let outdir: string;
 let assembly: Assembly;
-let functions: Record<string, CfnResource>;
 
 beforeAll(async () => {
+  // As the local run does, which may have left it in the cache.
   outdir = await mkdtemp(path.join(tmpdir(), 'rollcall-synth-'));
   assembly = await synthesise({
     assembly: path.join(outdir, 'cdk.out'),
     log: path.join(outdir, 'synth.log'),
-    context: { 'aws:cdk:enable-path-metadata': true },
   });
-  const template = new ReadableTemplate(assembly.template as unknown as Record<string, unknown>);
-  functions = Object.fromEntries(
-    Object.entries(template.resources('AWS::Lambda::Function')).filter(
-      ([name]) => !/CustomResource/.test(name),
-    ),
-  );
 }, 120_000);
 afterAll(() => rm(outdir, { recursive: true, force: true }));
 
+/** The function at a construct path, of which the logical id is made with a hash. */
+function propertiesOf(name: string): Record<string, unknown> {
+  const logicalId = new RegExp(`^${name.replaceAll('/', '')}[0-9A-F]{8}$`);
+  const found = Object.entries(assembly.template.Resources).filter(
+    ([id, { Type }]) => Type === 'AWS::Lambda::Function' && logicalId.test(id),
+  );
+  expect(found).toHaveLength(1);
+  return found[0]![1].Properties!;
+}
+
 function bundle(name: string): string {
-  const { S3Key: key } = functions[name]!.Properties.Code as { S3Key: string };
+  const { S3Key: key } = propertiesOf(name).Code as { S3Key: string };
   return assembly.assetPath(key);
 }
 
@@ -49,7 +51,7 @@ test.each([
 ])(
   '%s loads on its own, with its environment and nothing installed',
   async (name) => {
-    const { Variables: variables } = functions[name]!.Properties.Environment as {
+    const { Variables: variables } = propertiesOf(name).Environment as {
       Variables: Record<string, unknown>;
     };
     const environment = Object.entries(variables)

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
-import { App } from 'aws-cdk-lib';
+import { RootConstruct } from 'constructs';
 import fc from 'fast-check';
 import { defaultAlarmThresholds } from '../../lib/alarm-thresholds.ts';
 import { ConfigurationError, configFromContext, parseConfig, type RollcallConfig } from '../../lib/config.ts';
@@ -226,32 +226,48 @@ test('whatever is given, the answer is a configuration or one line', () => {
 });
 
 test('the command line goes over the object in cdk.json', () => {
-  const app = new App({
-    context: {
-      rollcall: { maxFaces: 10, tracing: true },
-      'rollcall.maxFaces': '20',
-      'rollcallx.maxFaces': '30',
-    },
-  });
-  expect(configFromContext(app)).toEqual({ ...defaults, maxFaces: 20, tracing: true });
-  expect(() => configFromContext(new App({ context: { qualityFilter: 'NONE' } }))).toThrow(
-    'write -c rollcall.qualityFilter=...',
-  );
-  expect(() => configFromContext(new App({ context: { rollcall: 'maxFaces=3' } }))).toThrow(
-    /rollcall is not an object; in cdk.json write/,
-  );
+  const inContext = (context: Record<string, unknown>) => {
+    const app = new RootConstruct();
+    for (const [key, value] of Object.entries(context)) {
+      app.node.setContext(key, value);
+    }
+    return configFromContext(app);
+  };
+  const given = {
+    rollcall: { maxFaces: 10, tracing: true },
+    'rollcall.maxFaces': '20',
+    'rollcallx.maxFaces': '30',
+  };
+  expect(inContext(given)).toEqual({ ...defaults, maxFaces: 20, tracing: true });
+  expect(() => inContext({ qualityFilter: 'NONE' })).toThrow('write -c rollcall.qualityFilter=...');
+  expect(() => inContext({ rollcall: 'maxFaces=3' })).toThrow(/rollcall is not an object; in cdk.json write/);
 });
 
-test('the app answers a mistake with one line and exit code 1', async () => {
-  const root = path.join(import.meta.dirname, '../..');
-  const env = { ...process.env, CDK_CONTEXT_JSON: JSON.stringify({ 'rollcall.maxFaces': '500' }) };
-  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
-    execFile(process.execPath, ['bin/rollcall.ts'], { cwd: root, env }, (error, _, stderr) =>
-      resolve({ code: error?.code, stderr }),
-    );
-  });
-  expect(code).toBe(1);
-  expect(stderr).toBe(
-    'Rollcall\'s configuration: maxFaces is "500"; allowed is a whole number from 1 to 100\n',
-  );
-}, 30_000);
+test.each([
+  [
+    'an option',
+    { CDK_CONTEXT_JSON: JSON.stringify({ 'rollcall.maxFaces': '500' }) },
+    /^maxFaces is "500"; allowed is a whole number from 1 to 100$/,
+  ],
+  [
+    'the Region',
+    { CDK_DEFAULT_REGION: 'eu-west-3' },
+    /^Amazon Rekognition is not available in eu-west-3\. Deploy to one of us-east-1, [^\n]*\.$/,
+  ],
+])(
+  'the app answers a mistake in %s with one line and exit code 1',
+  async (_, given, problemText) => {
+    const root = path.join(import.meta.dirname, '../..');
+    const env = { ...process.env, ...given };
+    const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
+      execFile(process.execPath, ['bin/rollcall.ts'], { cwd: root, env }, (error, _, stderr) =>
+        resolve({ code: error?.code, stderr }),
+      );
+    });
+    expect(code).toBe(1);
+    const [, text, rest] = /^Rollcall's configuration: (.*)\n([\s\S]*)$/.exec(stderr)!;
+    expect(text).toMatch(problemText);
+    expect(rest).toBe('');
+  },
+  30_000,
+);

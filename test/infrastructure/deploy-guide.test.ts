@@ -1,10 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { idleCost, idleTable, monthlyUsd } from '../../lib/idle-cost.ts';
+import { configurations } from '../support/configurations.ts';
 import { synthesised } from '../support/synthesised.ts';
 
-const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
-const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const guide = readFileSync(path.join(import.meta.dirname, '../../docs/deploy.md'), 'utf8');
 const template = synthesised({});
 
@@ -43,7 +42,7 @@ describe('what it costs idle', () => {
       /awake at/.test(found.item),
     )!;
     expect(awake.count * awake.usdEach).toBeCloseTo(43.8);
-    const external = items({ database: 'external', databaseSecretArn: SECRET });
+    const external = items(configurations.external);
     expect(external.filter((found) => /Aurora|Secret/.test(found.item))).toEqual([]);
   });
 });
@@ -78,12 +77,7 @@ describe('the policy for CloudFormation', () => {
   const PREFIXES: Record<string, string> = { stepfunctions: 'states' };
 
   test('has every service of the template, with every option, and no other', () => {
-    const all = [
-      template,
-      synthesised({ monthlyBudgetUsd: 500 }),
-      // As in grants.test.ts, so that it is synthesised once.
-      synthesised({ tracing: true, photoBucketVersioned: true, photoBucketKeyArn: KEY, removal: 'destroy' }),
-    ];
+    const all = [template, synthesised(configurations.budget), synthesised(configurations.everyRight)];
     const types = all.flatMap(({ json: { Resources } }) => Object.values(Resources).map(({ Type }) => Type));
     const needed = new Set(
       types.flatMap((type) => {

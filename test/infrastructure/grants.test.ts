@@ -1,19 +1,11 @@
+import { configurations, KEY, SECRET } from '../support/configurations.ts';
 import { synthesised } from '../support/synthesised.ts';
 import { type RoleGrants, rolesOf } from '../support/template.ts';
 
-const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
-const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
-const external = { database: 'external', databaseSecretArn: SECRET };
-
 const variants = {
   aurora: synthesised({}),
-  external: synthesised(external),
-  'everything on': synthesised({
-    tracing: true,
-    photoBucketVersioned: true,
-    photoBucketKeyArn: KEY,
-    removal: 'destroy',
-  }),
+  external: synthesised(configurations.external),
+  'everything on': synthesised(configurations.everyRight),
 };
 const { aurora } = variants;
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { defaultAlarmThresholds } from '../../lib/alarm-thresholds.ts';
 import { dashboardBody, drawDashboard } from '../../lib/dashboard-picture.ts';
+import { configurations } from '../support/configurations.ts';
 import {
   type AlarmState,
   evaluateAlarm,
@@ -329,15 +329,12 @@ describe('the alarms', () => {
       );
       expect(text.length).toBeLessThan(1_000);
     }
-    const own = alarmsOf(synthesised({ runbookUrl: 'https://example.org/runbook' }));
+    const own = alarmsOf(synthesised(configurations.runbook));
     expect(own.stalled?.AlarmDescription).toContain('Runbook: https://example.org/runbook#stalled ');
   });
 
   test('take their thresholds from the configuration', () => {
-    const doubled = Object.fromEntries(
-      Object.entries(defaultAlarmThresholds).map(([name, value]) => [name, 2 * value]),
-    );
-    const other = alarmsOf(synthesised({ alarmThresholds: doubled }));
+    const other = alarmsOf(synthesised(configurations.doubledThresholds));
     // These stand for a fact, not for a number.
     const fixed = [
       ...['dead-letters', 'daily-cap-reached', 'setup-failures', 'stalled', 'erasures-stuck'],
@@ -433,7 +430,7 @@ describe('the topics', () => {
 
   test('mail to whom is configured, and to nobody by default', () => {
     expect(template.resources('AWS::SNS::Subscription')).toEqual({});
-    const configured = synthesised({ criticalEmails: ['a@example.org'], warningEmails: ['b@example.org'] });
+    const configured = synthesised(configurations.mails);
     const mails = Object.values(configured.resources('AWS::SNS::Subscription')).map(({ Properties }) => [
       Properties.Protocol,
       Properties.Endpoint,
@@ -447,7 +444,7 @@ describe('the topics', () => {
 });
 
 describe('the budget', () => {
-  const budgeted = synthesised({ monthlyBudgetUsd: 500 });
+  const budgeted = synthesised(configurations.budget);
 
   test('warns at 50, 80 and 100 % of the month, and when the forecast exceeds it', () => {
     const { Budget, NotificationsWithSubscribers } = budgeted.only('AWS::Budgets::Budget').Properties as {

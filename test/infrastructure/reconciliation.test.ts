@@ -1,9 +1,10 @@
 import { type InputTransformer, transformInput } from '../../local/event-router.ts';
 import { parseSchedule } from '../../local/schedules.ts';
+import { configurations } from '../support/configurations.ts';
 import { synthesised } from '../support/synthesised.ts';
 
 const readable = synthesised();
-const tryOut = synthesised({ removal: 'destroy' });
+const tryOut = synthesised(configurations.tryOut);
 
 describe.each([
   ['Hourly', 'changed', 24],
@@ -48,7 +49,7 @@ test('what a run has read is gone after a day, and its memory is not', () => {
 });
 
 test('takes its limits from the configuration', () => {
-  const configured = synthesised({ reconcileMaxImages: 0, abandonedCollectionDays: 30 });
+  const configured = synthesised(configurations.reconciliation);
   const variables = (name: string) =>
     (
       configured.resources('AWS::Lambda::Function')[`Reconciliation/${name}`]!.Properties.Environment as {

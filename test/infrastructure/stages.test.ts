@@ -1,23 +1,9 @@
-import { App } from 'aws-cdk-lib';
-import { parseConfig } from '../../lib/config.ts';
-import { RollcallStack } from '../../lib/rollcall-stack.ts';
+import { configurations, LEDGER } from '../support/configurations.ts';
 import { synthesised } from '../support/synthesised.ts';
-import { ReadableTemplate, rolesOf } from '../support/template.ts';
+import { type ReadableTemplate, rolesOf } from '../support/template.ts';
 
-const LEDGER = 'arn:aws:dynamodb:eu-west-1:123456789012:table/Rollcall-SlotLedger83ED48C5-1ABC';
-
-/** Both in one app, as in one account and Region. */
-const app = new App({ context: { 'aws:cdk:bundling-stacks': [], 'aws:cdk:enable-path-metadata': true } });
-const stages = [undefined, 'test'].map(
-  (stage) =>
-    new RollcallStack(app, stage ? `Rollcall-${stage}` : 'Rollcall', {
-      config: parseConfig({ ...(stage && { stage }), monthlyBudgetUsd: 100 }),
-    }),
-);
-const assembly = app.synth({ skipValidation: true });
-const [production, test2] = stages.map(
-  ({ artifactId }) => new ReadableTemplate(assembly.getStackArtifact(artifactId).template),
-) as [ReadableTemplate, ReadableTemplate];
+const production = synthesised(configurations.budget);
+const test2 = synthesised(configurations.stage);
 
 /** What CloudFormation would not make unique by itself: names that are written down. */
 const NAMES =
@@ -105,7 +91,7 @@ test('no stage may touch the collections of another', () => {
 });
 
 test("a stage that waits in another's line has no ledger of its own, and no right beyond that one", () => {
-  const sharing = synthesised({ stage: 'test', slotLedgerTableArn: LEDGER });
+  const sharing = synthesised(configurations.sharingStage);
   expect(Object.keys(sharing.resources('AWS::DynamoDB::Table'))).toEqual(['IdempotencyTable']);
   const roles = rolesOf(sharing);
   expect(roles['PhotoIndexing/ReserveSlotRole']?.allowed).toMatchObject({

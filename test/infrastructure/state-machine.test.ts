@@ -1,11 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import validate from 'asl-validator';
 import { failureKinds } from '../../lambdas/shared/errors.ts';
-import { synthesise } from '../support/synth.ts';
-import { ReadableTemplate } from '../support/template.ts';
+import { synthesisedStack } from '../support/synthesised.ts';
 import { SERVICE_ERRORS } from '../support/workflow.ts';
 
 /** https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html and what Lambda reports of itself */
@@ -32,14 +29,7 @@ const MACHINES = [
 /** Functions of other constructs that a machine calls. */
 const ELSEWHERE: Record<string, string> = { AnswerOperator: 'Operations/AnswerOperator' };
 
-let outdir: string;
-let template: ReadableTemplate;
-
-beforeAll(async () => {
-  outdir = await mkdtemp(path.join(tmpdir(), 'rollcall-synth-'));
-  template = new ReadableTemplate(synthesise({ outdir }).toJSON());
-});
-afterAll(() => rm(outdir, { recursive: true, force: true }));
+const { template, asset } = synthesisedStack();
 
 interface State {
   Type: string;
@@ -64,7 +54,7 @@ describe.each(MACHINES)('%s', (construct, name) => {
   beforeAll(() => {
     machine = template.resources('AWS::StepFunctions::StateMachine')[`${construct}/StateMachine`]!.Properties;
     const { Key: key } = machine.DefinitionS3Location as { Key: string };
-    definition = readFileSync(path.join(outdir, `asset.${key}`), 'utf8');
+    definition = asset(key);
     tasks = tasksOf((JSON.parse(definition) as { States: Record<string, State> }).States);
   });
 

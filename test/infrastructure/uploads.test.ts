@@ -1,9 +1,10 @@
 import { runSimulation } from '@cloud-copilot/iam-simulate';
+import { configurations } from '../support/configurations.ts';
 import { synthesised } from '../support/synthesised.ts';
 import type { Statement } from '../support/template.ts';
 
 const OWN = '111111111111';
-const UPLOADER = '210987654321';
+const [UPLOADER] = configurations.uploaders.uploadAccounts as [string];
 const STRANGER = '333333333333';
 
 /** The bucket's policy, with what only a deployment knows. */
@@ -72,7 +73,7 @@ const BUCKET = 'arn:aws:s3:::photos';
 
 describe.each([
   ['nobody is named', {}, false],
-  ['an account is named', { uploadAccounts: [UPLOADER, '444444444444'] }, true],
+  ['an account is named', configurations.uploaders, true],
 ])('where %s', (_, rollcall, mayUpload) => {
   const policy = policyOf(rollcall);
 
@@ -97,7 +98,7 @@ test('a page may upload from the origins that are named, and from no other', () 
   const bucketOf = (rollcall: Record<string, unknown>) =>
     synthesised(rollcall).resources('AWS::S3::Bucket').PhotoBucket!.Properties;
   expect(bucketOf({}).CorsConfiguration).toBeUndefined();
-  expect(bucketOf({ uploadOrigins: ['https://app.example.org'] }).CorsConfiguration).toEqual({
+  expect(bucketOf(configurations.uploadOrigins).CorsConfiguration).toEqual({
     CorsRules: [
       {
         AllowedOrigins: ['https://app.example.org'],

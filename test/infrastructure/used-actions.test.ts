@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { configurations } from '../support/configurations.ts';
 import { synthesised } from '../support/synthesised.ts';
 import { rolesOf } from '../support/template.ts';
 
 const LAMBDAS = path.join(import.meta.dirname, '../../lambdas');
-const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
 
 /** What the code has to be allowed for each thing that it uses. */
 const actionsOf: Record<string, string[]> = {
@@ -66,12 +66,10 @@ const functions = readdirSync(LAMBDAS).filter((name) => existsSync(path.join(LAM
 /** Functions that look at single objects only where the bucket has versions. */
 const WITH_VERSIONS = ['skip-indexed', 'survey-events'];
 
-const external = { database: 'external', databaseSecretArn: SECRET };
-
 describe.each([
   // A try-out has every function.
-  ['aurora', { removal: 'destroy' }, 'secretsmanager:GetSecretValue'],
-  ['an external database', { ...external, removal: 'destroy' }, 'rds-db:connect'],
+  ['aurora', configurations.tryOut, 'secretsmanager:GetSecretValue'],
+  ['an external database', configurations.externalTryOut, 'rds-db:connect'],
 ])('with %s', (_, rollcall, otherLogin) => {
   const template = synthesised(rollcall);
   const roles = Object.entries(rolesOf(template));
@@ -83,7 +81,7 @@ describe.each([
         `${name.replaceAll(/(?:^|-)(\w)/g, (_, first) => first.toUpperCase())}Role`,
     );
     if (!role) {
-      expect([name, rollcall]).toEqual(['bootstrap-database', { ...external, removal: 'destroy' }]);
+      expect([name, rollcall]).toEqual(['bootstrap-database', configurations.externalTryOut]);
       return;
     }
     // Only a bucket with versions has to be looked at by them.

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { App } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
 import { addRollcall } from '../../lib/rollcall-app.ts';
 import type { RollcallStack } from '../../lib/rollcall-stack.ts';
 
@@ -17,24 +16,24 @@ export interface SynthOptions {
   likelyRegion?: string;
   /** Where the assembly goes; a folder in the system's temporary one otherwise. */
   outdir?: string;
-  /** Whether the Lambdas are bundled, which takes seconds. */
-  bundle?: boolean;
   /** Whether CDK's own validation looks through the template, which takes seconds. */
   validate?: boolean;
   /** Called before the synthesis. */
   change?: (stack: RollcallStack) => void;
 }
 
-/** The app as `bin/rollcall.ts` builds it, not synthesised yet. */
+/** The app as `bin/rollcall.ts` builds it, not synthesised yet and without bundles, which take seconds. */
 export function buildApp(options: SynthOptions = {}): { app: App; stack: RollcallStack } {
   const app = new App({
     context: {
       ...context,
       // The CLI does this too.
       'aws:cdk:enable-path-metadata': true,
-      ...(!options.bundle && { 'aws:cdk:bundling-stacks': [] }),
+      'aws:cdk:bundling-stacks': [],
       ...options.context,
     },
+    // Of use to a viewer of the constructs alone.
+    treeMetadata: false,
     ...(options.outdir && { outdir: options.outdir }),
   });
   const stack = addRollcall(app, options.likelyRegion);
@@ -47,9 +46,8 @@ export function buildApp(options: SynthOptions = {}): { app: App; stack: Rollcal
  *
  * @throws when a rule is violated, naming it
  */
-export function synthesise(options: SynthOptions = {}): Template {
-  const { app, stack } = buildApp(options);
+export function synthesise(options: SynthOptions = {}): void {
+  const { app } = buildApp(options);
   process.env.CDK_VALIDATION = String(options.validate ?? false);
   app.synth();
-  return Template.fromStack(stack);
 }

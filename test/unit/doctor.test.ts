@@ -1,8 +1,6 @@
 import { createHash, createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
 import { STSClient } from '@aws-sdk/client-sts';
-import { App, Stack } from 'aws-cdk-lib';
-import { Topic } from 'aws-cdk-lib/aws-sns';
 import { diagnose, nodeOf } from '../../ops/commands/doctor.ts';
 import { type AccountPlan, accountPlan } from '../../ops/doctor/account-plan.ts';
 import {
@@ -12,6 +10,7 @@ import {
   type Wanted,
 } from '../../ops/doctor/checks.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
+import { synthesisedStack } from '../support/synthesised.ts';
 
 const QUOTAS: Record<string, number> = {
   'L-7C13EBAD': 50,
@@ -295,10 +294,7 @@ test('it is the Node.js that npm was started with', () => {
 });
 
 test('the bootstrap version is the one that this CDK asks for', () => {
-  const app = new App({ analyticsReporting: false });
-  new Topic(new Stack(app, 'Any'), 'Topic', { enforceSSL: true });
-  const artifact = app.synth().getStackByName('Any');
-  expect(artifact.requiresBootstrapStackVersion).toBe(MIN_BOOTSTRAP_VERSION);
+  expect(synthesisedStack().artifact.properties.requiresBootstrapStackVersion).toBe(MIN_BOOTSTRAP_VERSION);
 });
 
 describe('the question for the plan', () => {
