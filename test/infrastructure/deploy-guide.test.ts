@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { parseConfig } from '../../lib/config.ts';
 import { idleCost, idleTable, monthlyUsd } from '../../lib/idle-cost.ts';
 import { configurations } from '../support/configurations.ts';
 import { synthesised } from '../support/synthesised.ts';
@@ -97,4 +98,41 @@ describe('the policy for CloudFormation', () => {
       expect(Resource).toMatch(/:role\/(Rollcall\*|aws-service-role\/rds\.amazonaws\.com\/\*)$/);
     }
   });
+});
+
+describe('the policy for operators', () => {
+  const ops = path.join(import.meta.dirname, '../../ops');
+  /** What IAM calls what the SDK's clients are called after. */
+  const services: Record<string, string> = { sfn: 'states', 'lib-dynamodb': 'dynamodb' };
+  const actions: Record<string, string> = { Invoke: 'InvokeFunction', ListObjectsV2: 'ListBucket' };
+
+  /** Calls of AWS in the operator's commands, as IAM names them; those of the doctor are in the sentence before. */
+  function calledBy(file: string): string[] {
+    const source = readFileSync(file, 'utf8');
+    return [...source.matchAll(/import \{([^}]*)\} from '@aws-sdk\/(?:client-)?([\w-]+)'/g)].flatMap(
+      ([, names = '', client = '']) =>
+        [...names.matchAll(/\b(?:paginate(\w+)|(\w+)Command)\b/g)].map(([, paginated, sent]) => {
+          const operation = (paginated ?? sent)!;
+          return `${services[client] ?? client}:${actions[operation] ?? operation}`;
+        }),
+    );
+  }
+
+  test('has every call of the commands, and nothing else', () => {
+    const files = readdirSync(ops, { recursive: true, encoding: 'utf8' }).filter(
+      (file) => file.endsWith('.ts') && !/doctor/.test(file),
+    );
+    const called = new Set(files.flatMap((file) => calledBy(path.join(ops, file))));
+    const [, json] = /<!-- operators -->\n```json\n([\s\S]*?)```/.exec(guide)!;
+    const { Statement: statements } = JSON.parse(json!) as { Statement: { Action: string[] }[] };
+    // HEAD is a GetObject, the ledger is read and written by its own module, and a version's deletion is a right of its own.
+    const others = ['s3:GetObject', 'dynamodb:GetItem', 'dynamodb:UpdateItem', 's3:DeleteObjectVersion'];
+    expect(statements.flatMap(({ Action }) => Action).sort()).toEqual([...called, ...others].sort());
+  });
+});
+
+test('every option is in the README', () => {
+  const readme = readFileSync(path.join(import.meta.dirname, '../../README.md'), 'utf8');
+  const [, table = ''] = /### Configure it([\s\S]*?)\n## /.exec(readme)!;
+  expect(Object.keys(parseConfig()).filter((option) => !table.includes(`\`${option}\``))).toEqual([]);
 });
