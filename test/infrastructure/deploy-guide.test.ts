@@ -131,8 +131,16 @@ describe('the policy for operators', () => {
   });
 });
 
+const readme = readFileSync(path.join(import.meta.dirname, '../../README.md'), 'utf8');
+
+test('the README says how many alarms there are', () => {
+  const alarms = Object.values(template.json.Resources).filter(({ Type }) =>
+    /^AWS::CloudWatch::(Composite)?Alarm$/.test(Type),
+  );
+  expect(readme).toContain(`: ${alarms.length} alarms, each with a`);
+});
+
 test('every option is in the README', () => {
-  const readme = readFileSync(path.join(import.meta.dirname, '../../README.md'), 'utf8');
   const [, table = ''] = /### Configure it([\s\S]*?)\n## /.exec(readme)!;
   expect(Object.keys(parseConfig()).filter((option) => !table.includes(`\`${option}\``))).toEqual([]);
 });
