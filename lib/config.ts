@@ -44,7 +44,7 @@ export interface RollcallConfig {
    * Images that may be indexed in a UTC day, all events together. When they are used up, photos wait, an alarm says so, and
    * they go on after midnight or when an operator raises the day's number. 1 to 100,000,000.
    *
-   * Default: 200,000, about $230 a day. Every call takes from it, throttled ones too.
+   * Default: 200,000, about $230 a day. A call takes from it; one that Rekognition refused gives it back.
    */
   readonly dailyImageCap: number;
   /**

@@ -1,7 +1,7 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics } from '@aws-lambda-powertools/metrics';
 import type { Context } from 'aws-lambda';
-import { awsErrorDetails, isFailureName, PipelineError } from './errors.ts';
+import { awsErrorDetails, failureKind, isFailureName, PipelineError } from './errors.ts';
 import { logEvents, METRICS_NAMESPACE, metricDimensions, metricNames, SERVICE_NAME } from './names.ts';
 
 export const logger = new Logger({ serviceName: SERVICE_NAME });
@@ -47,7 +47,11 @@ export function lambdaHandler<Result>(
       return await core(request, context);
     } catch (thrown) {
       const error = named(thrown);
-      logger.warn(error.message, { event: logEvents.attemptFailed, error_type: error.name });
+      logger.warn(error.message, {
+        event: logEvents.attemptFailed,
+        error_type: error.name,
+        retryable: failureKind(error.name).retryable,
+      });
       countBy(telemetry, metricNames.failedAttempts, error.name);
       throw error;
     } finally {

@@ -32,6 +32,9 @@ describe('lambdaHandler', () => {
     const lines = await printedBy(() => handler({}, {} as Context).catch(() => {}));
     const [metric, ...others] = lines.filter(({ _aws }) => _aws);
     expect(others).toEqual([]);
+    expect(lines.filter(({ event }) => event)).toMatchObject([
+      { event: 'attempt.failed', error_type: 'LedgerBusy', retryable: true, message: 'too many at once' },
+    ]);
     expect(metric).toMatchObject({
       _aws: {
         CloudWatchMetrics: [
