@@ -39,6 +39,14 @@ const PASSING_CONNECTION_ERRORS = new Set([
   'ERR_TLS_HANDSHAKE_TIMEOUT',
 ]);
 
+/** What postgres.js says instead ends with an address that it does not know: `write CONNECT_TIMEOUT undefined:undefined`. */
+const IN_WORDS: Readonly<Record<string, string>> = {
+  CONNECT_TIMEOUT: 'the server did not answer in time',
+  CONNECTION_CLOSED: 'the server closed the connection',
+  CONNECTION_ENDED: 'the connection was ended before the statement',
+  CONNECTION_DESTROYED: 'the connection was ended during the statement',
+};
+
 /** A certificate of an authority that is not trusted: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
 const UNTRUSTED_AUTHORITY = new Set([
   'UNABLE_TO_GET_ISSUER_CERT',
@@ -105,7 +113,7 @@ export function databaseError(error: unknown): PipelineError {
     return error;
   }
   const code = codeOf(error);
-  const message = messageOf(error);
+  const message = IN_WORDS[code] ?? messageOf(error);
   const renamed = (name: FailureName, advice?: string) =>
     new PipelineError(name, `PostgreSQL ${code || 'error'}: ${message}${advice ? ` (${advice})` : ''}`, {
       cause: error,

@@ -52,6 +52,16 @@ describe('classifyFailure', () => {
 });
 
 describe('databaseError', () => {
+  test.each(['CONNECT_TIMEOUT', 'CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED'])(
+    '%s of the driver is told in words',
+    (code) => {
+      const { message } = databaseError(
+        Object.assign(new Error(`write ${code} undefined:undefined`), { code }),
+      );
+      expect(message).toMatch(new RegExp(`^PostgreSQL ${code}: the (server|connection) [a-z ]+$`));
+    },
+  );
+
   test.each([
     ['ECONNREFUSED', 'DatabaseUnavailable'],
     ['CONNECT_TIMEOUT', 'DatabaseUnavailable'],
