@@ -25,7 +25,7 @@ export function holdLines(
     ...(imagesToday < dailyImageCap
       ? []
       : [
-          `Today's ${count(dailyImageCap, 'image')} are used up. Indexing goes on at 00:00 UTC, in ${formatDuration(nextDay(nowMs) - nowMs)}, or with a larger cap: ${hint(args, 'cap --images N')}`,
+          `Today's ${count(dailyImageCap, 'image')} are used up. Indexing goes on at 00:00 UTC, in ${formatDuration(nextDay(nowMs) - nowMs)}, or with a larger cap: ${hint(args, 'cap --images N')}.`,
         ]),
   ];
 }

@@ -19,7 +19,7 @@ export function misplacedLines(
     return [];
   }
   return [
-    `${count(total, 'upload')} of no event: the key is not events/{event UUID}/{name}.{extension}. Upload them under another key, and delete them.`,
+    `${count(total, 'upload')} of no event: ${total === 1 ? 'its key is' : 'their keys are'} not events/{event UUID}/{name}.{extension}. Upload ${total === 1 ? 'it again under a right key, then delete it' : 'them again under right keys, then delete them'}.`,
     ...table(
       uploads.map(({ object_key, failed_at }) => [failed_at, object_key]),
       { columns },

@@ -36,6 +36,7 @@ export async function events({ args, deployment, columns }: Context): Promise<Re
   ];
   const lines = [
     ...problems.map((problem) => `Not known: ${problem}`),
+    ...(problems.length > 0 && (found?.length ?? 0) + unknown.length > 0 ? [''] : []),
     ...(found && found.length > 0 ? table(rows, { columns }) : []),
     ...(found?.length === limit && limit > 0
       ? [`  These are the latest ${limit}: --limit N shows more.`]

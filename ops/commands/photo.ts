@@ -43,7 +43,7 @@ interface Execution {
 export async function photo(context: Context): Promise<Result> {
   const { args, deployment, now, columns } = context;
   const subject = args.subject!;
-  const ids = idsOf(subject);
+  const ids = idsOf(subject, args);
   const [rows, history, ledger] = await Promise.all([
     part(ask(deployment, { ask: 'photos', photo_ids: ids }, LOOK_PATIENCE_MS)),
     part(ask(deployment, { ask: 'photo_history', photo_id: ids[0]! }, LOOK_PATIENCE_MS)),
@@ -105,7 +105,7 @@ interface Found {
 }
 
 /** Of a key, the id of the photo and the one that it has where another object is that photo. */
-function idsOf(subject: string): string[] {
+function idsOf(subject: string, args: Context['args']): string[] {
   if (isUuid(subject)) {
     return [subject.toLowerCase()];
   }
@@ -114,7 +114,7 @@ function idsOf(subject: string): string[] {
     return [...new Set([photoId, keyId])];
   } catch {
     throw new UserError(
-      `${JSON.stringify(subject)} is neither a photo's id nor a photo's key: keys read events/{event UUID}/{anything}.{ext}.`,
+      `${JSON.stringify(subject)} is neither a photo's id nor a photo's key: keys read events/{event UUID}/{anything}.{ext}. What was uploaded under another key belongs to no event: ${hint(args, 'failed')} lists it.`,
     );
   }
 }

@@ -60,7 +60,10 @@ export async function reconcile(context: Context): Promise<Result> {
   if (findings.length + misplaced.there.length + misplaced.gone.length === 0) {
     return {
       data,
-      lines: [`Bucket, database and collections of ${count(eventIds.length, 'event')} agree.`],
+      lines: [
+        `Bucket, database and collections of ${count(eventIds.length, 'event')} agree.`,
+        ...unsettledLines(args.settle),
+      ],
       exitCode: 0,
     };
   }
@@ -76,11 +79,30 @@ export async function reconcile(context: Context): Promise<Result> {
     const command = hint(args, `reconcile${args.event ? ` --event ${args.event}` : ''} --fix`);
     return {
       data,
-      lines: [...lines, ...(mends ? ['', `${command} mends it.`] : [])],
+      lines: [...lines, ...(mends ? ['', `${command} mends it.`] : []), ...unsettledLines(args.settle)],
       exitCode: 1,
     };
   }
   return mend(context, found, misplaced.gone, data, lines);
+}
+
+/** Who looks just after the fault has to hear that it is not looked at yet. */
+function unsettledLines(minutes: number): string[] {
+  return minutes > 0
+    ? [
+        `What happened in the last ${count(minutes, 'minute')} may still be under way and was left out: --settle 0 looks at it too.`,
+      ]
+    : [];
+}
+
+/** `index 2 photos (at most a cent) and remove 1 face`: what there is to do, and nothing else. */
+function planOf({ toIndex, strays, gone }: { toIndex: number; strays: number; gone: number }): string {
+  const parts = [
+    ...(toIndex > 0 ? [`index ${count(toIndex, 'photo')} (${atMost(toIndex)})`] : []),
+    ...(strays > 0 ? [`remove ${count(strays, 'face')}`] : []),
+    ...(gone > 0 ? [`remove the faces of ${count(gone, 'deleted photo')}`] : []),
+  ];
+  return parts.length > 0 ? new Intl.ListFormat('en-US').format(parts) : 'index and remove nothing';
 }
 
 function listed({ columns }: Context, found: readonly string[], meaning: string): string[] {
@@ -111,7 +133,7 @@ async function mend(
     0,
   );
   const gone = findings.filter((finding) => finding.kind === 'object_gone');
-  const plan = `index ${count(toIndex.length, 'photo')} (${atMost(toIndex.length)}), remove ${count(strays, 'face')} and the faces of ${count(gone.length, 'deleted photo')}`;
+  const plan = planOf({ toIndex: toIndex.length, strays, gone: gone.length });
   if (args.dryRun) {
     return { data: { ...data, dry_run: true }, lines: [...lines, '', `Would ${plan}.`], exitCode: 1 };
   }
@@ -134,6 +156,9 @@ async function mend(
   progress.stop();
   const succeeded = ended.filter(({ status }) => status === 'SUCCEEDED').length;
   const unsuccessful = ended.length - succeeded;
+  const indexedLine = args.wait
+    ? `${count(succeeded, 'photo')} indexed again${unsuccessful > 0 ? `, ${unsuccessful.toLocaleString('en-US')} failed (${hint(args, 'failed')} says why)` : ''}.`
+    : `${count(executions.length, 'photo')} on the way.`;
   return {
     data: {
       ...data,
@@ -149,11 +174,15 @@ async function mend(
     lines: [
       ...lines,
       '',
-      args.wait
-        ? `${count(succeeded, 'photo')} indexed again${unsuccessful > 0 ? `, ${unsuccessful.toLocaleString('en-US')} failed (${hint(args, 'failed')} says why)` : ''}.`
-        : `${count(executions.length, 'photo')} on the way.`,
+      ...(executions.length + requested + deleted + forgotten === 0
+        ? ['There was nothing to mend for this command.']
+        : []),
+      ...(executions.length > 0 ? [indexedLine] : []),
       ...(await heldLines(context, held)),
-      `${count(requested, 'face')} and ${count(deleted, 'deleted photo')} on the way out. ${hint(args, 'reconcile')} shows what is left.`,
+      ...(requested > 0 ? [`${count(requested, 'face')} on the way out.`] : []),
+      ...(deleted > 0 ? [`${count(deleted, 'deleted photo')} on the way out.`] : []),
+      ...(forgotten > 0 ? [`${count(forgotten, 'failed upload')} of no event taken off the list.`] : []),
+      `${hint(args, `reconcile${args.event ? ` --event ${args.event}` : ''}`)} shows what is left.`,
     ],
     exitCode: unsuccessful > 0 ? 1 : 0,
   };

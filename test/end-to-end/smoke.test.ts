@@ -164,7 +164,7 @@ test('a photo that fails says where to look, and is erased all the same', async 
   refused = undefined;
   expect(exitCode).toBe(1);
   expect(stdout).toMatch(
-    /^The photo is failed: InvalidImageFormat .*\. What was sent is erased again\.\nLook at npm run ops -- status --local; /,
+    /^The photo is failed: InvalidImageFormat .*\. What was sent is erased again\.\nLook at `npm run ops -- status --local`; /,
   );
   await expect(traces()).resolves.toEqual(NOTHING);
 }, 60_000);

@@ -136,9 +136,9 @@ test('only what looks, or sets what the pipeline goes by, starts nothing', () =>
 });
 
 test('a command to copy operates what was operated', () => {
-  expect(hint({ local: true, stack: 'Rollcall' }, 'resume')).toBe('npm run ops -- resume --local');
-  expect(hint({ local: false, stack: 'Mine' }, 'resume')).toBe('npm run ops -- resume --stack Mine');
-  expect(hint({ local: false, stack: 'Rollcall' }, 'resume')).toBe('npm run ops -- resume');
+  expect(hint({ local: true, stack: 'Rollcall' }, 'resume')).toBe('`npm run ops -- resume --local`');
+  expect(hint({ local: false, stack: 'Mine' }, 'resume')).toBe('`npm run ops -- resume --stack Mine`');
+  expect(hint({ local: false, stack: 'Rollcall' }, 'resume')).toBe('`npm run ops -- resume`');
 });
 
 test('no command prints another one without where it goes', () => {

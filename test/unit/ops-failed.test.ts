@@ -1,6 +1,7 @@
 import { displayWidth } from '../../local/cli/text.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import { type Failure, failureLines } from '../../ops/commands/failed.ts';
+import { misplacedLines } from '../../ops/misplaced.ts';
 
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
 const LINK = `https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/arn:aws:states:eu-west-1:123456789012:execution:Photos:${EVENT}`;
@@ -55,8 +56,15 @@ test('in a pipe: a line for each photo, with all of it', () => {
   }
 });
 
+test.each([
+  [1, /^1 upload of no event: its key is not .*\. Upload it again .* then delete it\.$/],
+  [2, /^2 uploads of no event: their keys are not .*\. Upload them again .* then delete them\.$/],
+])('%d uploads of no event, in a sentence', (total, sentence) => {
+  expect(misplacedLines({ total, uploads: [] }, 80)[0]).toMatch(sentence);
+});
+
 test('what to do next operates what was looked at', () => {
-  expect(lines(80).join('\n')).toContain('npm run ops -- reprocess --all-failed\n');
+  expect(lines(80).join('\n')).toContain('npm run ops -- reprocess --all-failed`\n');
   expect(lines(80, ['--local']).join('\n')).toContain('npm run ops -- reprocess --all-failed --local');
   expect(lines(80, ['--stack', 'Mine']).join('\n')).toContain('replay-dead-letters --stack Mine');
 });

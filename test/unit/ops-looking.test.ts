@@ -6,8 +6,9 @@ import type { Question } from '../../lambdas/answer-operator/questions.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import { cost } from '../../ops/commands/cost.ts';
 import { erasures } from '../../ops/commands/erasures.ts';
+import { events } from '../../ops/commands/events.ts';
 import { failed } from '../../ops/commands/failed.ts';
-import { attemptsOf } from '../../ops/commands/photo.ts';
+import { attemptsOf, photo } from '../../ops/commands/photo.ts';
 import { reconcile } from '../../ops/commands/reconcile.ts';
 import { status } from '../../ops/commands/status.ts';
 import type { Context } from '../../ops/context.ts';
@@ -15,6 +16,9 @@ import { ask } from '../../ops/database.ts';
 import type { Deployment } from '../../ops/deployment.ts';
 import { silent } from '../../ops/progress.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
+
+/** No letters: both spellings of the id are one. */
+const EVENT = '11111111-1111-1111-1111-111111111111';
 
 type Handlers = Record<string, (input: Record<string, unknown>) => unknown>;
 
@@ -87,6 +91,14 @@ describe('while the database is away', () => {
     expect(exitCode).toBe(1);
   });
 
+  test('events shows those of the bucket, apart from the error', async () => {
+    const ListObjectsV2 = ({ Prefix }: Record<string, unknown>) => ({
+      CommonPrefixes: Prefix === 'events/' ? [{ Prefix: `events/${EVENT}/` }] : [],
+    });
+    const { lines } = await events(context(['events'], { ...away, ListObjectsV2 }));
+    expect(lines).toEqual([expect.stringMatching(/^Not known: /), '', 'Events in the bucket:', `  ${EVENT}`]);
+  });
+
   test('cost shows what today costs, erasures what runs and rests', async () => {
     const paid = await cost(context(['cost'], away));
     expect(paid).toMatchObject({ data: { images_today: 5, rows: null, problems: [own] }, exitCode: 1 });
@@ -135,9 +147,14 @@ test('an event that nobody knows is said to be unknown', async () => {
   await expect(failed(context(['failed', '--event', id], answers))).rejects.toThrow(`knows no event ${id}`);
 });
 
+test('a key of no event: where such uploads are listed', async () => {
+  await expect(photo(context(['photo', 'wrong/key.jpg', '--local'], {}))).rejects.toThrow(
+    '`npm run ops -- failed --local` lists it.',
+  );
+});
+
 describe('reconcile', () => {
-  // No letters: both spellings of the id are one.
-  const event = '11111111-1111-1111-1111-111111111111';
+  const event = EVENT;
   const key = `events/${event}/IMG_1.jpg`;
   const answers = (end: string): Handlers => ({
     Invoke: () => payload([]),
@@ -168,6 +185,28 @@ describe('reconcile', () => {
     const bad = await reconcile(context(argv, answers('FAILED')));
     expect(bad).toMatchObject({ exitCode: 1, data: { mended: false, succeeded: 0, failed: 1 } });
     expect(bad.lines.join('\n')).toContain('0 photos indexed again, 1 failed');
+  });
+
+  test('says what it does, and of nothing that it does not', async () => {
+    const argv = ['reconcile', '--event', event, '--local', '--fix'];
+    const dry = await reconcile(context([...argv, '--dry-run'], answers('SUCCEEDED')));
+    expect(dry.lines.at(-1)).toBe('Would index 1 photo (less than a cent).');
+    const { lines } = await reconcile(context([...argv, '--yes'], answers('SUCCEEDED')));
+    expect(lines.slice(-2)).toEqual([
+      '1 photo indexed again.',
+      `\`npm run ops -- reconcile --event ${event} --local\` shows what is left.`,
+    ]);
+  });
+
+  test('says which minutes it leaves out', async () => {
+    const nothing = { ...answers('SUCCEEDED'), ListObjectsV2: () => ({ Contents: [] }) };
+    const looked = async (...argv: string[]) =>
+      (await reconcile(context(['reconcile', '--event', event, ...argv], nothing))).lines;
+    await expect(looked()).resolves.toEqual([
+      'Bucket, database and collections of 1 event agree.',
+      expect.stringContaining('in the last 15 minutes may still be under way'),
+    ]);
+    await expect(looked('--settle', '0')).resolves.toHaveLength(1);
   });
 });
 

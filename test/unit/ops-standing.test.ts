@@ -88,7 +88,7 @@ test('the cap is reached: what it holds, and until when', () => {
 test('it is paused: since when, and how it goes on', () => {
   const given = facts({ running: { value: 1 }, held: { pausedSince: '2026-05-01T17:00:00.000Z' } });
   expect(text(given)).toContain('Indexing has been paused since 2026-05-01T17:00:00.000Z.');
-  expect(text(given)).toContain('npm run ops -- resume goes on');
+  expect(text(given)).toContain('`npm run ops -- resume` goes on');
   expect(text(given)).toContain('1 photo waits.');
   expect(standingData(given)).toMatchObject({ held: 'paused' });
 });
