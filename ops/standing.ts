@@ -14,6 +14,17 @@ import { table } from './table.ts';
 /** Executions that are counted at most: one page of ListExecutions. */
 export const COUNTED = 1_000;
 
+/** Photos' executions that run. */
+export interface Running {
+  /** At most `COUNTED`. */
+  executions: number;
+  /** When the oldest of these started, milliseconds since the epoch. */
+  oldestMs: number | null;
+}
+
+/** Within this an execution is at work or in line; one that is older waits for something. */
+const PATIENCE_MS = 5 * 60_000;
+
 export interface Facts {
   nowMs: number;
   args: Pick<Arguments, 'event' | 'local' | 'stack'>;
@@ -22,8 +33,7 @@ export interface Facts {
   summary: Part<Summary>;
   queues: Part<QueueCounts>;
   ledger: Part<LedgerView>;
-  /** Photos' executions that run, at most `COUNTED`. */
-  running: Part<number>;
+  running: Part<Running>;
   backfills: Part<number>;
   /** Slots that were given in the last second or so, a second; null when nobody looked. */
   perSecond: number | null;
@@ -33,7 +43,8 @@ export interface Facts {
 
 /** What `--json` prints; what could not be found out is null, and `problems` says why. */
 export function standingData(facts: Facts): Record<string, unknown> {
-  const { args, running, backfills } = facts;
+  const { args, backfills } = facts;
+  const running = known(facts.running);
   const summary = known(facts.summary);
   const ledger = known(facts.ledger);
   const time = timeLeft(facts);
@@ -46,7 +57,8 @@ export function standingData(facts: Facts): Record<string, unknown> {
     misplaced: summary?.misplaced ?? null,
     failures: summary?.failures ?? null,
     oldest_processing: summary?.oldest_processing ?? null,
-    executions_running: known(running),
+    executions_running: running?.executions ?? null,
+    oldest_execution: typeof running?.oldestMs === 'number' ? new Date(running.oldestMs).toISOString() : null,
     executions_resting: facts.resting,
     in_line: ledger ? photosInLine(facts, ledger) : null,
     wait_ms: ledger ? Math.round(ledger.lineMs) : null,
@@ -118,7 +130,13 @@ function photoRows(facts: Facts): Row[] {
   }
   if (running !== null) {
     const all = facts.args.event ? ' of all events' : '';
-    rows.push(['on the way', running, running >= COUNTED ? `or more executions${all}` : `executions${all}`]);
+    const { executions, oldestMs } = running;
+    const oldest = oldestMs === null ? '' : `, the oldest for ${formatDuration(facts.nowMs - oldestMs)}`;
+    rows.push([
+      'on the way',
+      executions,
+      executions >= COUNTED ? `or more executions${all}` : `executions${all}${oldest}`,
+    ]);
   }
   if (facts.resting > 0) {
     rows.push(['resting', facts.resting, 'executions that the last local run did not finish']);
@@ -171,7 +189,7 @@ function reasons(failures: readonly { code: string; photos: number }[]): string 
 function photosInLine({ running }: Facts, ledger: LedgerView): number {
   // What is held stands in no line: it asks again now and then.
   const inLine = Math.floor((ledger.backfillLineMs / 1_000) * ledger.allowedPerSecond);
-  const most = known(running);
+  const most = known(running)?.executions ?? null;
   return most === null || most >= COUNTED ? inLine : Math.min(inLine, most);
 }
 
@@ -200,7 +218,7 @@ function timeLeft(facts: Facts): number | undefined {
 export function whyTheyWait(facts: Facts): string[] {
   const { args, nowMs, resting } = facts;
   const ledger = known(facts.ledger);
-  const running = known(facts.running) ?? 0;
+  const { executions: running, oldestMs } = known(facts.running) ?? { executions: 0, oldestMs: null };
   const lines: string[] = [];
   if (resting > 0) {
     lines.push(
@@ -215,7 +233,10 @@ export function whyTheyWait(facts: Facts): string[] {
     return [...lines, ...held, ...holdLines(args, ledger, nowMs)];
   }
   if (running === 0) {
-    return lines;
+    const left = known(facts.summary)?.photos.processing ?? 0;
+    return left === 0 || resting > 0 || 'problem' in facts.running
+      ? lines
+      : [...lines, nobodyAtWork(left, args)];
   }
   if (ledger.cutMs !== null) {
     lines.push(
@@ -229,8 +250,19 @@ export function whyTheyWait(facts: Facts): string[] {
     );
   } else if ('problem' in facts.summary && running > 0) {
     lines.push(`${count(running, 'photo')} ${running === 1 ? 'waits' : 'wait'} for the database.`);
+  } else if (oldestMs !== null && nowMs - oldestMs > PATIENCE_MS) {
+    lines.push(
+      'The oldest is being tried again and again, which docs/runbook.md#stalled is about; or it waited for a resume or a larger cap, and notices within the hour.',
+    );
   }
   return lines;
+}
+
+/** Rows without an execution: promised and not uploaded, or left by something that was stopped in its middle. */
+function nobodyAtWork(photos: number, args: Facts['args']): string {
+  const one = photos === 1;
+  const command = hint(args, `reconcile${args.event ? ` --event ${args.event}` : ''} --fix`);
+  return `${count(photos, 'photo')} ${one ? 'is' : 'are'} processing, and no execution is at work on ${one ? 'it' : 'them'}: not uploaded yet, or left by a command that was stopped. The scheduled reconciliation sees to ${one ? 'it' : 'them'}; ${command} does at once.`;
 }
 
 function numberOf(running: number): string {

@@ -55,6 +55,9 @@ export async function reindex(context: Context): Promise<Result> {
   if (!(await context.confirm(`This costs ${atMost(jobs.length)}. Index ${plan}?`))) {
     return { data: { ...data, started: 0 }, lines: ['Nothing was started.'], exitCode: 1 };
   }
+  context.show([
+    `Until they are indexed again, no search finds these photos. Whoever stops this in the middle: the scheduled reconciliation goes on with it, or at once ${hint(args, `reconcile --event ${eventId} --fix`)}.`,
+  ]);
   const reopened = await reopen(context, eventId, jobs);
   await untilFacesLeft(context, eventId);
   const executions = await startAll(context, reopened);

@@ -8,7 +8,7 @@ import type { Deployment } from '../deployment.ts';
 import { type LedgerView, readLedger } from '../ledger.ts';
 import { known, type Part, part } from '../parts.ts';
 import { readEventObjects } from '../reading.ts';
-import { COUNTED, type Facts, problems, standingData, standingLines } from '../standing.ts';
+import { COUNTED, type Facts, problems, type Running, standingData, standingLines } from '../standing.ts';
 
 /** Long enough to see how fast slots are given, short enough for who is called at night. */
 const PACE_WINDOW_MS = 1_000;
@@ -24,7 +24,7 @@ export async function status(context: Context): Promise<Result> {
     part(ask(deployment, { ask: 'summary', ...event }, LOOK_PATIENCE_MS)),
     part(readQueues(deployment)),
     readPace(context),
-    part(countRunning(deployment, deployment.outputs.StateMachineArn)),
+    part(readRunning(deployment, deployment.outputs.StateMachineArn)),
     part(countRunning(deployment, deployment.outputs.BackfillStateMachineArn)),
     args.event ? part(readEventObjects(deployment, args.event).then((all) => all.length)) : undefined,
   ]);
@@ -74,11 +74,17 @@ async function readPace({
   return { ledger: second, perSecond: (after.imagesToday - before.imagesToday) / seconds };
 }
 
-export async function countRunning({ states }: Deployment, stateMachineArn: string): Promise<number> {
+export async function countRunning(deployment: Deployment, stateMachineArn: string): Promise<number> {
+  return (await readRunning(deployment, stateMachineArn)).executions;
+}
+
+/** Executions that run, at most `COUNTED`, and when the oldest of these started. */
+async function readRunning({ states }: Deployment, stateMachineArn: string): Promise<Running> {
   const { executions = [] } = await states.send(
     new ListExecutionsCommand({ stateMachineArn, statusFilter: 'RUNNING', maxResults: COUNTED }),
   );
-  return executions.length;
+  const starts = executions.flatMap(({ startDate }) => (startDate ? [startDate.getTime()] : []));
+  return { executions: executions.length, oldestMs: starts.length > 0 ? Math.min(...starts) : null };
 }
 
 export interface QueueCounts {

@@ -10,6 +10,7 @@ import { events } from '../../ops/commands/events.ts';
 import { failed } from '../../ops/commands/failed.ts';
 import { attemptsOf, photo } from '../../ops/commands/photo.ts';
 import { reconcile } from '../../ops/commands/reconcile.ts';
+import { reprocess } from '../../ops/commands/reprocess.ts';
 import { status } from '../../ops/commands/status.ts';
 import type { Context } from '../../ops/context.ts';
 import { ask } from '../../ops/database.ts';
@@ -151,6 +152,30 @@ test('a key of no event: where such uploads are listed', async () => {
   await expect(photo(context(['photo', 'wrong/key.jpg', '--local'], {}))).rejects.toThrow(
     '`npm run ops -- failed --local` lists it.',
   );
+});
+
+test('reprocess --indexed says what is left when it is stopped, before it begins', async () => {
+  const id = randomUUID();
+  const row = { id, event_id: EVENT, status: 'indexed', object_key: `events/${EVENT}/1.jpg`, face_count: 2 };
+  const order: string[] = [];
+  const rows = [{ ...row, object_version: 'e1', created_at: '2026-05-01T10:00:00Z' }];
+  const answers: Handlers = {
+    Invoke: ({ Payload }) => {
+      const { ask: asked } = JSON.parse(String(Payload)) as Question;
+      order.push(asked);
+      return payload(
+        { summary: { events: 1, leaving: 0 }, reopen: { photo_ids: [id] } }[asked as 'summary'] ?? rows,
+      );
+    },
+    HeadObject: () => ({ ETag: '"e1"', ContentLength: 5, LastModified: new Date(0) }),
+    StartExecution: ({ name }) => ({ executionArn: String(name) }),
+  };
+  const argv = ['reprocess', '--event', EVENT, '--indexed', '--yes', '--no-wait', '--local'];
+  const show = (lines: readonly string[]) => order.push(...lines);
+  await reprocess({ ...context(argv, answers), show });
+  const said = order.findIndex((line) => line.includes(`\`npm run ops -- reconcile --event ${EVENT} --fix`));
+  expect(said).toBeGreaterThan(-1);
+  expect(said).toBeLessThan(order.indexOf('reopen'));
 });
 
 describe('reconcile', () => {

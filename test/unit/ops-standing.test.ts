@@ -43,7 +43,7 @@ function facts({
       value: { dead_letters: 3, erasure_dead_letters: 0, last_resort: 0, last_resort_dead_letters: 0 },
     },
     ledger: { value: { ...ledger, ...held } },
-    running: { value: 0 },
+    running: { value: { executions: 0, oldestMs: null } },
     backfills: { value: 0 },
     perSecond: null,
     objects: undefined,
@@ -56,7 +56,7 @@ const text = (given: Facts, columns: number | undefined = undefined) =>
 
 test('53 photos in line: how many, how long, how fast', () => {
   const given = facts({
-    running: { value: 60 },
+    running: { value: { executions: 60, oldestMs: null } },
     held: { lineMs: 1_062, backfillLineMs: 1_063 },
     perSecond: 48.04,
   });
@@ -73,7 +73,7 @@ test('53 photos in line: how many, how long, how fast', () => {
 
 test('the cap is reached: what it holds, and until when', () => {
   const given = facts({
-    running: { value: 56 },
+    running: { value: { executions: 56, oldestMs: null } },
     held: { imagesToday: 30, dailyImageCap: 30 },
     argv: ['--local'],
   });
@@ -86,7 +86,10 @@ test('the cap is reached: what it holds, and until when', () => {
 });
 
 test('it is paused: since when, and how it goes on', () => {
-  const given = facts({ running: { value: 1 }, held: { pausedSince: '2026-05-01T17:00:00.000Z' } });
+  const given = facts({
+    running: { value: { executions: 1, oldestMs: null } },
+    held: { pausedSince: '2026-05-01T17:00:00.000Z' },
+  });
   expect(text(given)).toContain('Indexing has been paused since 2026-05-01T17:00:00.000Z.');
   expect(text(given)).toContain('`npm run ops -- resume` goes on');
   expect(text(given)).toContain('1 photo waits.');
@@ -95,7 +98,7 @@ test('it is paused: since when, and how it goes on', () => {
 
 test('Rekognition throttled: the pace was cut', () => {
   const given = facts({
-    running: { value: 9 },
+    running: { value: { executions: 9, oldestMs: null } },
     held: { allowedPerSecond: 20, cutMs: NOW - 4_000, lineMs: 400, backfillLineMs: 400 },
   });
   expect(text(given)).toContain('Rekognition throttled calls 4.0 s ago');
@@ -103,7 +106,7 @@ test('Rekognition throttled: the pace was cut', () => {
 
 test('the database is away: its own error, and all the rest', () => {
   const problem = 'The database did not answer: DatabaseUnavailable: PostgreSQL 08006: … ECONNREFUSED';
-  const given = facts({ summary: { problem }, running: { value: 7 } });
+  const given = facts({ summary: { problem }, running: { value: { executions: 7, oldestMs: null } } });
   expect(text(given)).toContain(`Not known: ${problem}`);
   expect(text(given)).toMatch(/on the way\s+7/);
   expect(text(given)).toMatch(/dead letters\s+3/);
@@ -121,6 +124,34 @@ test('one event: what is left of it, and how long that takes at least', () => {
   expect(standingData(held)).toMatchObject({ left: 499, time_left_ms: null });
 });
 
+test('photos that nobody is at work on: what takes them up', () => {
+  const processing = { value: { ...summary, photos: { processing: 26 } } };
+  const given = facts({ summary: processing, argv: ['--event', EVENT] });
+  expect(text(given)).toContain('26 photos are processing, and no execution is at work on them');
+  expect(text(given)).toContain(`\`npm run ops -- reconcile --event ${EVENT} --fix\` does at once`);
+  // Nothing of the kind where somebody is at work, will be, or may be for all that is known.
+  for (const other of [
+    { running: { value: { executions: 1, oldestMs: NOW } } },
+    { running: { problem: 'Step Functions did not answer' } },
+    { resting: 3 },
+    { held: { pausedSince: '2026-05-01T17:00:00.000Z' } },
+  ]) {
+    expect(text(facts({ summary: processing, ...other }))).not.toContain('no execution is at work');
+  }
+});
+
+test.each([
+  [4, false],
+  [12, true],
+])('an execution of %d minutes: how old it is, and what it may wait for: %s', (minutes, isOld) => {
+  const running = { value: { executions: 5, oldestMs: NOW - minutes * 60_000 } };
+  expect(text(facts({ running }))).toMatch(new RegExp(`on the way\\s+5 .*the oldest for ${minutes} min 0 s`));
+  expect(text(facts({ running })).includes('notices within the hour')).toBe(isOld);
+  expect(standingData(facts({ running }))).toMatchObject({
+    oldest_execution: new Date(NOW - minutes * 60_000).toISOString(),
+  });
+});
+
 test('a local run that was stopped: what rests, and how it goes on', () => {
   const given = facts({ resting: 53, argv: ['--local'] });
   expect(text(given)).toMatch(/resting\s+53/);
@@ -131,7 +162,11 @@ test('a local run that was stopped: what rests, and how it goes on', () => {
 
 test.each([40, 80, 160])('at %d columns no row is wider than the terminal', (columns) => {
   const rows = standingLines(
-    facts({ running: { value: 1_000 }, argv: ['--event', EVENT], objects: { value: 9_999 } }),
+    facts({
+      running: { value: { executions: 1_000, oldestMs: null } },
+      argv: ['--event', EVENT],
+      objects: { value: 9_999 },
+    }),
     columns,
   );
   for (const row of rows.filter((line) => line.startsWith('  '))) {
