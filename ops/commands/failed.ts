@@ -199,9 +199,12 @@ async function failedExecutions(
       maxResults,
     }),
   );
-  return executions.map(({ executionArn = '', stopDate }) => ({
-    execution: executionArn,
-    ended_at: stopDate?.toISOString() ?? '',
-    console: link?.(executionArn) ?? null,
-  }));
+  // Step Functions lists them by their start; one that was retried for long failed later than it stands there.
+  return executions
+    .map(({ executionArn = '', stopDate }) => ({
+      execution: executionArn,
+      ended_at: stopDate?.toISOString() ?? '',
+      console: link?.(executionArn) ?? null,
+    }))
+    .sort((a, b) => b.ended_at.localeCompare(a.ended_at));
 }

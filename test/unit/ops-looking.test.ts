@@ -92,6 +92,15 @@ describe('while the database is away', () => {
     expect(exitCode).toBe(1);
   });
 
+  test('failed shows what failed last first, whenever it started', async () => {
+    const ListExecutions = () => ({
+      executions: [3, 1, 2].map((n) => ({ executionArn: `arn:${n}`, stopDate: new Date(n) })),
+    });
+    const { data } = await failed(context(['failed'], { ...away, ListExecutions }));
+    const executions = data.failed_executions as { execution: string }[];
+    expect(executions.map(({ execution }) => execution)).toEqual(['arn:3', 'arn:2', 'arn:1']);
+  });
+
   test('events shows those of the bucket, apart from the error', async () => {
     const ListObjectsV2 = ({ Prefix }: Record<string, unknown>) => ({
       CommonPrefixes: Prefix === 'events/' ? [{ Prefix: `events/${EVENT}/` }] : [],
