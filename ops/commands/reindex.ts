@@ -58,6 +58,9 @@ export async function reindex(context: Context): Promise<Result> {
   context.show([
     `Until they are indexed again, no search finds these photos. Whoever stops this in the middle: the scheduled reconciliation goes on with it, or at once ${hint(args, `reconcile --event ${eventId} --fix`)}.`,
   ]);
+  // The hourly reconciliation looks only where executions ran: without this one, what is left by whoever stops this while the
+  // faces are taken out of use would wait for the daily one.
+  await startErasure(deployment, { request: 'outbox' });
   const reopened = await reopen(context, eventId, jobs);
   await untilFacesLeft(context, eventId);
   const executions = await startAll(context, reopened);

@@ -163,7 +163,7 @@ test('a key of no event: where such uploads are listed', async () => {
   );
 });
 
-test('reprocess --indexed says what is left when it is stopped, before it begins', async () => {
+test('reprocess --indexed says how it is gone on with when it is stopped, and lets the reconciliation know, before it begins', async () => {
   const id = randomUUID();
   const row = { id, event_id: EVENT, status: 'indexed', object_key: `events/${EVENT}/1.jpg`, face_count: 2 };
   const order: string[] = [];
@@ -177,7 +177,10 @@ test('reprocess --indexed says what is left when it is stopped, before it begins
       );
     },
     HeadObject: () => ({ ETag: '"e1"', ContentLength: 5, LastModified: new Date(0) }),
-    StartExecution: ({ name }) => ({ executionArn: String(name) }),
+    StartExecution: ({ name, stateMachineArn }) => {
+      order.push(String(stateMachineArn));
+      return { executionArn: String(name) };
+    },
   };
   const argv = ['reprocess', '--event', EVENT, '--indexed', '--yes', '--no-wait', '--local'];
   const show = (lines: readonly string[]) => order.push(...lines);
@@ -185,6 +188,9 @@ test('reprocess --indexed says what is left when it is stopped, before it begins
   const said = order.findIndex((line) => line.includes(`\`npm run ops -- reconcile --event ${EVENT} --fix`));
   expect(said).toBeGreaterThan(-1);
   expect(said).toBeLessThan(order.indexOf('reopen'));
+  // By its execution the hourly reconciliation knows that something happened.
+  expect(order.indexOf('EraseFacesStateMachineArn')).toBeGreaterThan(said);
+  expect(order.indexOf('EraseFacesStateMachineArn')).toBeLessThan(order.indexOf('reopen'));
 });
 
 describe('reconcile', () => {
