@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { HEAD_BYTES, reasonToSkip } from './picture-kind.ts';
 import { UserError } from './user-error.ts';
 
+/** What is so much too large is not sent only to be refused: a video with a picture's name would take minutes. */
+const MAX_SENT_BYTES = 100 * 1024 * 1024;
+
 export interface Picture {
   /** Path relative to the folder, `/`-separated, spelt as on disk. */
   file: string;
@@ -99,7 +102,10 @@ export async function scanFolder(root: string): Promise<Scan> {
           // A pipe is not opened: that would wait for somebody to write.
           leaveOut(file, entry, 'not a regular file');
         } else {
-          const why = reasonToSkip(entry.name, await readHead(join(root, file)));
+          const why =
+            found.size > MAX_SENT_BYTES
+              ? `${Math.round(found.size / 1e6).toLocaleString('en-US')} MB: Rekognition takes at most 15 MB`
+              : reasonToSkip(entry.name, await readHead(join(root, file)));
           if (why === undefined) {
             scan.pictures.push({ file, path: join(root, file), size: found.size });
           } else {

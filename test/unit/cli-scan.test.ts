@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { eventIdOfFolder, listPhotos } from '../../local/cli/photo-list.ts';
@@ -33,6 +42,15 @@ async function files(): Promise<string[]> {
 }
 
 describe('scanFolder', () => {
+  test('a file of gigabytes is not sent, whatever it is called', async () => {
+    write('photo.jpg', 'film.jpg');
+    truncateSync(join(root, 'film.jpg'), 3e9);
+    await expect(scanFolder(root)).resolves.toMatchObject({
+      pictures: [{ file: 'photo.jpg' }],
+      skipped: [{ file: 'film.jpg', why: '3,000 MB: Rekognition takes at most 15 MB' }],
+    });
+  });
+
   test('finds pictures by their extension, in any case, at any depth, in the order a person expects', async () => {
     write('IMG 10.JPG', 'IMG 2.jpeg', 'Fête/Müller & Söhne/100% #1?.png', 'a/b/c/d.HEIC', '日本.webp');
     for (const extension of ['avif', 'gif', 'tif', 'tiff', 'bmp', 'heif', 'jpg']) {
