@@ -25,7 +25,10 @@ export interface DashboardBody {
 const COLUMN = 50;
 const ROW = 26;
 const GAP = 4;
+const HEADER = 40;
 const LINE = 17;
+/** Of the font that queries are in. */
+const CHARACTER = 7.4;
 
 /** CloudWatch's own colours, in its order, for series that ask for none. */
 const COLOURS = ['#1f77b4', '#ff7f0e', '#2ca02c', '#d62728', '#9467bd', '#8c564b', '#e377c2', '#7f7f7f'];
@@ -52,11 +55,16 @@ function placeholder(part: unknown, resources: Resources): string {
 
 export function drawDashboard({ widgets }: DashboardBody): string {
   const width = 24 * COLUMN;
-  const height = Math.max(...widgets.map((widget) => widget.y + widget.height)) * ROW;
+  const height = HEADER + Math.max(...widgets.map((widget) => widget.y + widget.height)) * ROW;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="Helvetica, Arial, sans-serif" font-size="13">`,
+    '<title>Rollcall: the CloudWatch dashboard</title>',
     `<rect width="${width}" height="${height}" fill="#f2f3f3"/>`,
+    text(12, 27, 'Rollcall', 'font-size="20" font-weight="bold"'),
+    text(110, 27, 'CloudWatch dashboard', 'font-size="14" fill="#545b64"'),
+    `<g transform="translate(0,${HEADER})">`,
     ...widgets.map(drawWidget),
+    '</g>',
     '</svg>',
     '',
   ].join('\n');
@@ -98,9 +106,12 @@ function content({ type, properties }: Widget, left: number, top: number, width:
   }
   if (type === 'log') {
     const lines = (properties.query ?? '').replace(/(SOURCE '[^']+' \| )+/, '').split('\n');
-    return lines.map((line, index) =>
-      text(left, top + LINE * index, line.trim(), 'font-family="monospace" font-size="12" fill="#545b64"'),
-    );
+    const columns = Math.floor((width - 2 * GAP) / CHARACTER);
+    return lines.map((line, index) => {
+      const whole = line.trim();
+      const cut = whole.length > columns ? `${whole.slice(0, columns - 1)}…` : whole;
+      return text(left, top + LINE * index, cut, 'font-family="monospace" font-size="12" fill="#545b64"');
+    });
   }
   const series = shown(properties.metrics ?? []);
   const annotations = properties.annotations?.horizontal ?? [];

@@ -78,13 +78,13 @@ export class PipelineDashboard extends Construct {
         title: 'Critical alarms',
         alarms: [...alarms.bySeverity.critical],
         width: 12,
-        height: 4,
+        height: 5,
       }),
       new AlarmStatusWidget({
         title: 'Warnings',
         alarms: [...alarms.bySeverity.warning],
         width: 12,
-        height: 4,
+        height: 5,
       }),
     );
     this.dashboard.addWidgets(

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Measurement } from './measure.ts';
-import { type BenchOptions, cases, fileName, UsageError } from './options.ts';
+import { type BenchOptions, cases, fileName, OURS, UsageError } from './options.ts';
 
 /** What was measured, without what only says what to do with it. */
 export type Conditions = Omit<BenchOptions, 'strategies' | 'json' | 'out' | 'name' | 'document'>;
@@ -22,8 +22,6 @@ const TITLES: Record<string, string> = {
   lanes: '5,000 backfill photos, and live ones among them',
   pause: 'An operator pauses for 15 s',
 };
-
-const OURS = 'slot-ledger';
 
 /** Within this of ours, another strategy is as good. */
 const AS_GOOD = 0.99;

@@ -1,6 +1,9 @@
 import { parseArgs } from 'node:util';
 import { strategyNames } from './strategies/index.ts';
 
+/** What the benchmark calls the strategy of Rollcall's own. */
+export const OURS = 'slot-ledger';
+
 export interface BenchOptions {
   photos: number;
   /** The quota that the strategies are configured with, calls per second. */

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import sharp from 'sharp';
 import type { Measurement } from './measure.ts';
+import { OURS } from './options.ts';
 
 const COLUMNS = 2;
 const PANEL = { width: 560, height: 200, left: 44, top: 46, right: 14, bottom: 34 };
@@ -85,7 +86,7 @@ function panel(
     `<line x1="${PANEL.left}" x2="${PANEL.left + inner.width}" y1="${y(perSecond)}" y2="${y(perSecond)}" stroke="${color}" stroke-width="1.5"${dash}/>`;
   const cut = highest(timeline) > top ? `, peak ${highest(timeline)}/s cut off` : '';
   const facts = `${percent(measurement.quota_used)} of the quota used, ${percent(measurement.throttled_ratio)} of ${measurement.calls} calls throttled${cut}`;
-  return `<text x="${PANEL.left}" y="22" font-weight="bold">${escaped(measurement.strategy)}</text>
+  return `<text x="${PANEL.left}" y="22" font-weight="bold">${escaped(measurement.strategy === OURS ? 'Rollcall' : measurement.strategy)}</text>
 <text x="${PANEL.left}" y="38" fill="#555">${escaped(facts)}</text>
 ${bars.join('')}
 ${line(quota, COLORS.quota, '')}
