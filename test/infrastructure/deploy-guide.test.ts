@@ -133,6 +133,13 @@ describe('the policy for operators', () => {
 
 const readme = readFileSync(path.join(import.meta.dirname, '../../README.md'), 'utf8');
 
+test('the README says what it costs idle', () => {
+  const [list, rest] = [false, true].map((withFreeTier) =>
+    Math.round(monthlyUsd(idleCost(template.json), { withFreeTier })),
+  );
+  expect(readme).toContain(`idle, about $${list} a month at list prices, $${rest} after the free amounts`);
+});
+
 test('the README says how many alarms there are', () => {
   const alarms = Object.values(template.json.Resources).filter(({ Type }) =>
     /^AWS::CloudWatch::(Composite)?Alarm$/.test(Type),
