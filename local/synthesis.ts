@@ -68,7 +68,7 @@ export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
     context: object;
   };
   const context = JSON.stringify({ ...settings.context, ...options.context });
-  const hash = hashInputs(context);
+  const hash = hashInputs(INPUTS, context);
   const hashFile = join(assembly, INPUTS_HASH_FILE);
   if (!existsSync(hashFile) || readFileSync(hashFile, 'utf8') !== hash) {
     const fresh = `${assembly}.new`;
@@ -121,9 +121,13 @@ function putIntoCache(hash: string, assembly: string): void {
   }
 }
 
-function hashInputs(context: string): string {
-  const hash = createHash('sha256').update(`${PROJECT_ROOT}\n${process.version}\n${context}\n`);
-  for (const file of INPUTS.flatMap((input) => listFiles(join(PROJECT_ROOT, input))).sort()) {
+/**
+ * A name for what is made of these files and folders, given from the project's root: another as soon as one of them, the
+ * version of Node or what else is given changes.
+ */
+export function hashInputs(inputs: readonly string[], others = ''): string {
+  const hash = createHash('sha256').update(`${PROJECT_ROOT}\n${process.version}\n${others}\n`);
+  for (const file of inputs.flatMap((input) => listFiles(join(PROJECT_ROOT, input))).sort()) {
     const content = readFileSync(file);
     hash.update(`${relative(PROJECT_ROOT, file)} ${content.length}\n`).update(content);
   }

@@ -9,7 +9,7 @@ import { freePort } from '../../bench/support/free-port.ts';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
 import { withLocalSettings } from '../../lambdas/shared/database.ts';
 import { DEFAULT_SCHEMA } from '../../lambdas/shared/names.ts';
-import { hashOf } from './inputs.ts';
+import { hashInputs, PROJECT_ROOT } from '../../local/synthesis.ts';
 import { type Pooler, startPooler } from './pooler.ts';
 
 export const MIGRATIONS = path.join(import.meta.dirname, '../../migrations');
@@ -81,9 +81,8 @@ const INPUTS = [
  * one takes longer than most tests of a file.
  */
 async function migratedData(): Promise<string> {
-  const root = path.join(import.meta.dirname, '../..');
-  const cache = path.join(root, 'node_modules/.cache/rollcall');
-  const data = path.join(cache, `postgres-${hashOf(root, INPUTS)}`);
+  const cache = path.join(PROJECT_ROOT, 'node_modules/.cache/rollcall');
+  const data = path.join(cache, `postgres-${hashInputs(INPUTS)}`);
   if (!existsSync(data)) {
     const folder = await newFolder();
     const { server, port } = await serverIn(folder);

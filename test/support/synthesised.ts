@@ -11,14 +11,13 @@ import {
   statSync,
 } from 'node:fs';
 import path from 'node:path';
+import { hashInputs, PROJECT_ROOT } from '../../local/synthesis.ts';
 import { configurations } from './configurations.ts';
-import { hashOf } from './inputs.ts';
 import { withLock } from './lock.ts';
 import type { SynthesisAnswer, SynthesisRequest } from './synthesis-process.ts';
 import { ReadableTemplate } from './template.ts';
 
-const ROOT = path.join(import.meta.dirname, '../..');
-const CACHE = path.join(ROOT, 'node_modules/.cache/rollcall/templates');
+const CACHE = path.join(PROJECT_ROOT, 'node_modules/.cache/rollcall/templates');
 
 /** Everything that the template depends on when the Lambdas are not bundled, and what makes it here. */
 const INPUTS = [
@@ -169,7 +168,7 @@ function inFolder<Result>(work: (folder: string) => Result): Result {
 
 function synthesiseEach(requests: readonly SynthesisRequest[]): SynthesisAnswer[] {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['test/support/synthesis-process.ts'], {
-    cwd: ROOT,
+    cwd: PROJECT_ROOT,
     encoding: 'utf8',
     input: JSON.stringify(requests),
     // No account, Region or context of the person at the keyboard.
@@ -214,6 +213,6 @@ function nameOf(rollcall: object): string {
 let hashed: string | undefined;
 
 function inputsHash(): string {
-  hashed ??= hashOf(ROOT, INPUTS, process.version);
+  hashed ??= hashInputs(INPUTS);
   return hashed;
 }
