@@ -1027,6 +1027,10 @@ function atRest(plan: FaultPlan): FaultPlan {
 /** So long after a response was stored, who read the one before may still tell of it. */
 const READ_BEFORE_MS = 2_000;
 
+function wasJustStoredAgain(storedMs: readonly number[] = [], atMs: number): boolean {
+  return storedMs.length > 1 && atMs - storedMs.at(-1)! < READ_BEFORE_MS;
+}
+
 /** What became of a photo's billed calls, as its history and that of its event tell. */
 function billingOf(incidents: readonly Incident[]): {
   paid: number;
@@ -1038,9 +1042,8 @@ function billingOf(incidents: readonly Incident[]): {
   const calls = new Set<string>();
   /** Versions whose stored response is of use, by how many calls stored one. */
   const stored = new Map<string, number>();
-  /** When the last response of a version was stored, if it was not the first. */
-  const storedAgainMs = new Map<string, number>();
-  const storedBefore = new Set<string>();
+  /** When each response of a version was stored. */
+  const storedMs = new Map<string, number[]>();
   // Two objects with the same bytes are two versions, where both are on their way at once.
   const objects = new Set(incidents.flatMap(({ what }) => /^put (\d+) /.exec(what)?.[1] ?? [])).size;
   let paid = 0;
@@ -1057,11 +1060,8 @@ function billingOf(incidents: readonly Incident[]): {
         violations.push(`was billed again for ${version}, whose response was stored`);
       }
       stored.set(version, count);
-      if (storedBefore.has(version)) {
-        storedAgainMs.set(version, atMs);
-      }
-      storedBefore.add(version);
-    } else if (word === 'lost' && atMs - (storedAgainMs.get(version) ?? -Infinity) < READ_BEFORE_MS) {
+      storedMs.set(version, [...(storedMs.get(version) ?? []), atMs]);
+    } else if (word === 'lost' && wasJustStoredAgain(storedMs.get(version), atMs)) {
       // Another execution of the same upload had read the one before, which was void.
       lost++;
     } else if (word === 'void') {
