@@ -102,10 +102,7 @@ export async function scanFolder(root: string): Promise<Scan> {
           // A pipe is not opened: that would wait for somebody to write.
           leaveOut(file, entry, 'not a regular file');
         } else {
-          const why =
-            found.size > MAX_SENT_BYTES
-              ? `${Math.round(found.size / 1e6).toLocaleString('en-US')} MB: Rekognition takes at most 15 MB`
-              : reasonToSkip(entry.name, await readHead(join(root, file)));
+          const why = reasonToSkip(entry.name, await readHead(join(root, file))) ?? tooLarge(found.size);
           if (why === undefined) {
             scan.pictures.push({ file, path: join(root, file), size: found.size });
           } else {
@@ -133,6 +130,12 @@ export async function scanFolder(root: string): Promise<Scan> {
   scan.unreadable.sort((a, b) => byName.compare(a.file, b.file));
   scan.skipped.sort((a, b) => byName.compare(a.file, b.file));
   return scan;
+}
+
+function tooLarge(size: number): string | undefined {
+  return size > MAX_SENT_BYTES
+    ? `${Math.round(size / 1e6).toLocaleString('en-US')} MB: Rekognition takes at most 15 MB`
+    : undefined;
 }
 
 async function readHead(path: string): Promise<Buffer> {

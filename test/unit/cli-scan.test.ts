@@ -43,11 +43,15 @@ async function files(): Promise<string[]> {
 
 describe('scanFolder', () => {
   test('a file of gigabytes is not sent, whatever it is called', async () => {
-    write('photo.jpg', 'film.jpg');
+    write('photo.jpg', 'film.jpg', 'film.mp4');
     truncateSync(join(root, 'film.jpg'), 3e9);
+    truncateSync(join(root, 'film.mp4'), 3e9);
     await expect(scanFolder(root)).resolves.toMatchObject({
       pictures: [{ file: 'photo.jpg' }],
-      skipped: [{ file: 'film.jpg', why: '3,000 MB: Rekognition takes at most 15 MB' }],
+      skipped: [
+        { file: 'film.jpg', why: '3,000 MB: Rekognition takes at most 15 MB' },
+        { file: 'film.mp4', why: 'not a picture' },
+      ],
     });
   });
 
