@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { IMAGE_USD } from '../lambdas/shared/prices.ts';
+import { IMAGE_USD } from '../lambdas/shared/contract/prices.ts';
 import { runCommand } from '../local/cli/command.ts';
 import { exitCodes, UserError } from '../local/cli/user-error.ts';
 import { measureDesigns } from './cost/designs.ts';

@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isWriteToLostConnection } from '../lambdas/shared/lost-connection.ts';
+import { isWriteToLostConnection } from '../lambdas/shared/database/lost-connection.ts';
 import { deliver } from './pacing/deliver.ts';
 import { type Conditions, documentOf, type PacingReport, readReports } from './pacing/document.ts';
 import { type Measurement, measure } from './pacing/measure.ts';

@@ -1,5 +1,5 @@
 /** `npm run check:licences`: what the deployed bundles contain, under which licence; fails when one asks for more than its text. */
-import { bundledPackages } from '../lib/bundled-packages.ts';
+import { bundledPackages } from '../lib/parts/bundled-packages.ts';
 
 const packages = await bundledPackages();
 for (const { name, version, licence, isPermissive } of packages) {

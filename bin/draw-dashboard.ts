@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { App } from 'aws-cdk-lib';
-import { dashboardBody, drawDashboard } from '../lib/dashboard-picture.ts';
+import { dashboardBody, drawDashboard } from '../lib/observability/dashboard-picture.ts';
 import { addRollcall } from '../lib/rollcall-app.ts';
 
 const app = new App({ context: { 'aws:cdk:bundling-stacks': [] } });

@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { App } from 'aws-cdk-lib';
-import { idleCost, idleTable } from '../lib/idle-cost.ts';
+import { idleCost, idleTable } from '../lib/observability/idle-cost.ts';
 import { addRollcall } from '../lib/rollcall-app.ts';
 
 const BETWEEN = /(<!-- idle cost[^>]*-->\n)[\s\S]*?(\n<!-- end -->)/;

@@ -1,5 +1,5 @@
 import { App } from 'aws-cdk-lib';
-import { ConfigurationError } from '../lib/config.ts';
+import { ConfigurationError } from '../lib/config/config.ts';
 import { addRollcall } from '../lib/rollcall-app.ts';
 
 try {

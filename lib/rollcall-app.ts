@@ -1,9 +1,9 @@
 import { Annotations, type App, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
-import { configFromContext } from './config.ts';
-import { warnIfSlow } from './index-faces-rate.ts';
-import { addRegionRule } from './region-rule.ts';
-import { requireRekognition } from './rekognition-regions.ts';
+import { configFromContext } from './config/config.ts';
+import { warnIfSlow } from './config/index-faces-rate.ts';
+import { addRegionRule } from './config/region-rule.ts';
+import { requireRekognition } from './config/rekognition-regions.ts';
 import { RollcallStack } from './rollcall-stack.ts';
 
 /**

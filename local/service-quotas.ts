@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { rekognitionQuotas } from '../lambdas/shared/names.ts';
+import { rekognitionQuotas } from '../lambdas/shared/contract/names.ts';
 import { defaultQuotas } from './rekognition/quota.ts';
 import { ACCOUNT, REGION } from './template.ts';
 

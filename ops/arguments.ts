@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { isUuid } from '../lambdas/shared/photo-key.ts';
+import { isUuid } from '../lambdas/shared/contract/photo-key.ts';
 import { DEFAULT_POSTGRES_PORT, defaultPostgresPort } from '../local/cli/arguments.ts';
 import { UserError } from '../local/cli/user-error.ts';
 

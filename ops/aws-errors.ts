@@ -1,4 +1,4 @@
-import { awsErrorDetails } from '../lambdas/shared/errors.ts';
+import { awsErrorDetails } from '../lambdas/shared/contract/errors.ts';
 import { UserError } from '../local/cli/user-error.ts';
 
 export const SIGN_IN = new Set([

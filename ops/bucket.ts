@@ -1,8 +1,8 @@
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
-import { isMissingObject } from '../lambdas/shared/aws-errors.ts';
-import { PipelineError } from '../lambdas/shared/errors.ts';
-import { headObject as head } from '../lambdas/shared/head-object.ts';
-import type { StoredObject } from '../lambdas/shared/photo-input.ts';
+import { PipelineError } from '../lambdas/shared/contract/errors.ts';
+import type { StoredObject } from '../lambdas/shared/photos/execution-input.ts';
+import { isMissingObject } from '../lambdas/shared/runtime/aws-errors.ts';
+import { headObject as head } from '../lambdas/shared/storage/head-object.ts';
 import type { Deployment } from './deployment.ts';
 
 /** The objects under a prefix; without their version ids, which a listing does not tell. */

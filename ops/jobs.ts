@@ -1,5 +1,5 @@
-import type { ExecutionInput } from '../lambdas/shared/contract.ts';
-import type { PhotoRow } from '../lambdas/shared/event-rows.ts';
+import type { ExecutionInput } from '../lambdas/shared/contract/payloads.ts';
+import type { PhotoRow } from '../lambdas/shared/photos/row-types.ts';
 import { count } from '../local/cli/text.ts';
 import type { Context, Result } from './context.ts';
 import { ask, chunksOf } from './database.ts';

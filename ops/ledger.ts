@@ -1,5 +1,5 @@
-import { dayOf, intervalAt, type LedgerState } from '../lambdas/shared/slot-ledger.ts';
-import { type SlotLedger, slotLedger } from '../lambdas/shared/slot-ledger-store.ts';
+import { dayOf, intervalAt, type LedgerState } from '../lambdas/shared/line/rules.ts';
+import { type SlotLedger, slotLedger } from '../lambdas/shared/line/store.ts';
 import type { Deployment } from './deployment.ts';
 
 /** The slot ledger as an operator uses it: to look and to hold, never for a slot, so it needs no pace. */

@@ -1,4 +1,4 @@
-import { awsErrorDetails } from '../lambdas/shared/errors.ts';
+import { awsErrorDetails } from '../lambdas/shared/contract/errors.ts';
 import { withReadableErrors } from './aws-errors.ts';
 import { UnknownEvent } from './events.ts';
 

@@ -1,4 +1,4 @@
-import { listPrices } from '../lambdas/shared/prices.ts';
+import { listPrices } from '../lambdas/shared/contract/prices.ts';
 
 /** What IndexFaces asks for so many photos, at the list price of the first million a month: `about $12`. */
 export function priceOf(photos: number): string {

@@ -1,9 +1,9 @@
 import { paginateListFaces, ResourceNotFoundException } from '@aws-sdk/client-rekognition';
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
-import type { EventRow } from '../lambdas/shared/event-rows.ts';
-import type { StoredObject } from '../lambdas/shared/photo-input.ts';
-import { EVENTS_FOLDER, foldersByEvent } from '../lambdas/shared/photo-key.ts';
-import type { CollectionFace, World } from '../lambdas/shared/reconciliation.ts';
+import { EVENTS_FOLDER, foldersByEvent } from '../lambdas/shared/contract/photo-key.ts';
+import type { StoredObject } from '../lambdas/shared/photos/execution-input.ts';
+import type { EventRow } from '../lambdas/shared/photos/row-types.ts';
+import type { CollectionFace, World } from '../lambdas/shared/reconciliation/compare.ts';
 import { listObjects, readableObject } from './bucket.ts';
 import { ask, askAll, collect } from './database.ts';
 import type { Deployment } from './deployment.ts';

@@ -1,6 +1,6 @@
 /** What `ops status` says, made of what it found: pure, so that every state of the pipeline can be shown to a test. */
 import type { Summary } from '../lambdas/answer-operator/questions.ts';
-import { IMAGE_USD } from '../lambdas/shared/prices.ts';
+import { IMAGE_USD } from '../lambdas/shared/contract/prices.ts';
 import { count, formatDuration } from '../local/cli/text.ts';
 import type { Arguments } from './arguments.ts';
 import type { QueueCounts } from './commands/status.ts';

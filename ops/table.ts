@@ -1,4 +1,4 @@
-import { isUuid } from '../lambdas/shared/photo-key.ts';
+import { isUuid } from '../lambdas/shared/contract/photo-key.ts';
 import { displayWidth, pad, printable, truncateMiddle, wrap } from '../local/cli/text.ts';
 
 const INDENT = '  ';

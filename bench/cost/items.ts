@@ -1,5 +1,5 @@
 /** What the counted quantities cost at list prices. */
-import { listPrices } from '../../lambdas/shared/prices.ts';
+import { listPrices } from '../../lambdas/shared/contract/prices.ts';
 import type { Quantities } from './quantities.ts';
 
 export interface CostItem {

@@ -1,6 +1,6 @@
 /** What the scheduled reconciliation costs a month, reckoned from what its state machine does. */
 import { MAX_BATCHES } from '../../lambdas/read-rows/plan-events.ts';
-import { listPrices } from '../../lambdas/shared/prices.ts';
+import { listPrices } from '../../lambdas/shared/contract/prices.ts';
 
 /** An event as this is reckoned for, and how long its faces are kept. */
 const PHOTOS = 1_000;

@@ -1,4 +1,4 @@
-import { IMAGE_USD, listPrices, PRICES_OF } from '../../lambdas/shared/prices.ts';
+import { IMAGE_USD, listPrices, PRICES_OF } from '../../lambdas/shared/contract/prices.ts';
 import type { Design } from './designs.ts';
 import { type Cost, costOf, FLOOR_USD_PER_1000 } from './items.ts';
 import type { Quantities, RunOptions } from './quantities.ts';
@@ -92,7 +92,7 @@ export function documentOf(report: CostReport): string {
 adds $${overhead.toFixed(3)}, or ${((100 * overhead) / FLOOR_USD_PER_1000).toFixed(0)} %.
 
 List prices of ${PRICES_OF.region}, ${PRICES_OF.date}, without any free tier. The table of prices is
-[\`lambdas/shared/prices.ts\`](../lambdas/shared/prices.ts); the spend alarm and \`ops cost\` count $${IMAGE_USD} an image by it.
+[\`lambdas/shared/contract/prices.ts\`](../lambdas/shared/contract/prices.ts); the spend alarm and \`ops cost\` count $${IMAGE_USD} an image by it.
 
 ## By item
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import * as v from 'valibot';
-import { executionInputSchema } from '../../lambdas/shared/contract.ts';
-import type { ErasureBatch } from '../../lambdas/shared/erasure-contract.ts';
+import { executionInputSchema } from '../../lambdas/shared/contract/payloads.ts';
+import type { ErasureBatch } from '../../lambdas/shared/erasure/contract.ts';
 import type { BusEvent, Cloud, ExecutionEnd } from '../../local/cloud.ts';
 import { startCloud } from '../../local/cloud.ts';
 import { LambdaError, type LambdaFunction, type LambdaRuntime } from '../../local/lambda-runtime.ts';

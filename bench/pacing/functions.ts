@@ -21,7 +21,7 @@ export interface Functions {
   gigabyteSeconds(): number;
 }
 
-/** As deployed: `lib/pipeline-function.ts`. */
+/** As deployed: `lib/parts/pipeline-function.ts`. */
 const MEMORY_GB = 0.5;
 const TIMEOUT_MS = 60_000;
 /** Until a new environment takes its first request (a bundle of half a megabyte), and a warm one its next. */

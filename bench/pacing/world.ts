@@ -27,10 +27,10 @@ import {
   persistResultsRequestSchema,
   reserveSlotRequestSchema,
   type Slot,
-} from '../../lambdas/shared/contract.ts';
-import { idempotent } from '../../lambdas/shared/idempotency.ts';
-import { type SlotLedger, slotLedger } from '../../lambdas/shared/slot-ledger-store.ts';
-import type { Telemetry } from '../../lambdas/shared/telemetry.ts';
+} from '../../lambdas/shared/contract/payloads.ts';
+import { type SlotLedger, slotLedger } from '../../lambdas/shared/line/store.ts';
+import { idempotent } from '../../lambdas/shared/runtime/idempotency.ts';
+import type { Telemetry } from '../../lambdas/shared/runtime/telemetry.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import { startTestDatabase } from '../../test/support/postgres.ts';
 import { seededRandom } from '../support/random.ts';

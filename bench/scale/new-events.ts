@@ -8,7 +8,7 @@
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { FailureName } from '../../lambdas/shared/errors.ts';
+import type { FailureName } from '../../lambdas/shared/contract/errors.ts';
 import { TokenBucket } from '../../local/rekognition/quota.ts';
 import { EventQueue } from '../support/event-queue.ts';
 import { lognormal, seededRandom } from '../support/random.ts';

@@ -3,7 +3,7 @@
  * minute takes milliseconds, so that what takes a day on AWS can be looked at whole.
  */
 
-import type { Lane } from '../../lambdas/shared/contract.ts';
+import type { Lane } from '../../lambdas/shared/contract/payloads.ts';
 import {
   afterThrottle,
   apply,
@@ -17,7 +17,7 @@ import {
   type LedgerConfig,
   type LedgerState,
   takeSlot,
-} from '../../lambdas/shared/slot-ledger.ts';
+} from '../../lambdas/shared/line/rules.ts';
 import { TokenBucket } from '../../local/rekognition/quota.ts';
 import { EventQueue } from '../support/event-queue.ts';
 import { lognormal, seededRandom } from '../support/random.ts';

@@ -1,14 +1,14 @@
-import type { Sql } from '../shared/database.ts';
-import type { Receipt } from '../shared/erasure-contract.ts';
-import { lockEvent, retireResult, retireVersion } from '../shared/erasures.ts';
-import { failureKind } from '../shared/errors.ts';
-import type { EventRow, PhotoRow } from '../shared/event-rows.ts';
-import { forgetMisplaced, latestMisplaced } from '../shared/misplaced-uploads.ts';
-import { logEvents } from '../shared/names.ts';
-import { idList, loseFaces, reopenPhoto, type Transaction } from '../shared/photo-rows.ts';
-import { facePage, isoTime, latestFailures, leavingPage, photoPage } from '../shared/row-pages.ts';
-import { resultsFolder } from '../shared/stored-result.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+import { failureKind } from '../shared/contract/errors.ts';
+import { logEvents } from '../shared/contract/names.ts';
+import { resultsFolder } from '../shared/contract/stored-result.ts';
+import type { Sql } from '../shared/database/connection.ts';
+import type { Receipt } from '../shared/erasure/contract.ts';
+import { lockEvent, retireResult, retireVersion } from '../shared/erasure/outbox.ts';
+import { forgetMisplaced, latestMisplaced } from '../shared/photos/misplaced-uploads.ts';
+import { facePage, isoTime, latestFailures, leavingPage, photoPage } from '../shared/photos/row-pages.ts';
+import type { EventRow, PhotoRow } from '../shared/photos/row-types.ts';
+import { idList, loseFaces, reopenPhoto, type Transaction } from '../shared/photos/rows.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
 import {
   type Answers,
   MAX_USAGE_ROWS,

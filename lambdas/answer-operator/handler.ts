@@ -1,6 +1,6 @@
-import { parseRequest } from '../shared/contract.ts';
-import { withDatabase } from '../shared/database.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { parseRequest } from '../shared/contract/payloads.ts';
+import { withDatabase } from '../shared/database/connection.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { answerOperator } from './answer-operator.ts';
 import { questionSchema } from './questions.ts';
 

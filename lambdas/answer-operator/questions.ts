@@ -1,9 +1,9 @@
 /** What the operator's commands ask of the database, and what they get. Pages hold as much as fits a Lambda's 6 MB. */
 import * as v from 'valibot';
-import type { Receipt } from '../shared/erasure-contract.ts';
-import type { EventRow, FaceRow, MisplacedUpload, PhotoRow } from '../shared/event-rows.ts';
-import type { PhotoStatus } from '../shared/photo-standing.ts';
-import { storable } from '../shared/storable.ts';
+import { storable } from '../shared/contract/storable.ts';
+import type { Receipt } from '../shared/erasure/contract.ts';
+import type { EventRow, FaceRow, MisplacedUpload, PhotoRow } from '../shared/photos/row-types.ts';
+import type { PhotoStatus } from '../shared/photos/standing.ts';
 
 const uuid = v.pipe(v.string(), v.uuid());
 

@@ -1,11 +1,9 @@
 import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { type ExecutionListItem, ListExecutionsCommand, type SFNClient } from '@aws-sdk/client-sfn';
-import { s3Error, statesError } from '../shared/aws-errors.ts';
-import { eventsWithCollection } from '../shared/collections.ts';
-import type { JsonObjects } from '../shared/json-objects.ts';
-import { metricNames } from '../shared/names.ts';
-import { EVENTS_FOLDER, foldersByEvent } from '../shared/photo-key.ts';
+import { metricNames } from '../shared/contract/names.ts';
+import { EVENTS_FOLDER, foldersByEvent } from '../shared/contract/photo-key.ts';
+import type { LedgerState } from '../shared/line/rules.ts';
 import {
   type BeginReconciliationRequest,
   type Candidates,
@@ -13,9 +11,11 @@ import {
   MEMORY_KEY,
   type Memory,
   type Reconciliation,
-} from '../shared/reconciliation-contract.ts';
-import type { LedgerState } from '../shared/slot-ledger.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+} from '../shared/reconciliation/contract.ts';
+import { eventsWithCollection } from '../shared/rekognition/collections.ts';
+import { s3Error, statesError } from '../shared/runtime/aws-errors.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
+import type { JsonObjects } from '../shared/storage/json-objects.ts';
 
 export interface BeginReconciliationDeps {
   states: SFNClient;

@@ -1,5 +1,5 @@
 import { ExecuteStatementCommand, type RDSDataClient } from '@aws-sdk/client-rds-data';
-import { awsErrorDetails, describeAwsError, PipelineError } from '../shared/errors.ts';
+import { awsErrorDetails, describeAwsError, PipelineError } from '../shared/contract/errors.ts';
 
 export interface BootstrapDatabaseDeps {
   rdsData: RDSDataClient;

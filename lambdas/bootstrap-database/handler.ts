@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RDSDataClient } from '@aws-sdk/client-rds-data';
-import { clientOptions } from '../shared/clients.ts';
-import { requireEnv } from '../shared/environment.ts';
-import { environmentNames, logEvents } from '../shared/names.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { environmentNames, logEvents } from '../shared/contract/names.ts';
+import { clientOptions } from '../shared/runtime/clients.ts';
+import { requireEnv } from '../shared/runtime/environment.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { bootstrapDatabase } from './bootstrap-database.ts';
 
 // The Data API ends a statement after 45 s by itself.

@@ -1,7 +1,7 @@
-import type { Sql } from '../shared/database.ts';
-import type { ConfirmErasureRequest, ErasureProgress, RemovedBatch } from '../shared/erasure-contract.ts';
-import { lockEvent } from '../shared/erasures.ts';
-import { logEvents, metricNames } from '../shared/names.ts';
+import { logEvents, metricNames } from '../shared/contract/names.ts';
+import type { Sql } from '../shared/database/connection.ts';
+import type { ConfirmErasureRequest, ErasureProgress, RemovedBatch } from '../shared/erasure/contract.ts';
+import { lockEvent } from '../shared/erasure/outbox.ts';
 import {
   deleteFacesOfEvent,
   idList,
@@ -9,8 +9,8 @@ import {
   markFacesErased,
   type Transaction,
   uuidList,
-} from '../shared/photo-rows.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+} from '../shared/photos/rows.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
 
 export interface ConfirmErasureDeps {
   telemetry: Telemetry;

@@ -1,9 +1,9 @@
 import { DeleteCollectionCommand, type RekognitionClient } from '@aws-sdk/client-rekognition';
 import * as v from 'valibot';
-import { rekognitionError } from '../shared/aws-errors.ts';
-import { eventsWithCollection } from '../shared/collections.ts';
-import { type FailureName, PipelineError } from '../shared/errors.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+import { type FailureName, PipelineError } from '../shared/contract/errors.ts';
+import { eventsWithCollection } from '../shared/rekognition/collections.ts';
+import { rekognitionError } from '../shared/runtime/aws-errors.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
 
 /**
  * What CloudFormation sends to the function behind a custom resource, as far as it is looked at.

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RekognitionClient } from '@aws-sdk/client-rekognition';
-import { clientOptions } from '../shared/clients.ts';
-import { parseRequest } from '../shared/contract.ts';
-import { requireEnv } from '../shared/environment.ts';
-import { PipelineError } from '../shared/errors.ts';
-import { environmentNames } from '../shared/names.ts';
-import { evenPace, LISTINGS_PER_SECOND } from '../shared/pace.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { PipelineError } from '../shared/contract/errors.ts';
+import { environmentNames } from '../shared/contract/names.ts';
+import { parseRequest } from '../shared/contract/payloads.ts';
+import { evenPace, LISTINGS_PER_SECOND } from '../shared/rekognition/pace.ts';
+import { clientOptions } from '../shared/runtime/clients.ts';
+import { requireEnv } from '../shared/runtime/environment.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { deleteCollections, stackEventSchema } from './delete-collections.ts';
 
 const rekognition = new RekognitionClient(clientOptions(30_000, 1));

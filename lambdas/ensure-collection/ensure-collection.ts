@@ -3,13 +3,13 @@ import {
   DescribeCollectionCommand,
   type RekognitionClient,
 } from '@aws-sdk/client-rekognition';
-import { rekognitionError } from '../shared/aws-errors.ts';
-import type { EnsureCollectionRequest, Photo } from '../shared/contract.ts';
-import { awsErrorDetails, PipelineError } from '../shared/errors.ts';
-import { logEvents, metricNames } from '../shared/names.ts';
-import { parsePhotoKey } from '../shared/photo-key.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
-import { checkUpload } from '../shared/upload-check.ts';
+import { awsErrorDetails, PipelineError } from '../shared/contract/errors.ts';
+import { logEvents, metricNames } from '../shared/contract/names.ts';
+import type { EnsureCollectionRequest, Photo } from '../shared/contract/payloads.ts';
+import { parsePhotoKey } from '../shared/contract/photo-key.ts';
+import { checkUpload } from '../shared/photos/upload-check.ts';
+import { rekognitionError } from '../shared/runtime/aws-errors.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
 
 /** What is remembered of an event's collection. */
 export type Collection = {

@@ -1,11 +1,11 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { RekognitionClient } from '@aws-sdk/client-rekognition';
-import { clientOptions } from '../shared/clients.ts';
-import { ensureCollectionRequestSchema, parseRequest } from '../shared/contract.ts';
-import { requireEnv } from '../shared/environment.ts';
-import { idempotent } from '../shared/idempotency.ts';
-import { environmentNames } from '../shared/names.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { environmentNames } from '../shared/contract/names.ts';
+import { ensureCollectionRequestSchema, parseRequest } from '../shared/contract/payloads.ts';
+import { clientOptions } from '../shared/runtime/clients.ts';
+import { requireEnv } from '../shared/runtime/environment.ts';
+import { idempotent } from '../shared/runtime/idempotency.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { type Collection, ensureCollection } from './ensure-collection.ts';
 
 // One attempt: the state machine holds the retries.

@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { type Attribute, type QualityFilter, RekognitionClient } from '@aws-sdk/client-rekognition';
 import { S3Client } from '@aws-sdk/client-s3';
-import { clientOptions } from '../shared/clients.ts';
-import { type IndexResult, indexFacesRequestSchema, parseRequest } from '../shared/contract.ts';
-import { requireEnv, requireNumberEnv } from '../shared/environment.ts';
-import { idempotent } from '../shared/idempotency.ts';
-import { environmentNames } from '../shared/names.ts';
-import { slotLedger } from '../shared/slot-ledger-store.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { environmentNames } from '../shared/contract/names.ts';
+import { type IndexResult, indexFacesRequestSchema, parseRequest } from '../shared/contract/payloads.ts';
+import { slotLedger } from '../shared/line/store.ts';
+import { clientOptions } from '../shared/runtime/clients.ts';
+import { requireEnv, requireNumberEnv } from '../shared/runtime/environment.ts';
+import { idempotent } from '../shared/runtime/idempotency.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { indexFaces } from './index-faces.ts';
 
 // One attempt: a throttled call has to take a new slot first.

@@ -11,17 +11,22 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { rekognitionError, s3Error } from '../shared/aws-errors.ts';
-import { type IndexFacesRequest, type IndexResult, photoVersion, versionIdOf } from '../shared/contract.ts';
-import { awsErrorDetails, PipelineError } from '../shared/errors.ts';
-import { headObject } from '../shared/head-object.ts';
-import { logEvents, metricNames } from '../shared/names.ts';
-import type { GateSlot } from '../shared/slot-ledger.ts';
-import type { SlotLedger } from '../shared/slot-ledger-store.ts';
-import { storedCounts } from '../shared/stored-counts.ts';
-import { resultMetadata, resultsKey, type StoredResult } from '../shared/stored-result.ts';
-import { countBy, type Telemetry } from '../shared/telemetry.ts';
-import { checkUpload } from '../shared/upload-check.ts';
+import { awsErrorDetails, PipelineError } from '../shared/contract/errors.ts';
+import { logEvents, metricNames } from '../shared/contract/names.ts';
+import {
+  type IndexFacesRequest,
+  type IndexResult,
+  photoVersion,
+  versionIdOf,
+} from '../shared/contract/payloads.ts';
+import { resultMetadata, resultsKey, type StoredResult } from '../shared/contract/stored-result.ts';
+import type { GateSlot } from '../shared/line/rules.ts';
+import type { SlotLedger } from '../shared/line/store.ts';
+import { checkUpload } from '../shared/photos/upload-check.ts';
+import { rekognitionError, s3Error } from '../shared/runtime/aws-errors.ts';
+import { countBy, type Telemetry } from '../shared/runtime/telemetry.ts';
+import { headObject } from '../shared/storage/head-object.ts';
+import { storedCounts } from '../shared/storage/stored-counts.ts';
 import { minimalFace, minimalUnindexedFace } from './minimal-response.ts';
 
 export interface IndexFacesDeps {

@@ -1,12 +1,12 @@
-import type { Sql } from '../shared/database.ts';
+import type { Sql } from '../shared/database/connection.ts';
 import type {
   ErasureBatch,
   ErasureProgress,
   ErasureStep,
   ListErasuresRequest,
   Receipt,
-} from '../shared/erasure-contract.ts';
-import { type Transaction, uuidList } from '../shared/photo-rows.ts';
+} from '../shared/erasure/contract.ts';
+import { type Transaction, uuidList } from '../shared/photos/rows.ts';
 
 export interface ListErasuresDeps {
   withDatabase<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;

@@ -1,7 +1,7 @@
 import type { SQSEvent } from 'aws-lambda';
-import { markFailedRequestSchema, parseRequest } from '../shared/contract.ts';
-import { withDatabase } from '../shared/database.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { markFailedRequestSchema, parseRequest } from '../shared/contract/payloads.ts';
+import { withDatabase } from '../shared/database/connection.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { markEnded } from './mark-ended.ts';
 import { markFailed } from './mark-failed.ts';
 

@@ -1,14 +1,14 @@
 import type { SQSBatchResponse, SQSRecord } from 'aws-lambda';
+import { awsErrorDetails, failureKind, PipelineError } from '../shared/contract/errors.ts';
+import { logEvents, metricNames } from '../shared/contract/names.ts';
 import {
   type ExecutionEnded,
   type ExecutionInput,
   executionEndedSchema,
   executionInputSchema,
   parseRequest,
-} from '../shared/contract.ts';
-import { awsErrorDetails, failureKind, PipelineError } from '../shared/errors.ts';
-import { logEvents, metricNames } from '../shared/names.ts';
-import { countBy } from '../shared/telemetry.ts';
+} from '../shared/contract/payloads.ts';
+import { countBy } from '../shared/runtime/telemetry.ts';
 import { classifyFailure, type Failure, type MarkFailedDeps, report, writeFailure } from './mark-failed.ts';
 
 /**

@@ -1,16 +1,17 @@
-import { type ExecutionInput, type MarkFailedRequest, photoVersion } from '../shared/contract.ts';
-import type { Sql } from '../shared/database.ts';
+import { type FailureName, failureKind, isFailureName } from '../shared/contract/errors.ts';
+import { logEvents, metricNames } from '../shared/contract/names.ts';
+import { type ExecutionInput, type MarkFailedRequest, photoVersion } from '../shared/contract/payloads.ts';
+import { type PhotoKey, photoKeyOf } from '../shared/contract/photo-key.ts';
+import { storableText } from '../shared/contract/storable.ts';
+import type { Sql } from '../shared/database/connection.ts';
 import {
   hasOpenErasure,
   lockEvent,
   readEventState,
   replaceVersion,
   searchForFaces,
-} from '../shared/erasures.ts';
-import { type FailureName, failureKind, isFailureName } from '../shared/errors.ts';
-import { writeMisplaced } from '../shared/misplaced-uploads.ts';
-import { logEvents, metricNames } from '../shared/names.ts';
-import { type PhotoKey, photoKeyOf } from '../shared/photo-key.ts';
+} from '../shared/erasure/outbox.ts';
+import { writeMisplaced } from '../shared/photos/misplaced-uploads.ts';
 import {
   lockOwnRow,
   lockRows,
@@ -20,10 +21,9 @@ import {
   type Transaction,
   writeErased,
   writeFailed,
-} from '../shared/photo-rows.ts';
-import { needsRow, standingOfUpload } from '../shared/photo-standing.ts';
-import { storableText } from '../shared/storable.ts';
-import { countBy, type Telemetry } from '../shared/telemetry.ts';
+} from '../shared/photos/rows.ts';
+import { needsRow, standingOfUpload } from '../shared/photos/standing.ts';
+import { countBy, type Telemetry } from '../shared/runtime/telemetry.ts';
 
 const MAX_MESSAGE_LENGTH = 2_000;
 
@@ -69,7 +69,7 @@ export interface FailedPhoto {
 
 /**
  * Writes `status='failed'` with code, message and whether a later retry can help. Changes nothing where
- * `photo-standing.ts` rules so: the same version is indexed, a newer upload or the deletion is written.
+ * `photos/standing.ts` rules so: the same version is indexed, a newer upload or the deletion is written.
  *
  * @throws PipelineError the errors of `withDatabase`
  */

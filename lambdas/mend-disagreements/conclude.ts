@@ -1,5 +1,4 @@
-import type { JsonObjects } from '../shared/json-objects.ts';
-import { logEvents, metricNames } from '../shared/names.ts';
+import { logEvents, metricNames } from '../shared/contract/names.ts';
 import {
   abandonedKey,
   batchKey,
@@ -9,8 +8,9 @@ import {
   type Plan,
   planKey,
   type Reconciliation,
-} from '../shared/reconciliation-contract.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+} from '../shared/reconciliation/contract.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
+import type { JsonObjects } from '../shared/storage/json-objects.ts';
 
 export interface ConcludeDeps {
   objects: JsonObjects;

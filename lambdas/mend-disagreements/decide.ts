@@ -1,13 +1,14 @@
 /** What becomes of each finding: what a run mends, what waits, what is left to a person. No I/O. */
-import { deletionOf, indexingOf, isIndexable } from '../shared/mending.ts';
-import type { Finding } from '../shared/reconciliation.ts';
+
+import type { Finding } from '../shared/reconciliation/compare.ts';
 import {
   type Disagreement,
   MAX_ASKED,
   type Mending,
   type MendingQuestion,
   type Reconciliation,
-} from '../shared/reconciliation-contract.ts';
+} from '../shared/reconciliation/contract.ts';
+import { deletionOf, indexingOf, isIndexable } from '../shared/reconciliation/mending.ts';
 
 export interface FoundEvent {
   eventId: string;

@@ -1,14 +1,14 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SFNClient } from '@aws-sdk/client-sfn';
-import { clientOptions } from '../shared/clients.ts';
-import { parseRequest } from '../shared/contract.ts';
-import { requireEnv, requireNumberEnv } from '../shared/environment.ts';
-import { jsonObjects } from '../shared/json-objects.ts';
-import { readLedger } from '../shared/ledger-item.ts';
-import { environmentNames } from '../shared/names.ts';
-import { mendDisagreementsRequestSchema } from '../shared/reconciliation-contract.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { environmentNames } from '../shared/contract/names.ts';
+import { parseRequest } from '../shared/contract/payloads.ts';
+import { readLedger } from '../shared/line/item.ts';
+import { mendDisagreementsRequestSchema } from '../shared/reconciliation/contract.ts';
+import { clientOptions } from '../shared/runtime/clients.ts';
+import { requireEnv, requireNumberEnv } from '../shared/runtime/environment.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
+import { jsonObjects } from '../shared/storage/json-objects.ts';
 import { mendDisagreements } from './mend-disagreements.ts';
 
 const s3 = new S3Client(clientOptions(30_000, 3));

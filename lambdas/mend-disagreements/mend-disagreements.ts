@@ -1,10 +1,8 @@
 import { DeleteObjectsCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import type { SFNClient } from '@aws-sdk/client-sfn';
-import { isMissingObject, s3Error, statesError, undeleted } from '../shared/aws-errors.ts';
-import { PipelineError } from '../shared/errors.ts';
-import { headObject } from '../shared/head-object.ts';
-import type { JsonObjects } from '../shared/json-objects.ts';
-import { compare, type World } from '../shared/reconciliation.ts';
+import { PipelineError } from '../shared/contract/errors.ts';
+import { dayOf, type LedgerState } from '../shared/line/rules.ts';
+import { compare, type World } from '../shared/reconciliation/compare.ts';
 import {
   afterBatch,
   batchKey,
@@ -17,10 +15,12 @@ import {
   type Reconciliation,
   runFolder,
   type SurveyedEvent,
-} from '../shared/reconciliation-contract.ts';
-import { dayOf, type LedgerState } from '../shared/slot-ledger.ts';
-import { startOnce } from '../shared/start-once.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+} from '../shared/reconciliation/contract.ts';
+import { isMissingObject, s3Error, statesError, undeleted } from '../shared/runtime/aws-errors.ts';
+import { startOnce } from '../shared/runtime/start-once.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
+import { headObject } from '../shared/storage/head-object.ts';
+import type { JsonObjects } from '../shared/storage/json-objects.ts';
 import { conclude } from './conclude.ts';
 import { decide } from './decide.ts';
 

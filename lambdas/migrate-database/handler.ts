@@ -1,8 +1,8 @@
 import path from 'node:path';
-import { LONG_WORK, withDatabase } from '../shared/database.ts';
-import { requireEnv } from '../shared/environment.ts';
-import { environmentNames, logEvents } from '../shared/names.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { environmentNames, logEvents } from '../shared/contract/names.ts';
+import { LONG_WORK, withDatabase } from '../shared/database/connection.ts';
+import { requireEnv } from '../shared/runtime/environment.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { migrateDatabase } from './migrate-database.ts';
 
 /** The bundle carries the migrations beside its code. */

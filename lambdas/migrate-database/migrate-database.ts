@@ -2,8 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TransactionSql } from 'postgres';
 import { Umzug, type UmzugStorage } from 'umzug';
-import type { Sql } from '../shared/database.ts';
-import { DEFAULT_SCHEMA } from '../shared/names.ts';
+import { DEFAULT_SCHEMA } from '../shared/contract/names.ts';
+import type { Sql } from '../shared/database/connection.ts';
 import { isInPublic, moveFromPublic } from './move-from-public.ts';
 
 /** Any fixed number: two deployments at once take turns. */

@@ -1,6 +1,6 @@
 import type { TransactionSql } from 'postgres';
-import { PipelineError } from '../shared/errors.ts';
-import { DEFAULT_SCHEMA } from '../shared/names.ts';
+import { PipelineError } from '../shared/contract/errors.ts';
+import { DEFAULT_SCHEMA } from '../shared/contract/names.ts';
 
 /** What a migration's text creates, by its kind. */
 const CREATED = /^CREATE (TABLE|VIEW|TYPE|FUNCTION)\s+(?:IF NOT EXISTS\s+)?(\w+)/gim;

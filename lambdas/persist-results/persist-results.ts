@@ -1,10 +1,17 @@
 import type { FaceRecord } from '@aws-sdk/client-rekognition';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import * as v from 'valibot';
-import { s3Error } from '../shared/aws-errors.ts';
-import { isSameFace } from '../shared/bounding-box.ts';
-import { type PersistOutcome, type PersistResultsRequest, photoVersion } from '../shared/contract.ts';
-import type { Sql } from '../shared/database.ts';
+import { PipelineError } from '../shared/contract/errors.ts';
+import { logEvents, metricNames } from '../shared/contract/names.ts';
+import {
+  type PersistOutcome,
+  type PersistResultsRequest,
+  photoVersion,
+} from '../shared/contract/payloads.ts';
+import { parsePhotoKey } from '../shared/contract/photo-key.ts';
+import { storableJson, storableReal } from '../shared/contract/storable.ts';
+import type { StoredResult } from '../shared/contract/stored-result.ts';
+import type { Sql } from '../shared/database/connection.ts';
 import {
   type ErasedFace,
   type EventState,
@@ -19,10 +26,7 @@ import {
   removeLate,
   replaceVersion,
   retireResult,
-} from '../shared/erasures.ts';
-import { PipelineError } from '../shared/errors.ts';
-import { logEvents, metricNames } from '../shared/names.ts';
-import { parsePhotoKey } from '../shared/photo-key.ts';
+} from '../shared/erasure/outbox.ts';
 import {
   lockRows,
   moveFence,
@@ -33,12 +37,12 @@ import {
   writeErased,
   writeIndexed,
   writeTaken,
-} from '../shared/photo-rows.ts';
-import { needsRow, type Standing, standingOfUpload } from '../shared/photo-standing.ts';
-import { storableJson, storableReal } from '../shared/storable.ts';
-import type { StoredResult } from '../shared/stored-result.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
-import { type PaidImage, recordPaidImage } from '../shared/usage.ts';
+} from '../shared/photos/rows.ts';
+import { needsRow, type Standing, standingOfUpload } from '../shared/photos/standing.ts';
+import { type PaidImage, recordPaidImage } from '../shared/photos/usage.ts';
+import { isSameFace } from '../shared/rekognition/bounding-box.ts';
+import { s3Error } from '../shared/runtime/aws-errors.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
 
 /** A Rekognition face id has 36; an index of PostgreSQL takes some 2,700 bytes. */
 const MAX_FACE_ID_LENGTH = 255;
@@ -64,7 +68,7 @@ const storedResultSchema = v.looseObject({
 });
 
 /**
- * Writes a photo and its faces in one transaction, unless `photo-standing.ts` rules that it changes nothing: because this
+ * Writes a photo and its faces in one transaction, unless `photos/standing.ts` rules that it changes nothing: because this
  * upload, a newer one or the photo's deletion is already written, or the faces of its event were erased since.
  *
  * @throws PipelineError `ResultNotFound`, `FacesBeingErased` and, once the erasure was started for it,

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
-import { clientOptions } from '../shared/clients.ts';
-import { requireEnv } from '../shared/environment.ts';
-import { environmentNames } from '../shared/names.ts';
-import { slotLedger } from '../shared/slot-ledger-store.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { environmentNames } from '../shared/contract/names.ts';
+import { slotLedger } from '../shared/line/store.ts';
+import { clientOptions } from '../shared/runtime/clients.ts';
+import { requireEnv } from '../shared/runtime/environment.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { readQuota } from './read-quota.ts';
 
 const quotas = new ServiceQuotasClient(clientOptions(5_000, 3));

@@ -1,8 +1,8 @@
 import { GetServiceQuotaCommand, type ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
-import { describeAwsError } from '../shared/errors.ts';
-import { logEvents, metricNames, rekognitionQuotas } from '../shared/names.ts';
-import type { SlotLedger } from '../shared/slot-ledger-store.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+import { describeAwsError } from '../shared/contract/errors.ts';
+import { logEvents, metricNames, rekognitionQuotas } from '../shared/contract/names.ts';
+import type { SlotLedger } from '../shared/line/store.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
 
 export interface ReadQuotaDeps {
   quotas: ServiceQuotasClient;

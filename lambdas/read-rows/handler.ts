@@ -1,12 +1,12 @@
 import { S3Client } from '@aws-sdk/client-s3';
-import { clientOptions } from '../shared/clients.ts';
-import { parseRequest } from '../shared/contract.ts';
-import { LONG_WORK, withDatabase } from '../shared/database.ts';
-import { requireEnv } from '../shared/environment.ts';
-import { jsonObjects } from '../shared/json-objects.ts';
-import { environmentNames } from '../shared/names.ts';
-import { readRowsRequestSchema } from '../shared/reconciliation-contract.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { environmentNames } from '../shared/contract/names.ts';
+import { parseRequest } from '../shared/contract/payloads.ts';
+import { LONG_WORK, withDatabase } from '../shared/database/connection.ts';
+import { readRowsRequestSchema } from '../shared/reconciliation/contract.ts';
+import { clientOptions } from '../shared/runtime/clients.ts';
+import { requireEnv } from '../shared/runtime/environment.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
+import { jsonObjects } from '../shared/storage/json-objects.ts';
 import { readRows } from './read-rows.ts';
 
 const objects = jsonObjects(

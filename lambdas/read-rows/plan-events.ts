@@ -1,6 +1,6 @@
 /** Which events a run compares, in which batches. No I/O. */
 import { createHash } from 'node:crypto';
-import type { Candidates, Plan, PlannedEvent } from '../shared/reconciliation-contract.ts';
+import type { Candidates, Plan, PlannedEvent } from '../shared/reconciliation/contract.ts';
 
 /** An event of the database. */
 export interface KnownEvent {

@@ -1,8 +1,8 @@
-import type { Sql } from '../shared/database.ts';
-import type { EventRow } from '../shared/event-rows.ts';
-import type { JsonObjects } from '../shared/json-objects.ts';
-import { logEvents } from '../shared/names.ts';
-import { idList, type Transaction } from '../shared/photo-rows.ts';
+import { logEvents } from '../shared/contract/names.ts';
+import type { Sql } from '../shared/database/connection.ts';
+import { facePage, isoTime, leavingPage, type Page, photoPage } from '../shared/photos/row-pages.ts';
+import type { EventRow } from '../shared/photos/row-types.ts';
+import { idList, type Transaction } from '../shared/photos/rows.ts';
 import {
   afterBatch,
   batchKey,
@@ -13,9 +13,9 @@ import {
   planKey,
   type ReadRowsRequest,
   type Reconciliation,
-} from '../shared/reconciliation-contract.ts';
-import { facePage, isoTime, leavingPage, type Page, photoPage } from '../shared/row-pages.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+} from '../shared/reconciliation/contract.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
+import type { JsonObjects } from '../shared/storage/json-objects.ts';
 import { type KnownEvent, planEvents } from './plan-events.ts';
 
 export interface ReadRowsDeps {

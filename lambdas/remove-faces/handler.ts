@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { S3Client } from '@aws-sdk/client-s3';
-import { clientOptions } from '../shared/clients.ts';
-import { parseRequest } from '../shared/contract.ts';
-import { requireEnv } from '../shared/environment.ts';
-import { removeFacesRequestSchema } from '../shared/erasure-contract.ts';
-import { environmentNames } from '../shared/names.ts';
-import { evenPace } from '../shared/pace.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { environmentNames } from '../shared/contract/names.ts';
+import { parseRequest } from '../shared/contract/payloads.ts';
+import { removeFacesRequestSchema } from '../shared/erasure/contract.ts';
+import { evenPace } from '../shared/rekognition/pace.ts';
+import { clientOptions } from '../shared/runtime/clients.ts';
+import { requireEnv } from '../shared/runtime/environment.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { removeFaces } from './remove-faces.ts';
 
 /** The quota of DeleteFaces in every Region; only one execution at a time removes. */

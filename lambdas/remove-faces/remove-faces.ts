@@ -5,12 +5,12 @@ import {
   type RekognitionClient,
 } from '@aws-sdk/client-rekognition';
 import { DeleteObjectsCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
-import { s3Error, undeleted } from '../shared/aws-errors.ts';
-import { type ErasureBatch, isFaceId, type RemovedBatch } from '../shared/erasure-contract.ts';
-import { PipelineError } from '../shared/errors.ts';
-import { logEvents } from '../shared/names.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
-import { unlessGone } from '../shared/unless-gone.ts';
+import { PipelineError } from '../shared/contract/errors.ts';
+import { logEvents } from '../shared/contract/names.ts';
+import { type ErasureBatch, isFaceId, type RemovedBatch } from '../shared/erasure/contract.ts';
+import { unlessGone } from '../shared/rekognition/unless-gone.ts';
+import { s3Error, undeleted } from '../shared/runtime/aws-errors.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
 
 export interface RemoveFacesDeps {
   rekognition: RekognitionClient;

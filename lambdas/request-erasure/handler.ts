@@ -1,9 +1,9 @@
-import { parseRequest } from '../shared/contract.ts';
-import { withDatabase } from '../shared/database.ts';
-import { requireEnv, requireNumberEnv } from '../shared/environment.ts';
-import { requestErasureRequestSchema } from '../shared/erasure-contract.ts';
-import { environmentNames } from '../shared/names.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { environmentNames } from '../shared/contract/names.ts';
+import { parseRequest } from '../shared/contract/payloads.ts';
+import { withDatabase } from '../shared/database/connection.ts';
+import { requestErasureRequestSchema } from '../shared/erasure/contract.ts';
+import { requireEnv, requireNumberEnv } from '../shared/runtime/environment.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { requestErasure } from './request-erasure.ts';
 
 const settings = {

@@ -1,6 +1,9 @@
-import { isSameFace } from '../shared/bounding-box.ts';
-import { versionIdOf } from '../shared/contract.ts';
-import type { Sql } from '../shared/database.ts';
+import { PipelineError } from '../shared/contract/errors.ts';
+import { logEvents } from '../shared/contract/names.ts';
+import { versionIdOf } from '../shared/contract/payloads.ts';
+import { type PhotoKey, photoKeyOf } from '../shared/contract/photo-key.ts';
+import { resultsFolder, resultsKey } from '../shared/contract/stored-result.ts';
+import type { Sql } from '../shared/database/connection.ts';
 import {
   boxOf,
   type EraseInput,
@@ -8,12 +11,9 @@ import {
   type PersonRequest,
   type PhotoDeleted,
   type RequestErasureRequest,
-} from '../shared/erasure-contract.ts';
-import { lockEvent, openErasure, removeResults } from '../shared/erasures.ts';
-import { PipelineError } from '../shared/errors.ts';
-import { forgetDeleted } from '../shared/misplaced-uploads.ts';
-import { logEvents } from '../shared/names.ts';
-import { type PhotoKey, photoKeyOf } from '../shared/photo-key.ts';
+} from '../shared/erasure/contract.ts';
+import { lockEvent, openErasure, removeResults } from '../shared/erasure/outbox.ts';
+import { forgetDeleted } from '../shared/photos/misplaced-uploads.ts';
 import {
   facesOfPhotos,
   forgetFaces,
@@ -25,10 +25,10 @@ import {
   retireFaces,
   type Transaction,
   writeDeleted,
-} from '../shared/photo-rows.ts';
-import { copyOf, standingOfDeletion } from '../shared/photo-standing.ts';
-import { resultsFolder, resultsKey } from '../shared/stored-result.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+} from '../shared/photos/rows.ts';
+import { copyOf, standingOfDeletion } from '../shared/photos/standing.ts';
+import { isSameFace } from '../shared/rekognition/bounding-box.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
 
 export interface RequestErasureDeps {
   telemetry: Telemetry;

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
-import { clientOptions } from '../shared/clients.ts';
-import { parseRequest, reserveSlotRequestSchema } from '../shared/contract.ts';
-import { requireEnv, requireNumberEnv } from '../shared/environment.ts';
-import { environmentNames } from '../shared/names.ts';
-import { slotLedger } from '../shared/slot-ledger-store.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { environmentNames } from '../shared/contract/names.ts';
+import { parseRequest, reserveSlotRequestSchema } from '../shared/contract/payloads.ts';
+import { slotLedger } from '../shared/line/store.ts';
+import { clientOptions } from '../shared/runtime/clients.ts';
+import { requireEnv, requireNumberEnv } from '../shared/runtime/environment.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { reserveSlot } from './reserve-slot.ts';
 
 // One short attempt: without an answer the photo takes a place in line, and the ledger needs the rest of the time.

@@ -1,11 +1,11 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { photoVersion, type ReserveSlotRequest, type Slot } from '../shared/contract.ts';
-import { PipelineError } from '../shared/errors.ts';
-import { logEvents, metricNames } from '../shared/names.ts';
-import type { SlotLedger } from '../shared/slot-ledger-store.ts';
-import { storedCounts } from '../shared/stored-counts.ts';
-import { resultsKey } from '../shared/stored-result.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+import { PipelineError } from '../shared/contract/errors.ts';
+import { logEvents, metricNames } from '../shared/contract/names.ts';
+import { photoVersion, type ReserveSlotRequest, type Slot } from '../shared/contract/payloads.ts';
+import { resultsKey } from '../shared/contract/stored-result.ts';
+import type { SlotLedger } from '../shared/line/store.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
+import { storedCounts } from '../shared/storage/stored-counts.ts';
 
 /** Where the definition that the execution began with does not say. */
 const MAX_RETURNS = 200;

@@ -1,9 +1,14 @@
-import type { Backlog, SkipIndexedRequest, SkipReason } from '../shared/contract.ts';
-import type { Sql } from '../shared/database.ts';
-import { logEvents } from '../shared/names.ts';
-import { inputFor, type KnownPhoto, type StoredObject, skipReason } from '../shared/photo-input.ts';
-import { type PhotoKey, photoKeyOf } from '../shared/photo-key.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
+import { logEvents } from '../shared/contract/names.ts';
+import type { Backlog, SkipIndexedRequest, SkipReason } from '../shared/contract/payloads.ts';
+import { type PhotoKey, photoKeyOf } from '../shared/contract/photo-key.ts';
+import type { Sql } from '../shared/database/connection.ts';
+import {
+  inputFor,
+  type KnownPhoto,
+  type StoredObject,
+  skipReason,
+} from '../shared/photos/execution-input.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
 
 export interface SkipIndexedDeps {
   telemetry: Pick<Telemetry, 'logger'>;

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { S3Client } from '@aws-sdk/client-s3';
-import { clientOptions } from '../shared/clients.ts';
-import { parseRequest } from '../shared/contract.ts';
-import { requireEnv, requireNumberEnv } from '../shared/environment.ts';
-import { jsonObjects } from '../shared/json-objects.ts';
-import { environmentNames } from '../shared/names.ts';
-import { evenPace, LISTINGS_PER_SECOND } from '../shared/pace.ts';
-import { surveyEventsRequestSchema } from '../shared/reconciliation-contract.ts';
-import { lambdaHandler, telemetry } from '../shared/telemetry.ts';
+import { environmentNames } from '../shared/contract/names.ts';
+import { parseRequest } from '../shared/contract/payloads.ts';
+import { surveyEventsRequestSchema } from '../shared/reconciliation/contract.ts';
+import { evenPace, LISTINGS_PER_SECOND } from '../shared/rekognition/pace.ts';
+import { clientOptions } from '../shared/runtime/clients.ts';
+import { requireEnv, requireNumberEnv } from '../shared/runtime/environment.ts';
+import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
+import { jsonObjects } from '../shared/storage/json-objects.ts';
 import { surveyEvents } from './survey-events.ts';
 
 const s3 = new S3Client(clientOptions(30_000, 3));

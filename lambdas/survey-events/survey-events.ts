@@ -5,12 +5,9 @@ import {
   type RekognitionClient,
 } from '@aws-sdk/client-rekognition';
 import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
-import { s3Error } from '../shared/aws-errors.ts';
-import { PipelineError } from '../shared/errors.ts';
-import { headObject } from '../shared/head-object.ts';
-import type { JsonObjects } from '../shared/json-objects.ts';
-import { logEvents } from '../shared/names.ts';
-import type { StoredObject } from '../shared/photo-input.ts';
+import { PipelineError } from '../shared/contract/errors.ts';
+import { logEvents } from '../shared/contract/names.ts';
+import type { StoredObject } from '../shared/photos/execution-input.ts';
 import {
   abandonedKey,
   batchKey,
@@ -21,9 +18,12 @@ import {
   type Reconciliation,
   type SurveyEventsRequest,
   type SurveyedEvent,
-} from '../shared/reconciliation-contract.ts';
-import type { Telemetry } from '../shared/telemetry.ts';
-import { unlessGone } from '../shared/unless-gone.ts';
+} from '../shared/reconciliation/contract.ts';
+import { unlessGone } from '../shared/rekognition/unless-gone.ts';
+import { s3Error } from '../shared/runtime/aws-errors.ts';
+import type { Telemetry } from '../shared/runtime/telemetry.ts';
+import { headObject } from '../shared/storage/head-object.ts';
+import type { JsonObjects } from '../shared/storage/json-objects.ts';
 
 export interface SurveyEventsDeps {
   rekognition: RekognitionClient;

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { isUuid } from '../../lambdas/shared/photo-key.ts';
+import { isUuid } from '../../lambdas/shared/contract/photo-key.ts';
 import { UserError } from './user-error.ts';
 
 /** A PostgreSQL of the user's own sits at 5432; ports from 32768 on are handed out to outgoing connections by Linux. */

@@ -1,5 +1,5 @@
 import postgres from 'postgres';
-import { DEFAULT_SCHEMA } from '../../lambdas/shared/names.ts';
+import { DEFAULT_SCHEMA } from '../../lambdas/shared/contract/names.ts';
 
 /** What the pipeline stored about a photo. */
 export interface StoredPhoto {

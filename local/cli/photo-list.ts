@@ -1,5 +1,5 @@
 import { v5 as uuidv5 } from 'uuid';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import type { Picture, Scan } from './scan.ts';
 
 /** Namespace of the event ids that are derived from folders; never change it, or every folder gets a second event. */

@@ -6,8 +6,13 @@ import {
   ListMapRunsCommand,
   StartExecutionCommand,
 } from '@aws-sdk/client-sfn';
-import type { Backlog, ListedObject, SkipIndexedRequest, SkipReason } from '../../lambdas/shared/contract.ts';
-import { foldersByEvent } from '../../lambdas/shared/photo-key.ts';
+import type {
+  Backlog,
+  ListedObject,
+  SkipIndexedRequest,
+  SkipReason,
+} from '../../lambdas/shared/contract/payloads.ts';
+import { foldersByEvent } from '../../lambdas/shared/contract/photo-key.ts';
 import { count } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
 import { listObjects } from '../bucket.ts';

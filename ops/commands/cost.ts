@@ -1,5 +1,5 @@
 import type { UsageRow } from '../../lambdas/answer-operator/questions.ts';
-import { IMAGE_USD, listPrices, PRICES_OF } from '../../lambdas/shared/prices.ts';
+import { IMAGE_USD, listPrices, PRICES_OF } from '../../lambdas/shared/contract/prices.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, LOOK_PATIENCE_MS } from '../database.ts';
 import { type LedgerView, readLedger } from '../ledger.ts';

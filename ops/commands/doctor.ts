@@ -8,7 +8,7 @@ import { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { SSMClient } from '@aws-sdk/client-ssm';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
-import { ConfigurationError, parseConfig } from '../../lib/config.ts';
+import { ConfigurationError, parseConfig } from '../../lib/config/config.ts';
 import { count, pad } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
 import type { Arguments } from '../arguments.ts';

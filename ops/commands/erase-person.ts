@@ -6,10 +6,10 @@ import {
   SearchFacesByImageCommand,
   SearchFacesCommand,
 } from '@aws-sdk/client-rekognition';
-import { MAX_PERSON_FACES, type PersonRequest } from '../../lambdas/shared/erasure-contract.ts';
-import { awsErrorDetails } from '../../lambdas/shared/errors.ts';
-import { isUuid } from '../../lambdas/shared/photo-key.ts';
-import { compare } from '../../lambdas/shared/reconciliation.ts';
+import { awsErrorDetails } from '../../lambdas/shared/contract/errors.ts';
+import { isUuid } from '../../lambdas/shared/contract/photo-key.ts';
+import { MAX_PERSON_FACES, type PersonRequest } from '../../lambdas/shared/erasure/contract.ts';
+import { compare } from '../../lambdas/shared/reconciliation/compare.ts';
 import { fromWorkingDirectory } from '../../local/cli/paths.ts';
 import { count } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';

@@ -1,5 +1,5 @@
 import { PAGE_SIZE } from '../../lambdas/answer-operator/questions.ts';
-import type { PhotoStatus } from '../../lambdas/shared/photo-standing.ts';
+import type { PhotoStatus } from '../../lambdas/shared/photos/standing.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, LOOK_PATIENCE_MS } from '../database.ts';
 import { hint } from '../hint.ts';

@@ -1,6 +1,6 @@
 import { ListExecutionsCommand } from '@aws-sdk/client-sfn';
 import { type Answers, PAGE_SIZE, type Summary } from '../../lambdas/answer-operator/questions.ts';
-import type { PhotoRow } from '../../lambdas/shared/event-rows.ts';
+import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
 import { displayWidth, printable, truncateMiddle, wrap } from '../../local/cli/text.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, LOOK_PATIENCE_MS } from '../database.ts';

@@ -5,9 +5,9 @@ import {
   paginateGetExecutionHistory,
 } from '@aws-sdk/client-sfn';
 import type { PhotoHistory } from '../../lambdas/answer-operator/questions.ts';
-import type { PhotoRow } from '../../lambdas/shared/event-rows.ts';
-import type { StoredObject } from '../../lambdas/shared/photo-input.ts';
-import { isUuid, parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import { isUuid, parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import type { StoredObject } from '../../lambdas/shared/photos/execution-input.ts';
+import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
 import { count, printable, wrap } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
 import { headObject } from '../bucket.ts';

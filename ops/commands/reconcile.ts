@@ -1,5 +1,10 @@
-import { deletionOf, type Indexable, indexingOf, isIndexable } from '../../lambdas/shared/mending.ts';
-import { compare, type Finding, type FindingKind } from '../../lambdas/shared/reconciliation.ts';
+import { compare, type Finding, type FindingKind } from '../../lambdas/shared/reconciliation/compare.ts';
+import {
+  deletionOf,
+  type Indexable,
+  indexingOf,
+  isIndexable,
+} from '../../lambdas/shared/reconciliation/mending.ts';
 import { count } from '../../local/cli/text.ts';
 import { headObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';

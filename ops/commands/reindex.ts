@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MAX_REOPENED } from '../../lambdas/answer-operator/questions.ts';
-import type { PhotoRow } from '../../lambdas/shared/event-rows.ts';
-import { inputFor, versionOf } from '../../lambdas/shared/photo-input.ts';
+import { inputFor, versionOf } from '../../lambdas/shared/photos/execution-input.ts';
+import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
 import { count } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
 import { headObject } from '../bucket.ts';

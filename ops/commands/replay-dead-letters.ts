@@ -5,9 +5,13 @@ import {
   SendMessageCommand,
 } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
-import { type ExecutionInput, executionInputSchema, s3ObjectSchema } from '../../lambdas/shared/contract.ts';
-import { deletedObjectSchema, type EraseInput } from '../../lambdas/shared/erasure-contract.ts';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import {
+  type ExecutionInput,
+  executionInputSchema,
+  s3ObjectSchema,
+} from '../../lambdas/shared/contract/payloads.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import { deletedObjectSchema, type EraseInput } from '../../lambdas/shared/erasure/contract.ts';
 import { count } from '../../local/cli/text.ts';
 import type { Context, Result } from '../context.ts';
 import type { Deployment } from '../deployment.ts';

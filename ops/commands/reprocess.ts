@@ -1,7 +1,7 @@
-import { photoVersion } from '../../lambdas/shared/contract.ts';
-import type { PhotoRow } from '../../lambdas/shared/event-rows.ts';
-import { inputFor } from '../../lambdas/shared/photo-input.ts';
-import { resultsKey } from '../../lambdas/shared/stored-result.ts';
+import { photoVersion } from '../../lambdas/shared/contract/payloads.ts';
+import { resultsKey } from '../../lambdas/shared/contract/stored-result.ts';
+import { inputFor } from '../../lambdas/shared/photos/execution-input.ts';
+import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
 import { count } from '../../local/cli/text.ts';
 import { UserError } from '../../local/cli/user-error.ts';
 import { hasResult, readableObject } from '../bucket.ts';

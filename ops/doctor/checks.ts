@@ -10,8 +10,8 @@ import {
   type ServiceQuotasClient,
 } from '@aws-sdk/client-service-quotas';
 import { GetParameterCommand, type SSMClient } from '@aws-sdk/client-ssm';
-import { awsErrorDetails } from '../../lambdas/shared/errors.ts';
-import { rekognitionQuotas } from '../../lambdas/shared/names.ts';
+import { awsErrorDetails } from '../../lambdas/shared/contract/errors.ts';
+import { rekognitionQuotas } from '../../lambdas/shared/contract/names.ts';
 import { FORBIDDEN, SIGN_IN, UNREACHABLE } from '../aws-errors.ts';
 import type { AccountPlan } from './account-plan.ts';
 

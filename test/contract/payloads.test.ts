@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { GenericSchema } from 'valibot';
+import { isFailureName } from '../../lambdas/shared/contract/errors.ts';
 import {
   ensureCollectionRequestSchema,
   executionEndedSchema,
@@ -16,15 +17,14 @@ import {
   persistResultsRequestSchema,
   reserveSlotRequestSchema,
   skipIndexedRequestSchema,
-} from '../../lambdas/shared/contract.ts';
+} from '../../lambdas/shared/contract/payloads.ts';
 import {
   confirmErasureRequestSchema,
   eraseInputSchema,
   listErasuresRequestSchema,
   removeFacesRequestSchema,
   requestErasureRequestSchema,
-} from '../../lambdas/shared/erasure-contract.ts';
-import { isFailureName } from '../../lambdas/shared/errors.ts';
+} from '../../lambdas/shared/erasure/contract.ts';
 import { erasureOfDeadLetter, inputOfDeadLetter } from '../../ops/commands/replay-dead-letters.ts';
 
 const versions = readdirSync(import.meta.dirname, { withFileTypes: true })

@@ -6,7 +6,7 @@ import {
   type Question,
   questionSchema,
 } from '../../lambdas/answer-operator/questions.ts';
-import { parseRequest } from '../../lambdas/shared/contract.ts';
+import { parseRequest } from '../../lambdas/shared/contract/payloads.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 

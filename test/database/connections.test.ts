@@ -11,9 +11,14 @@ import postgres from 'postgres';
 import { generate } from 'selfsigned';
 import { freePort } from '../../bench/support/free-port.ts';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
-import { keepConnection, openTarget, type Sql, withDatabase } from '../../lambdas/shared/database.ts';
-import { parseDatabaseUrl } from '../../lambdas/shared/database-url.ts';
-import { logger } from '../../lambdas/shared/telemetry.ts';
+import {
+  keepConnection,
+  openTarget,
+  type Sql,
+  withDatabase,
+} from '../../lambdas/shared/database/connection.ts';
+import { parseDatabaseUrl } from '../../lambdas/shared/database/url.ts';
+import { logger } from '../../lambdas/shared/runtime/telemetry.ts';
 import { type LocalPostgres, startPostgres } from '../../local/postgres.ts';
 import { certificateAuthority } from '../support/certificate-authority.ts';
 import { MIGRATIONS } from '../support/postgres.ts';
@@ -436,8 +441,10 @@ describe('the connection', () => {
   });
 
   test('that is gone when the driver writes to it ends the environment, and not as a TypeError', () => {
-    const module = JSON.stringify(path.join(import.meta.dirname, '../../lambdas/shared/database.ts'));
-    const url = JSON.stringify(path.join(import.meta.dirname, '../../lambdas/shared/database-url.ts'));
+    const module = JSON.stringify(
+      path.join(import.meta.dirname, '../../lambdas/shared/database/connection.ts'),
+    );
+    const url = JSON.stringify(path.join(import.meta.dirname, '../../lambdas/shared/database/url.ts'));
     const script = `
       import { connect, createServer } from 'node:net';
       import { openTarget } from ${module};

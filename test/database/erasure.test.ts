@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { metricNames } from '../../lambdas/shared/names.ts';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import { metricNames } from '../../lambdas/shared/contract/names.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import { erasureTasks } from '../support/erasure-machine.ts';
 import { erasureWorld, FACE_RETENTION_DAYS } from '../support/erasure-world.ts';
 import { awsError } from '../support/fake-client.ts';

@@ -4,13 +4,13 @@ import fc from 'fast-check';
 import type postgres from 'postgres';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
+import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import {
   markFailedRequestSchema,
   parseRequest,
   persistResultsRequestSchema,
-} from '../../lambdas/shared/contract.ts';
-import { databaseError } from '../../lambdas/shared/database-errors.ts';
-import { PipelineError } from '../../lambdas/shared/errors.ts';
+} from '../../lambdas/shared/contract/payloads.ts';
+import { databaseError } from '../../lambdas/shared/database/errors.ts';
 import { fakeClient } from '../support/fake-client.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';

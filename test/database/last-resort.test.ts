@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type postgres from 'postgres';
 import { markEnded } from '../../lambdas/mark-failed/mark-ended.ts';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
-import { databaseError } from '../../lambdas/shared/database-errors.ts';
-import { metricNames } from '../../lambdas/shared/names.ts';
+import { metricNames } from '../../lambdas/shared/contract/names.ts';
+import { databaseError } from '../../lambdas/shared/database/errors.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 

@@ -5,9 +5,9 @@ import { type Answers, type Question, questionSchema } from '../../lambdas/answe
 import { markEnded } from '../../lambdas/mark-failed/mark-ended.ts';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
 import { requestErasure } from '../../lambdas/request-erasure/request-erasure.ts';
-import { parseRequest } from '../../lambdas/shared/contract.ts';
-import { requestErasureRequestSchema } from '../../lambdas/shared/erasure-contract.ts';
-import { metricNames } from '../../lambdas/shared/names.ts';
+import { metricNames } from '../../lambdas/shared/contract/names.ts';
+import { parseRequest } from '../../lambdas/shared/contract/payloads.ts';
+import { requestErasureRequestSchema } from '../../lambdas/shared/erasure/contract.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 

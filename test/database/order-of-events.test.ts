@@ -5,9 +5,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answerOperator } from '../../lambdas/answer-operator/answer-operator.ts';
-import { photoVersion } from '../../lambdas/shared/contract.ts';
-import { inputFor, type KnownPhoto } from '../../lambdas/shared/photo-input.ts';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import { photoVersion } from '../../lambdas/shared/contract/payloads.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import { inputFor, type KnownPhoto } from '../../lambdas/shared/photos/execution-input.ts';
 import { skipIndexed } from '../../lambdas/skip-indexed/skip-indexed.ts';
 import { boxNumber, erasureWorld } from '../support/erasure-world.ts';
 import { useTestDatabase } from '../support/postgres.ts';

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import postgres from 'postgres';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
-import { databaseError } from '../../lambdas/shared/database-errors.ts';
+import { databaseError } from '../../lambdas/shared/database/errors.ts';
 import { type Pooler, startPooler } from '../support/pooler.ts';
 import { MIGRATIONS, useTestDatabase } from '../support/postgres.ts';
 

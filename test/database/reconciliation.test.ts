@@ -8,7 +8,7 @@ import {
   type Plan,
   planKey,
   type Reconciliation,
-} from '../../lambdas/shared/reconciliation-contract.ts';
+} from '../../lambdas/shared/reconciliation/contract.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { memoryObjects, runState } from '../support/reconciliation-state.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';

@@ -15,9 +15,9 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
-import { compare } from '../../lambdas/shared/reconciliation.ts';
-import { facePage, photoPage } from '../../lambdas/shared/row-pages.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import { facePage, photoPage } from '../../lambdas/shared/photos/row-pages.ts';
+import { compare } from '../../lambdas/shared/reconciliation/compare.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import type { BusEvent } from '../../local/event-router.ts';
 import { readRequest } from '../../local/iam/requests.ts';

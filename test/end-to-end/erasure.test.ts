@@ -11,7 +11,7 @@ import {
 import { DeleteObjectCommand, PutObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import { freePort } from '../../bench/support/free-port.ts';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import { backfill } from '../../ops/commands/backfill.ts';

@@ -8,9 +8,9 @@ import { DeleteTableCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb'
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import { freePort } from '../../bench/support/free-port.ts';
-import { failureKinds } from '../../lambdas/shared/errors.ts';
-import { logEvents, metricDimensions, metricNames } from '../../lambdas/shared/names.ts';
-import { IMAGE_USD } from '../../lambdas/shared/prices.ts';
+import { failureKinds } from '../../lambdas/shared/contract/errors.ts';
+import { logEvents, metricDimensions, metricNames } from '../../lambdas/shared/contract/names.ts';
+import { IMAGE_USD } from '../../lambdas/shared/contract/prices.ts';
 import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import { cap } from '../../ops/commands/cap.ts';

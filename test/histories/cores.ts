@@ -20,16 +20,16 @@ import {
   parseRequest,
   persistResultsRequestSchema,
   reserveSlotRequestSchema,
-} from '../../lambdas/shared/contract.ts';
+} from '../../lambdas/shared/contract/payloads.ts';
 import {
   confirmErasureRequestSchema,
   listErasuresRequestSchema,
   removeFacesRequestSchema,
   requestErasureRequestSchema,
-} from '../../lambdas/shared/erasure-contract.ts';
-import { compare } from '../../lambdas/shared/reconciliation.ts';
-import { facePage, leavingPage, photoPage } from '../../lambdas/shared/row-pages.ts';
-import type { Telemetry } from '../../lambdas/shared/telemetry.ts';
+} from '../../lambdas/shared/erasure/contract.ts';
+import { facePage, leavingPage, photoPage } from '../../lambdas/shared/photos/row-pages.ts';
+import { compare } from '../../lambdas/shared/reconciliation/compare.ts';
+import type { Telemetry } from '../../lambdas/shared/runtime/telemetry.ts';
 import type { HistoryDatabase } from './database.ts';
 import {
   type Caller,

@@ -1,6 +1,6 @@
 /** A real PostgreSQL for histories, one after the other: fast connections, an audit of its own, and a clean slate. */
 import postgres from 'postgres';
-import { PipelineError } from '../../lambdas/shared/errors.ts';
+import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import { startTestDatabase } from '../support/postgres.ts';
 
 export interface PhotoState {

@@ -1,7 +1,7 @@
 /** Runs a history through the real state machines and functions, to the end of everything that it started. */
 import { seededRandom } from '../../bench/support/random.ts';
-import type { ExecutionInput } from '../../lambdas/shared/contract.ts';
-import { awsErrorDetails, PipelineError } from '../../lambdas/shared/errors.ts';
+import { awsErrorDetails, PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import type { ExecutionInput } from '../../lambdas/shared/contract/payloads.ts';
 import { cores, type Environment, lastResort, personRequest, reconcile } from './cores.ts';
 import type { HistoryDatabase, Rows } from './database.ts';
 import {
@@ -405,7 +405,7 @@ class Run {
     ended: (execution, end) => this.#ended(execution, end),
   };
 
-  /** What the rules of EventBridge make of the end of an execution: lib/erasure-rules.ts, lib/last-resort.ts. */
+  /** What the rules of EventBridge make of the end of an execution: lib/erasure/erasure-rules.ts, lib/indexing/last-resort.ts. */
   #ended(execution: Execution, { status, error, cause, output }: ExecutionEnd): void {
     if (execution.machine !== 'index-photo') {
       return;

@@ -1,7 +1,7 @@
 /** S3 and Rekognition in memory, as the functions see them, with the rules that the order of things depends on. */
 import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { PipelineError } from '../../lambdas/shared/errors.ts';
+import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import type { ContentName, KeyName } from './history.ts';
 

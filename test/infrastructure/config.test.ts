@@ -2,8 +2,13 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { RootConstruct } from 'constructs';
 import fc from 'fast-check';
-import { defaultAlarmThresholds } from '../../lib/alarm-thresholds.ts';
-import { ConfigurationError, configFromContext, parseConfig, type RollcallConfig } from '../../lib/config.ts';
+import {
+  ConfigurationError,
+  configFromContext,
+  parseConfig,
+  type RollcallConfig,
+} from '../../lib/config/config.ts';
+import { defaultAlarmThresholds } from '../../lib/observability/alarm-thresholds.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:faces/db-AbC123';
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { parseConfig } from '../../lib/config.ts';
-import { idleCost, idleTable, monthlyUsd } from '../../lib/idle-cost.ts';
+import { parseConfig } from '../../lib/config/config.ts';
+import { idleCost, idleTable, monthlyUsd } from '../../lib/observability/idle-cost.ts';
 import { configurations } from '../support/configurations.ts';
 import { synthesised } from '../support/synthesised.ts';
 

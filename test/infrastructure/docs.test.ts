@@ -1,9 +1,9 @@
 /** What the documentation tells one to type, or to look for, is there: commands, options, queries, outputs, metrics, widgets. */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { metricNames } from '../../lambdas/shared/names.ts';
-import { defaultAlarmThresholds } from '../../lib/alarm-thresholds.ts';
-import { ConfigurationError, parseConfig } from '../../lib/config.ts';
+import { metricNames } from '../../lambdas/shared/contract/names.ts';
+import { ConfigurationError, parseConfig } from '../../lib/config/config.ts';
+import { defaultAlarmThresholds } from '../../lib/observability/alarm-thresholds.ts';
 import { parseResetArguments, parseStartArguments, parseUpArguments } from '../../local/cli/arguments.ts';
 import { asksForHelp } from '../../local/cli/command.ts';
 import { commands, parseOpsArguments } from '../../ops/arguments.ts';

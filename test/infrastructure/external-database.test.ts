@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { generate } from 'selfsigned';
-import { LONG_WORK, WORK_LIMIT_MS } from '../../lambdas/shared/database.ts';
+import { LONG_WORK, WORK_LIMIT_MS } from '../../lambdas/shared/database/connection.ts';
 import { certificateAuthority } from '../support/certificate-authority.ts';
 import { configurations } from '../support/configurations.ts';
 import { synthesised, synthesisedOnce } from '../support/synthesised.ts';

@@ -1,4 +1,4 @@
-import { bundledPackages, isPermissive } from '../../lib/bundled-packages.ts';
+import { bundledPackages, isPermissive } from '../../lib/parts/bundled-packages.ts';
 
 test('what is deployed may be passed on', async () => {
   const packages = await bundledPackages();

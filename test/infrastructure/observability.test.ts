@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { dashboardBody, drawDashboard } from '../../lib/dashboard-picture.ts';
+import { dashboardBody, drawDashboard } from '../../lib/observability/dashboard-picture.ts';
 import { configurations } from '../support/configurations.ts';
 import {
   type AlarmState,

@@ -1,5 +1,5 @@
-import { ConfigurationError } from '../../lib/config.ts';
-import { requireRekognition } from '../../lib/rekognition-regions.ts';
+import { ConfigurationError } from '../../lib/config/config.ts';
+import { requireRekognition } from '../../lib/config/rekognition-regions.ts';
 import { resolveTemplate, type Template } from '../../local/template.ts';
 import { synthesised } from '../support/synthesised.ts';
 

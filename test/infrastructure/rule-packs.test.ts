@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseConfig } from '../../lib/config.ts';
+import { parseConfig } from '../../lib/config/config.ts';
 import { certificateAuthority } from '../support/certificate-authority.ts';
 import { SECRET } from '../support/configurations.ts';
 import { synthesisedOnce } from '../support/synthesised.ts';

@@ -1,4 +1,4 @@
-import { METRICS_NAMESPACE, SERVICE_NAME } from '../../lambdas/shared/names.ts';
+import { METRICS_NAMESPACE, SERVICE_NAME } from '../../lambdas/shared/contract/names.ts';
 import { configurations, SECRET } from '../support/configurations.ts';
 import { synthesised, synthesisedStack } from '../support/synthesised.ts';
 import { type CfnResource, listOf, type ReadableTemplate, type Statement } from '../support/template.ts';

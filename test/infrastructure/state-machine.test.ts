@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import validate from 'asl-validator';
-import { failureKinds } from '../../lambdas/shared/errors.ts';
+import { failureKinds } from '../../lambdas/shared/contract/errors.ts';
 import { synthesisedStack } from '../support/synthesised.ts';
 import { SERVICE_ERRORS } from '../support/workflow.ts';
 

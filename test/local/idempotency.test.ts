@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ScanCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { Context } from 'aws-lambda';
-import { idempotent } from '../../lambdas/shared/idempotency.ts';
+import { idempotent } from '../../lambdas/shared/runtime/idempotency.ts';
 import { startTables, type Tables } from '../../local/tables.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'rollcall-records-'));

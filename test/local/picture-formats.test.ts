@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { crc32, deflateSync } from 'node:zlib';
 import sharp, { type PngOptions } from 'sharp';
-import { checkUpload } from '../../lambdas/shared/upload-check.ts';
+import { checkUpload } from '../../lambdas/shared/photos/upload-check.ts';
 import { ImageSource } from '../../local/rekognition/images.ts';
 import type { RgbImage } from '../../local/rekognition/pixels.ts';
 

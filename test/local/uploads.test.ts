@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import type { BusEvent } from '../../local/event-router.ts';
 import { type ObjectStore, startObjectStore } from '../../local/object-store.ts';
 import { useTestDatabase } from '../support/postgres.ts';

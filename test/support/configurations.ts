@@ -2,7 +2,7 @@
  * What test files have synthesised, in one place, so that the first of them that finds a template missing makes them all in
  * one process: loading the CDK takes longer than ten templates.
  */
-import { defaultAlarmThresholds } from '../../lib/alarm-thresholds.ts';
+import { defaultAlarmThresholds } from '../../lib/observability/alarm-thresholds.ts';
 
 export const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbC123';
 export const LEDGER = 'arn:aws:dynamodb:eu-west-1:123456789012:table/Rollcall-SlotLedger83ED48C5-1ABC';

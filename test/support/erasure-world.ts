@@ -9,14 +9,14 @@ import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
 import { type RemoveFacesDeps, removeFaces } from '../../lambdas/remove-faces/remove-faces.ts';
 import { requestErasure } from '../../lambdas/request-erasure/request-erasure.ts';
-import { parseRequest } from '../../lambdas/shared/contract.ts';
+import { parseRequest } from '../../lambdas/shared/contract/payloads.ts';
+import { resultsKey, type StoredResult } from '../../lambdas/shared/contract/stored-result.ts';
 import {
   confirmErasureRequestSchema,
   listErasuresRequestSchema,
   removeFacesRequestSchema,
   requestErasureRequestSchema,
-} from '../../lambdas/shared/erasure-contract.ts';
-import { resultsKey, type StoredResult } from '../../lambdas/shared/stored-result.ts';
+} from '../../lambdas/shared/erasure/contract.ts';
 import { runEraseFaces } from './erasure-machine.ts';
 import { awsError, fakeClient } from './fake-client.ts';
 import type { TestDatabase } from './postgres.ts';

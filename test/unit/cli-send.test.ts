@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import { seededRandom } from '../../bench/support/random.ts';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import type { StoredPhoto } from '../../local/cli/database.ts';
 import { listPhotos, type Photo } from '../../local/cli/photo-list.ts';
 import { scanFolder } from '../../local/cli/scan.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { parseDatabaseUrl } from '../../lambdas/shared/database-url.ts';
-import { PipelineError } from '../../lambdas/shared/errors.ts';
+import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import { parseDatabaseUrl } from '../../lambdas/shared/database/url.ts';
 
 /** What is refused, as its one line; undefined where the URL is taken. */
 function refusal(url: string): string | undefined {

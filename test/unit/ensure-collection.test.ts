@@ -1,7 +1,7 @@
 import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { ensureCollection } from '../../lambdas/ensure-collection/ensure-collection.ts';
-import { metricNames } from '../../lambdas/shared/names.ts';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import { metricNames } from '../../lambdas/shared/contract/names.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 

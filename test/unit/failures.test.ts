@@ -1,8 +1,8 @@
 import { classifyFailure } from '../../lambdas/mark-failed/mark-failed.ts';
-import { idempotencyError } from '../../lambdas/shared/aws-errors.ts';
-import { parseRequest, persistResultsRequestSchema } from '../../lambdas/shared/contract.ts';
-import { databaseError, isUsableAfter } from '../../lambdas/shared/database-errors.ts';
-import { failureKinds, PipelineError } from '../../lambdas/shared/errors.ts';
+import { failureKinds, PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import { parseRequest, persistResultsRequestSchema } from '../../lambdas/shared/contract/payloads.ts';
+import { databaseError, isUsableAfter } from '../../lambdas/shared/database/errors.ts';
+import { idempotencyError } from '../../lambdas/shared/runtime/aws-errors.ts';
 import { awsError } from '../support/fake-client.ts';
 
 describe('classifyFailure', () => {

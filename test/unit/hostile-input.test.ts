@@ -7,7 +7,7 @@ import { indexFaces } from '../../lambdas/index-faces/index-faces.ts';
 import { markEnded } from '../../lambdas/mark-failed/mark-ended.ts';
 import { classifyFailure } from '../../lambdas/mark-failed/mark-failed.ts';
 import { requestErasure } from '../../lambdas/request-erasure/request-erasure.ts';
-import { idempotencyError, ledgerError, rekognitionError, s3Error } from '../../lambdas/shared/aws-errors.ts';
+import { isFailureName, PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import {
   ensureCollectionRequestSchema,
   indexFacesRequestSchema,
@@ -15,17 +15,22 @@ import {
   parseRequest,
   persistResultsRequestSchema,
   reserveSlotRequestSchema,
-} from '../../lambdas/shared/contract.ts';
-import { databaseError } from '../../lambdas/shared/database-errors.ts';
+} from '../../lambdas/shared/contract/payloads.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import { resultsKey } from '../../lambdas/shared/contract/stored-result.ts';
+import { databaseError } from '../../lambdas/shared/database/errors.ts';
 import {
   confirmErasureRequestSchema,
   listErasuresRequestSchema,
   removeFacesRequestSchema,
   requestErasureRequestSchema,
-} from '../../lambdas/shared/erasure-contract.ts';
-import { isFailureName, PipelineError } from '../../lambdas/shared/errors.ts';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
-import { resultsKey } from '../../lambdas/shared/stored-result.ts';
+} from '../../lambdas/shared/erasure/contract.ts';
+import {
+  idempotencyError,
+  ledgerError,
+  rekognitionError,
+  s3Error,
+} from '../../lambdas/shared/runtime/aws-errors.ts';
 import { fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 

@@ -1,10 +1,10 @@
 import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { indexFaces } from '../../lambdas/index-faces/index-faces.ts';
-import type { IndexResult } from '../../lambdas/shared/contract.ts';
-import { PipelineError } from '../../lambdas/shared/errors.ts';
-import { metricNames } from '../../lambdas/shared/names.ts';
-import type { GateSlot } from '../../lambdas/shared/slot-ledger.ts';
+import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import { metricNames } from '../../lambdas/shared/contract/names.ts';
+import type { IndexResult } from '../../lambdas/shared/contract/payloads.ts';
+import type { GateSlot } from '../../lambdas/shared/line/rules.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 

@@ -4,9 +4,9 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { ensureCollection } from '../../lambdas/ensure-collection/ensure-collection.ts';
 import { reserveSlot } from '../../lambdas/reserve-slot/reserve-slot.ts';
-import type { ExecutionInput, Lane } from '../../lambdas/shared/contract.ts';
-import { failureKind, PipelineError } from '../../lambdas/shared/errors.ts';
-import { apply, joinLine, type LedgerState } from '../../lambdas/shared/slot-ledger.ts';
+import { failureKind, PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import type { ExecutionInput, Lane } from '../../lambdas/shared/contract/payloads.ts';
+import { apply, joinLine, type LedgerState } from '../../lambdas/shared/line/rules.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 

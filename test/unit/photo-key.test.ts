@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { validate, version } from 'uuid';
-import { foldersByEvent, parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
+import { foldersByEvent, parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
 const PHOTO = '9d2c4f60-71d4-4f5e-8a39-0f6f5b8f4c11';

@@ -15,7 +15,7 @@ import {
   standingOfDeletion,
   standingOfObject,
   standingOfUpload,
-} from '../../lambdas/shared/photo-standing.ts';
+} from '../../lambdas/shared/photos/standing.ts';
 
 const EVENT = 'event';
 const sequencer = fc.stringMatching(/^[0-9A-F]{1,20}$/);
@@ -66,7 +66,7 @@ interface Happening {
   sequencer: string;
 }
 
-/** What `photo-rows.ts` does to the rows of one photo id, with every upload a success. */
+/** What `photos/rows.ts` does to the rows of one photo id, with every upload a success. */
 function apply(
   rows: Map<string, PhotoState>,
   { key, version, sequencer: at }: Happening,

@@ -1,6 +1,6 @@
 import type { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { readQuota } from '../../lambdas/read-quota/read-quota.ts';
-import { logEvents, metricNames } from '../../lambdas/shared/names.ts';
+import { logEvents, metricNames } from '../../lambdas/shared/contract/names.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 

@@ -1,7 +1,7 @@
-import type { FaceRow, PhotoRow } from '../../lambdas/shared/event-rows.ts';
-import type { StoredObject } from '../../lambdas/shared/photo-input.ts';
-import { parsePhotoKey } from '../../lambdas/shared/photo-key.ts';
-import { compare, type World } from '../../lambdas/shared/reconciliation.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import type { StoredObject } from '../../lambdas/shared/photos/execution-input.ts';
+import type { FaceRow, PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
+import { compare, type World } from '../../lambdas/shared/reconciliation/compare.ts';
 
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
 const SETTLED = new Date('2026-05-01T12:00:00Z');

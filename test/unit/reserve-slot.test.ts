@@ -1,9 +1,9 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { reserveSlot } from '../../lambdas/reserve-slot/reserve-slot.ts';
-import type { Slot } from '../../lambdas/shared/contract.ts';
-import { PipelineError } from '../../lambdas/shared/errors.ts';
-import { logEvents, metricNames } from '../../lambdas/shared/names.ts';
-import type { SlotLedger } from '../../lambdas/shared/slot-ledger-store.ts';
+import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import { logEvents, metricNames } from '../../lambdas/shared/contract/names.ts';
+import type { Slot } from '../../lambdas/shared/contract/payloads.ts';
+import type { SlotLedger } from '../../lambdas/shared/line/store.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { failureKinds } from '../../lambdas/shared/errors.ts';
+import { failureKinds } from '../../lambdas/shared/contract/errors.ts';
 
 const runbook = readFileSync(path.join(import.meta.dirname, '../../docs/runbook.md'), 'utf8');
 

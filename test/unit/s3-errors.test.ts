@@ -6,9 +6,9 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { isMissingObject, s3Error } from '../../lambdas/shared/aws-errors.ts';
-import { failureKind, type PipelineError } from '../../lambdas/shared/errors.ts';
-import { headObject } from '../../lambdas/shared/head-object.ts';
+import { failureKind, type PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import { isMissingObject, s3Error } from '../../lambdas/shared/runtime/aws-errors.ts';
+import { headObject } from '../../lambdas/shared/storage/head-object.ts';
 
 const BUCKET = 'photos';
 const KEY = 'events/0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77/a b.jpg';

@@ -10,7 +10,7 @@ import { deleteCollections } from '../../lambdas/delete-collections/delete-colle
 import { conclude } from '../../lambdas/mend-disagreements/conclude.ts';
 import { decide } from '../../lambdas/mend-disagreements/decide.ts';
 import { type KnownEvent, MAX_BATCHES, planEvents } from '../../lambdas/read-rows/plan-events.ts';
-import type { Finding } from '../../lambdas/shared/reconciliation.ts';
+import type { Finding } from '../../lambdas/shared/reconciliation/compare.ts';
 import {
   batchKey,
   type Disagreement,
@@ -18,8 +18,8 @@ import {
   MEMORY_KEY,
   type Memory,
   planKey,
-} from '../../lambdas/shared/reconciliation-contract.ts';
-import { startOnce } from '../../lambdas/shared/start-once.ts';
+} from '../../lambdas/shared/reconciliation/contract.ts';
+import { startOnce } from '../../lambdas/shared/runtime/start-once.ts';
 import { surveyEvents } from '../../lambdas/survey-events/survey-events.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { AS_OF, memoryObjects, runState } from '../support/reconciliation-state.ts';

@@ -16,8 +16,8 @@ import {
   type LedgerConfig,
   type LedgerState,
   takeSlot,
-} from '../../lambdas/shared/slot-ledger.ts';
-import { type SlotLedger, slotLedger } from '../../lambdas/shared/slot-ledger-store.ts';
+} from '../../lambdas/shared/line/rules.ts';
+import { type SlotLedger, slotLedger } from '../../lambdas/shared/line/store.ts';
 import { startTables, type Tables } from '../../local/tables.ts';
 
 const TABLE = 'ledger';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { busiest, type SimulationOptions, simulate } from '../../bench/scale/simulation.ts';
-import type { Lane } from '../../lambdas/shared/contract.ts';
+import type { Lane } from '../../lambdas/shared/contract/payloads.ts';
 import {
   afterThrottle,
   apply,
@@ -16,7 +16,7 @@ import {
   type LedgerState,
   LIVE_LINE_SHORT_MS,
   takeSlot,
-} from '../../lambdas/shared/slot-ledger.ts';
+} from '../../lambdas/shared/line/rules.ts';
 
 const NOON = Date.UTC(2026, 4, 1, 12);
 const config = { perSecond: 50 };

@@ -1,6 +1,6 @@
 import type { Context } from 'aws-lambda';
-import { PipelineError } from '../../lambdas/shared/errors.ts';
-import { lambdaHandler } from '../../lambdas/shared/telemetry.ts';
+import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import { lambdaHandler } from '../../lambdas/shared/runtime/telemetry.ts';
 
 /** What a function printed while it worked, line by line. */
 async function printedBy(work: () => Promise<unknown>): Promise<Record<string, unknown>[]> {

@@ -1,4 +1,4 @@
-import { checkUpload } from '../../lambdas/shared/upload-check.ts';
+import { checkUpload } from '../../lambdas/shared/photos/upload-check.ts';
 
 const MEGABYTES_15 = 15 * 1024 * 1024;
 const named = (name: string, size?: number) => ({

@@ -1,4 +1,4 @@
-import { failureKinds, isFailureName } from '../../lambdas/shared/errors.ts';
+import { failureKinds, isFailureName } from '../../lambdas/shared/contract/errors.ts';
 import { eraseFaces, erasureTasks, runEraseFaces } from '../support/erasure-machine.ts';
 import { expectSensibleRetries, SERVICE_ERRORS } from '../support/workflow.ts';
 

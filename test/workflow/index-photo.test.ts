@@ -1,4 +1,4 @@
-import { failureKinds, isFailureName } from '../../lambdas/shared/errors.ts';
+import { failureKinds, isFailureName } from '../../lambdas/shared/contract/errors.ts';
 import {
   type Attempt,
   attemptsOf,

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { StateMachine } from 'aws-local-stepfunctions';
-import { isFailureName } from '../../lambdas/shared/errors.ts';
-import type { Reconciliation } from '../../lambdas/shared/reconciliation-contract.ts';
+import { isFailureName } from '../../lambdas/shared/contract/errors.ts';
+import type { Reconciliation } from '../../lambdas/shared/reconciliation/contract.ts';
 import { AS_OF, runState } from '../support/reconciliation-state.ts';
 import { expectSensibleRetries, type State } from '../support/workflow.ts';
 

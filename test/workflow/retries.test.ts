@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { MAX_BACKOFF_MS } from '../../lambdas/shared/slot-ledger.ts';
+import { MAX_BACKOFF_MS } from '../../lambdas/shared/line/rules.ts';
 import {
   type AnyState,
   definitionOf,

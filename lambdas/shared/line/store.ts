@@ -1,0 +1,343 @@
+/** The slot ledger in DynamoDB: one item, whose rules are in `line/rules.ts`. */
+import {
+  type AttributeValue,
+  ConditionalCheckFailedException,
+  type DynamoDBClient,
+  UpdateItemCommand,
+} from '@aws-sdk/client-dynamodb';
+import { PipelineError } from '../contract/errors.ts';
+import type { Lane } from '../contract/payloads.ts';
+import { ledgerError } from '../runtime/aws-errors.ts';
+import { decodeLedger, LEDGER_KEY, readLedger } from './item.ts';
+import {
+  afterThrottle,
+  type Change,
+  comeBack,
+  type Decision,
+  GATE_EARLY_MS,
+  type GateSlot,
+  giveBack,
+  joinLine,
+  keepSlot,
+  type LedgerAttribute,
+  type LedgerConfig,
+  type LedgerState,
+  type Premise,
+  takeSlot,
+} from './rules.ts';
+
+/**
+ * Every lost race means that another caller's write went through; a caller that loses this many in a row comes back
+ * later (`LedgerBusy`, retried by the state machine).
+ */
+const MAX_RACES = 20;
+
+/** A sleep longer than this is followed by a second look at the ledger, so long before the slot. */
+const RECHECK_AFTER_MS = 250;
+const RECHECK_BEFORE_MS = 50;
+
+/**
+ * A slot older than this is given up once: calls held up together would come in a bunch, and the bucket holds a second.
+ * Only once, because where DynamoDB itself takes so long every slot is as old, and all would try for ever.
+ */
+const SLOT_GOOD_FOR_MS = 500;
+
+/** How often a photo takes another slot because the pace was cut while it slept. */
+const MAX_SLOTS = 5;
+
+/** A place in line further away than this is not waited for inside a function. */
+const MAX_EARLY_MS = 5_000;
+
+export interface LedgerDeps {
+  dynamodb: DynamoDBClient;
+  table: string;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** 0 to 1. */
+  random(): number;
+  sleep(ms: number): Promise<void>;
+}
+
+export interface SlotLedger {
+  /**
+   * A place in line, or near its head for a photo that had its turn already.
+   *
+   * @returns when the photo's turn should come, milliseconds since the epoch; one write unit, or none for `returning`
+   * @throws PipelineError `IndexingPaused`, `DailyImageCapReached`, `BackfillWaits`, `LedgerBusy`, `AccessDenied`
+   */
+  reserve(request: { lane: Lane; returning: boolean; throttles: number }): Promise<number>;
+  /**
+   * Waits for the photo's place, takes a slot and sleeps until it comes: when this returns, the caller calls
+   * IndexFaces at once. One or two write units.
+   *
+   * @param placeMs what `reserve` returned
+   * @throws PipelineError `SlotExpired` (back to `reserve`: the line is longer than thought, or held), `LedgerBusy`,
+   *   `AccessDenied`
+   */
+  takeSlot(request: { lane: Lane; placeMs: number }): Promise<GateSlot>;
+  /**
+   * Tells the ledger that the call made with this slot was throttled: cuts the pace for everyone, unless another
+   * caller has reported the same congestion. At most two write units.
+   *
+   * @throws PipelineError `LedgerBusy`, `AccessDenied`
+   */
+  reportThrottle(slot: GateSlot): Promise<void>;
+  /**
+   * Tells the ledger that the call made with this slot is not going to be charged: it does not count for the day's cap.
+   * One write unit.
+   *
+   * @throws PipelineError `LedgerBusy`, `AccessDenied`
+   */
+  giveBack(slot: GateSlot): Promise<void>;
+  /** Stops the gate and the line for everyone. Calls whose slots are less than a moment away still happen. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** Sets the number of images that may be indexed in a UTC day; undefined goes back to the configured one. */
+  setDailyImageCap(cap: number | undefined): Promise<void>;
+  /** Sets the IndexFaces quota of the account, calls per second. */
+  setQuota(perSecond: number): Promise<void>;
+  /** The item as it is. */
+  read(): Promise<LedgerState>;
+}
+
+/**
+ * The ledger of one account and Region, as seen by one function. It remembers what it last saw of the item, so that
+ * most decisions need no read; a write's premises catch what has changed since.
+ */
+export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
+  let seen: LedgerState | undefined;
+
+  async function load(): Promise<LedgerState> {
+    seen = await readLedger(deps.dynamodb, deps.table);
+    return seen;
+  }
+
+  /** @returns the item after the write, or the item that broke a premise and so prevented it */
+  async function write(change: Change): Promise<{ after: LedgerState } | { conflict: LedgerState }> {
+    try {
+      const { Attributes } = await send(() =>
+        deps.dynamodb.send(
+          new UpdateItemCommand({
+            TableName: deps.table,
+            Key: LEDGER_KEY,
+            ...expressions(change),
+            ReturnValues: 'ALL_NEW',
+            ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+          }),
+        ),
+      );
+      seen = decodeLedger(Attributes);
+      return { after: seen };
+    } catch (error) {
+      if (!(error instanceof ConditionalCheckFailedException)) {
+        throw error;
+      }
+      // DynamoDB sends the item along when there is one.
+      const conflict = error.Item ? decodeLedger(error.Item) : await load();
+      seen = conflict;
+      return { conflict };
+    }
+  }
+
+  /** Extends a chain by what `decide` makes of the ledger's state; returns the place where the chain ended before. */
+  async function extend(
+    decide: (state: LedgerState, nowMs: number) => Decision,
+  ): Promise<{ atMs: number; intervalMs: number; state: LedgerState }> {
+    let state = seen;
+    let fresh = false;
+    // The moment of arrival, for all attempts: a chain restarted by the winner of a race reaches only one interval
+    // ahead, and may be over again when the losers come back to join it.
+    const arrivedMs = deps.now();
+    for (let race = 0; race < MAX_RACES; race++) {
+      if (!state) {
+        state = await load();
+        fresh = true;
+      }
+      const decision = decide(state, arrivedMs);
+      if ('refused' in decision) {
+        if (fresh) {
+          throw new PipelineError(decision.refused, decision.because);
+        }
+        // What is remembered may be long over: nobody is sent away without a look.
+        state = undefined;
+        continue;
+      }
+      const written = await write(decision.change);
+      if ('after' in written) {
+        const atMs = (written.after[decision.chain] ?? 0) - decision.intervalMs;
+        return { atMs, intervalMs: decision.intervalMs, state: written.after };
+      }
+      state = written.conflict;
+      fresh = true;
+    }
+    throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races for the ledger's item in a row`);
+  }
+
+  async function waitForPlace(placeMs: number): Promise<void> {
+    const early = placeMs - GATE_EARLY_MS - deps.now();
+    if (early > MAX_EARLY_MS) {
+      throw new PipelineError('SlotExpired', `Came ${Math.round(early)} ms before its place in line`);
+    }
+    if (early > 0) {
+      await deps.sleep(early);
+    }
+  }
+
+  async function returnImage(slot: GateSlot): Promise<void> {
+    // A conflict means that the slot's day is over, and its count with it.
+    await write(giveBack(slot));
+  }
+
+  /** Sleeps until the slot comes; undefined when it is none any more by then. */
+  async function sleepUntil(slot: GateSlot, goodForMs: number): Promise<GateSlot | undefined> {
+    let kept: ReturnType<typeof keepSlot> = slot;
+    const ahead = slot.slotMs - deps.now();
+    if (ahead > RECHECK_AFTER_MS) {
+      await deps.sleep(ahead - RECHECK_BEFORE_MS);
+      kept = keepSlot(await load(), config, slot, { nowMs: deps.now(), random: deps.random() });
+    }
+    if (kept && 'slotMs' in kept) {
+      const rest = slot.slotMs - deps.now();
+      if (rest > 0) {
+        await deps.sleep(rest);
+      }
+      if (deps.now() - slot.slotMs <= goodForMs) {
+        return kept;
+      }
+    }
+    await returnImage(slot);
+    if (kept && 'refused' in kept) {
+      throw new PipelineError(kept.refused, kept.because);
+    }
+    return undefined;
+  }
+
+  return {
+    async reserve({ lane, returning, throttles }) {
+      if (!returning) {
+        const { atMs } = await extend((state, nowMs) => joinLine(state, config, { nowMs, lane }));
+        return atMs;
+      }
+      const place = comeBack(await load(), config, {
+        nowMs: deps.now(),
+        lane,
+        throttles,
+        random: deps.random(),
+      });
+      if ('refused' in place) {
+        throw new PipelineError(place.refused, place.because);
+      }
+      return place.placeMs;
+    },
+
+    async takeSlot({ lane, placeMs }) {
+      await waitForPlace(placeMs);
+      for (let slots = 0; slots < MAX_SLOTS; slots++) {
+        const { atMs, intervalMs, state } = await extend((state, nowMs) =>
+          takeSlot(state, config, { nowMs, lane }),
+        );
+        const slot: GateSlot = { slotMs: atMs, intervalMs, cuts: state.cuts ?? 0, day: state.day ?? 0 };
+        const kept = await sleepUntil(slot, slots === 0 ? SLOT_GOOD_FOR_MS : Number.POSITIVE_INFINITY);
+        if (kept) {
+          return kept;
+        }
+      }
+      throw new PipelineError('SlotExpired', `${MAX_SLOTS} slots in a row could not be used`);
+    },
+
+    async reportThrottle(slot) {
+      let state = seen ?? (await load());
+      for (let race = 0; race < MAX_RACES; race++) {
+        const change = afterThrottle(state, config, slot, deps.now());
+        if (!change) {
+          return;
+        }
+        const written = await write(change);
+        if ('after' in written) {
+          return;
+        }
+        state = written.conflict;
+      }
+      throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races to report a throttle`);
+    },
+
+    giveBack: returnImage,
+
+    async pause() {
+      await write({ premises: [], set: { paused_ms: deps.now() } });
+    },
+    async resume() {
+      await write({ premises: [], remove: ['paused_ms'] });
+    },
+    async setDailyImageCap(cap) {
+      await write(
+        cap === undefined
+          ? { premises: [], remove: ['daily_image_cap'] }
+          : { premises: [], set: { daily_image_cap: cap } },
+      );
+    },
+    async setQuota(perSecond) {
+      await write({ premises: [], set: { quota_per_second: perSecond } });
+    },
+    read: load,
+  };
+}
+
+async function send<Output>(command: () => Promise<Output>): Promise<Output> {
+  try {
+    return await command();
+  } catch (error) {
+    throw error instanceof ConditionalCheckFailedException ? error : ledgerError(error);
+  }
+}
+
+/** A change as DynamoDB's expressions; placeholders, because some attribute names are reserved words. */
+function expressions({ premises, set = {}, add = {}, remove = [] }: Change) {
+  const names: Record<string, string> = {};
+  const values: Record<string, AttributeValue> = {};
+  const name = (attribute: string) => {
+    names[`#${attribute}`] = attribute;
+    return `#${attribute}`;
+  };
+  const value = (number: number) => {
+    const placeholder = `:v${Object.keys(values).length}`;
+    values[placeholder] = { N: String(number) };
+    return placeholder;
+  };
+
+  const conditions = premises.map((premise) => condition(premise, name, value));
+  const sets = [
+    ...Object.entries(set).map(([attribute, to]) => `${name(attribute)} = ${value(to)}`),
+    ...Object.entries(add).map(
+      ([attribute, by]) =>
+        `${name(attribute)} = if_not_exists(${name(attribute)}, ${value(0)}) + ${value(by)}`,
+    ),
+  ];
+  const updates = [
+    sets.length > 0 ? `SET ${sets.join(', ')}` : '',
+    remove.length > 0 ? `REMOVE ${remove.map(name).join(', ')}` : '',
+  ];
+  return {
+    UpdateExpression: updates.filter(Boolean).join(' '),
+    ...(conditions.length > 0 && { ConditionExpression: conditions.join(' AND ') }),
+    ExpressionAttributeNames: names,
+    ...(Object.keys(values).length > 0 && { ExpressionAttributeValues: values }),
+  };
+}
+
+function condition(
+  premise: Premise,
+  name: (attribute: LedgerAttribute) => string,
+  value: (number: number) => string,
+): string {
+  const attribute = name(premise.attribute);
+  if ('atLeast' in premise) {
+    return `${attribute} >= ${value(premise.atLeast)}`;
+  }
+  if ('below' in premise) {
+    return `(attribute_not_exists(${attribute}) OR ${attribute} < ${value(premise.below)})`;
+  }
+  return premise.is === undefined
+    ? `attribute_not_exists(${attribute})`
+    : `${attribute} = ${value(premise.is)}`;
+}

@@ -1,0 +1,94 @@
+import { Logger } from '@aws-lambda-powertools/logger';
+import { Metrics } from '@aws-lambda-powertools/metrics';
+import type { Context } from 'aws-lambda';
+import { awsErrorDetails, failureKind, isFailureName, PipelineError } from '../contract/errors.ts';
+import {
+  logEvents,
+  METRICS_NAMESPACE,
+  metricDimensions,
+  metricNames,
+  SERVICE_NAME,
+} from '../contract/names.ts';
+
+export const logger = new Logger({ serviceName: SERVICE_NAME });
+export const metrics = new Metrics({
+  serviceName: SERVICE_NAME,
+  namespace: process.env.POWERTOOLS_METRICS_NAMESPACE ?? METRICS_NAMESPACE,
+});
+
+/** What the cores need of the logger and the metrics; tests pass their own. */
+export interface Telemetry {
+  logger: Pick<Logger, 'info' | 'warn' | 'error' | 'appendKeys'>;
+  metrics: Pick<Metrics, 'addMetric' | 'singleMetric'>;
+}
+
+export const telemetry: Telemetry = { logger, metrics };
+
+/** Adds one to a metric, as a whole and by its dimension, in one line. */
+export function countBy(
+  { metrics }: Pick<Telemetry, 'metrics'>,
+  metric: keyof typeof metricDimensions,
+  value: string,
+): void {
+  metrics
+    .singleMetric()
+    // Two sets of dimensions beside the ones that every metric has: none, and this one.
+    .addDimensions({})
+    .addDimensions({ [metricDimensions[metric]]: value })
+    .addMetric(metric, 'Count', 1);
+}
+
+/**
+ * What every Lambda does around its core: the log keys that correlate a photo's lines, the metrics flushed even when
+ * the core throws, and no error leaves without a name that the state machine knows.
+ */
+export function lambdaHandler<Result>(
+  core: (request: unknown, context: Context) => Promise<Result>,
+): (request: unknown, context: Context) => Promise<Result> {
+  return async (request, context) => {
+    logger.resetKeys();
+    // Not addContext: the log group says which function it is, and every byte of every line is paid.
+    logger.appendKeys({ request_id: context.awsRequestId, ...correlation(request) });
+    try {
+      return await core(request, context);
+    } catch (thrown) {
+      const error = named(thrown);
+      logger.warn(error.message, {
+        event: logEvents.attemptFailed,
+        error_type: error.name,
+        retryable: failureKind(error.name).retryable,
+      });
+      countBy(telemetry, metricNames.failedAttempts, error.name);
+      throw error;
+    } finally {
+      // With nothing to print it would print that.
+      if (metrics.hasStoredMetrics()) {
+        metrics.publishStoredMetrics();
+      }
+    }
+  };
+}
+
+/** An error of a name that the state machine routes by; whatever else is thrown becomes `InternalError`. */
+function named(thrown: unknown): PipelineError {
+  if (thrown instanceof PipelineError) {
+    return thrown;
+  }
+  const { name, message } = awsErrorDetails(thrown);
+  return isFailureName(name)
+    ? new PipelineError(name, message, { cause: thrown })
+    : new PipelineError('InternalError', `${name}: ${message}`, { cause: thrown });
+}
+
+function correlation(request: unknown): Record<string, unknown> {
+  const { execution_arn, input } = (request ?? {}) as {
+    execution_arn?: unknown;
+    input?: { object?: { key?: unknown }; photo?: { photo_id?: unknown; event_id?: unknown } };
+  };
+  return {
+    execution_arn,
+    key: input?.object?.key,
+    photo_id: input?.photo?.photo_id,
+    event_id: input?.photo?.event_id,
+  };
+}

@@ -1,0 +1,226 @@
+import { Aws, Duration, Stack } from 'aws-cdk-lib';
+import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { environmentNames } from '../../lambdas/shared/contract/names.ts';
+import type { RollcallConfig } from '../config/config.ts';
+import { indexFacesRate } from '../config/index-faces-rate.ts';
+import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from '../database/face-database.ts';
+import { acknowledge, objectsFinding } from '../parts/acknowledge.ts';
+import { PipelineFunction, type PipelineFunctionProps } from '../parts/pipeline-function.ts';
+import { PipelineStateMachine } from '../parts/pipeline-state-machine.ts';
+import type { PhotoBucket, ResultsBucket } from '../storage/buckets.ts';
+import type { IdempotencyTable } from '../storage/tables.ts';
+
+const EVENT_COLLECTIONS = 'One collection an event: only their prefix is known beforehand';
+
+interface PhotoIndexingProps {
+  readonly config: RollcallConfig;
+  readonly photoBucket: PhotoBucket;
+  readonly resultsBucket: ResultsBucket;
+  readonly idempotencyTable: IdempotencyTable;
+  /** This stack's, or another's in the same account and Region. */
+  readonly slotLedger: ITable;
+  readonly database: FaceDatabase;
+  /** Functions with Postgres read the results bucket through this. */
+  readonly resultsNetwork: PipelineFunctionProps['network'];
+  /** Started when a photo leaves faces behind, or waits for some to be erased. */
+  readonly eraseFaces: StateMachine;
+}
+
+/** The state machine that indexes one photo, and the five functions that it calls. */
+export class PhotoIndexing extends Construct {
+  readonly stateMachine: StateMachine;
+  /** The functions that read and write the schema. */
+  readonly databaseClients: PipelineFunction[];
+  readonly markFailed: PipelineFunction;
+  /** All of them, by the state that calls them. */
+  readonly functions: Readonly<Record<string, PipelineFunction>>;
+  /** IndexFaces calls per second that are aimed at, as text: CloudFormation may look it up. */
+  readonly rate: string;
+
+  constructor(scope: Construct, id: string, props: PhotoIndexingProps) {
+    super(scope, id);
+    const { config, photoBucket, resultsBucket, idempotencyTable, slotLedger, database } = props;
+    const rate = indexFacesRate(this, config.indexFacesPerSecond);
+    this.rate = rate;
+    const pace = {
+      [environmentNames.indexFacesPerSecond]: rate,
+      [environmentNames.readsIndexFacesQuota]: String(config.indexFacesPerSecond === undefined),
+    };
+    const results = resultsBucket.arnForObjects('results/*');
+    const collections = Stack.of(this).formatArn({
+      service: 'rekognition',
+      resource: 'collection',
+      resourceName: `${config.collectionPrefix}*`,
+    });
+    const collectionsFinding = `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:rekognition:<AWS::Region>:<AWS::AccountId>:collection/${config.collectionPrefix}*]`;
+    const receipts = ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'].map((action) => `dynamodb:${action}`);
+    const slots = ['dynamodb:GetItem', 'dynamodb:UpdateItem'];
+
+    const ensureCollection = this.pipelineFunction('EnsureCollection', {
+      config,
+      name: 'ensure-collection',
+      description: "Reads event and photo out of the key and creates the event's collection if need be",
+      timeout: Duration.seconds(15),
+      environment: {
+        [environmentNames.idempotencyTable]: idempotencyTable.tableName,
+        [environmentNames.collectionPrefix]: config.collectionPrefix,
+      },
+    });
+    allow(ensureCollection, receipts, idempotencyTable.tableArn);
+    allow(ensureCollection, ['rekognition:CreateCollection'], '*');
+    allow(ensureCollection, ['rekognition:DescribeCollection'], collections);
+    acknowledge(
+      ensureCollection.role!,
+      'CreateCollection knows no resource: https://docs.aws.amazon.com/rekognition/latest/dg/security_iam_service-with-iam.html',
+      'AwsSolutions-IAM5[Resource::*]',
+    );
+    acknowledge(ensureCollection.role!, EVENT_COLLECTIONS, collectionsFinding);
+
+    const reserveSlot = this.pipelineFunction('ReserveSlot', {
+      config,
+      name: 'reserve-slot',
+      description: "Takes the next slot of the account's IndexFaces rate",
+      timeout: Duration.seconds(15),
+      environment: {
+        [environmentNames.ledgerTable]: slotLedger.tableName,
+        ...pace,
+        [environmentNames.dailyImageCap]: String(config.dailyImageCap),
+        [environmentNames.resultsBucket]: resultsBucket.bucketName,
+      },
+    });
+    allow(reserveSlot, slots, slotLedger.tableArn);
+    allow(reserveSlot, ['s3:GetObject'], results);
+    // Without the right to list, S3 calls a response that is not there "forbidden".
+    allow(reserveSlot, ['s3:ListBucket'], resultsBucket.bucketArn);
+    acknowledge(
+      reserveSlot.role!,
+      'One object a photo: only the folder that it lies in is known beforehand',
+      objectsFinding(resultsBucket, 'results/*'),
+    );
+
+    const indexFaces = this.pipelineFunction('IndexFaces', {
+      config,
+      name: 'index-faces',
+      description: "Calls IndexFaces at the slot's time and stores the response",
+      timeout: Duration.seconds(60),
+      // It waits for its slot and for Rekognition nearly all of the time, which is billed by memory: half of what the
+      // others have takes half a percent off a photo's price.
+      memorySize: 256,
+      environment: {
+        [environmentNames.idempotencyTable]: idempotencyTable.tableName,
+        [environmentNames.ledgerTable]: slotLedger.tableName,
+        ...pace,
+        [environmentNames.dailyImageCap]: String(config.dailyImageCap),
+        [environmentNames.resultsBucket]: resultsBucket.bucketName,
+        [environmentNames.qualityFilter]: config.qualityFilter,
+        [environmentNames.maxFaces]: String(config.maxFaces),
+        [environmentNames.detectionAttributes]: config.detectionAttributes.join(','),
+        [environmentNames.rekognitionResponse]: config.rekognitionResponse,
+      },
+    });
+    allow(indexFaces, receipts, idempotencyTable.tableArn);
+    allow(indexFaces, slots, slotLedger.tableArn);
+    allow(indexFaces, ['rekognition:IndexFaces'], collections);
+    // Rekognition reads the photo with the caller's right.
+    const readPhoto = ['s3:GetObject', ...(config.photoBucketVersioned ? ['s3:GetObjectVersion'] : [])];
+    allow(indexFaces, readPhoto, photoBucket.arnForObjects('events/*'));
+    if (config.photoBucketKeyArn !== undefined) {
+      allow(indexFaces, ['kms:Decrypt'], config.photoBucketKeyArn);
+    }
+    allow(indexFaces, ['s3:GetObject', 's3:PutObject'], results);
+    // Without the right to list, S3 calls an object that is gone "forbidden", and a deleted photo would look like a broken set-up.
+    allow(indexFaces, ['s3:ListBucket'], photoBucket.bucketArn, resultsBucket.bucketArn);
+    acknowledge(indexFaces.role!, EVENT_COLLECTIONS, collectionsFinding);
+    acknowledge(
+      indexFaces.role!,
+      'One object a photo: only the folder that it lies in is known beforehand',
+      objectsFinding(photoBucket, 'events/*'),
+      objectsFinding(resultsBucket, 'results/*'),
+    );
+
+    const persistResults = this.pipelineFunction('PersistResults', {
+      config,
+      name: 'persist-results',
+      description: 'Writes a photo and its faces in one transaction',
+      timeout: DATABASE_CLIENT_TIMEOUT,
+      environment: {
+        [environmentNames.resultsBucket]: resultsBucket.bucketName,
+        ...database.environment('rollcall_pipeline'),
+      },
+      assets: database.assets,
+      network: props.resultsNetwork,
+    });
+    allow(persistResults, ['s3:GetObject'], results);
+    allow(persistResults, ['s3:ListBucket'], resultsBucket.bucketArn);
+    acknowledge(
+      persistResults.role!,
+      'One object a photo: only the folder that it lies in is known beforehand',
+      objectsFinding(resultsBucket, 'results/*'),
+    );
+    database.grantLogin(persistResults, 'rollcall_pipeline');
+
+    const markFailed = this.pipelineFunction('MarkFailed', {
+      config,
+      name: 'mark-failed',
+      description: 'Writes that a photo failed, why, and whether a later retry can help',
+      timeout: DATABASE_CLIENT_TIMEOUT,
+      environment: database.environment('rollcall_pipeline'),
+      assets: database.assets,
+      network: database.network,
+    });
+    database.grantLogin(markFailed, 'rollcall_pipeline');
+
+    this.databaseClients = [persistResults, markFailed];
+    this.markFailed = markFailed;
+    this.functions = {
+      EnsureCollection: ensureCollection,
+      ReserveSlot: reserveSlot,
+      IndexFaces: indexFaces,
+      PersistResults: persistResults,
+      MarkFailed: markFailed,
+    };
+    this.stateMachine = this.machine(config, this.functions, props.eraseFaces);
+  }
+
+  private pipelineFunction(id: string, props: PipelineFunctionProps): PipelineFunction {
+    return new PipelineFunction(this, id, {
+      ...props,
+      reservedConcurrentExecutions: props.config.lambdaReservedConcurrency,
+    });
+  }
+
+  private machine(
+    config: RollcallConfig,
+    functions: Readonly<Record<string, PipelineFunction>>,
+    eraseFaces: StateMachine,
+  ): StateMachine {
+    const machine = new PipelineStateMachine(this, 'StateMachine', {
+      config,
+      definition: 'index-photo.asl.json',
+      substitutions: {
+        ...Object.fromEntries(
+          Object.entries(functions).map(([state, fn]) => [`${state}FunctionArn`, fn.functionArn]),
+        ),
+        Partition: Aws.PARTITION,
+        EraseFacesStateMachineArn: eraseFaces.stateMachineArn,
+      },
+    });
+    machine.addToRolePolicy(
+      new PolicyStatement({
+        actions: ['lambda:InvokeFunction'],
+        resources: Object.values(functions).map((fn) => fn.functionArn),
+      }),
+    );
+    machine.addToRolePolicy(
+      new PolicyStatement({ actions: ['states:StartExecution'], resources: [eraseFaces.stateMachineArn] }),
+    );
+    return machine;
+  }
+}
+
+function allow(fn: PipelineFunction, actions: string[], ...resources: string[]): void {
+  fn.addToRolePolicy(new PolicyStatement({ actions, resources }));
+}

@@ -1,0 +1,282 @@
+import { Aws, Duration, Stack, Token } from 'aws-cdk-lib';
+import {
+  AlarmStatusWidget,
+  Color,
+  Dashboard,
+  GraphWidget,
+  GraphWidgetView,
+  type IMetric,
+  LogQueryWidget,
+  MathExpression,
+  type Metric,
+  PeriodOverride,
+  SingleValueWidget,
+  Stats,
+  TextWidget,
+  TextWidgetBackground,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { metricNames } from '../../lambdas/shared/contract/names.ts';
+import { IMAGE_USD } from '../../lambdas/shared/contract/prices.ts';
+import type { RollcallConfig } from '../config/config.ts';
+import type { AlarmedParts, Alarms } from './alarms.ts';
+import { logQueries } from './log-queries.ts';
+import { imagesBilled, openExecutions, pipelineMetric, pipelineMetricByValue, spend } from './metrics.ts';
+
+const MINUTE = Duration.minutes(1);
+const FIVE_MINUTES = Duration.minutes(5);
+const HOUR = Duration.hours(1);
+const DAY = Duration.days(1);
+
+/** The page is 24 columns wide. */
+const PAGE = 24;
+
+interface PipelineDashboardProps extends AlarmedParts {
+  readonly config: RollcallConfig;
+  /** IndexFaces calls per second that are aimed at, as text: CloudFormation may fill it in. */
+  readonly rate: string;
+  readonly logGroups: readonly ILogGroup[];
+}
+
+/**
+ * One page that answers, from top to bottom: is it working now, how fast against the quota, what fails and why, what
+ * does it cost.
+ */
+export class PipelineDashboard extends Construct {
+  readonly url: string;
+  private readonly dashboard: Dashboard;
+  private readonly props: PipelineDashboardProps;
+
+  constructor(scope: Construct, id: string, props: PipelineDashboardProps) {
+    super(scope, id);
+    this.props = props;
+    // Dashboards belong to the account and not to a Region.
+    const dashboardName = `${Stack.of(this).stackName}-${Aws.REGION}`;
+    this.dashboard = new Dashboard(this, 'Dashboard', {
+      dashboardName,
+      defaultInterval: Duration.hours(3),
+      periodOverride: PeriodOverride.INHERIT,
+    });
+    this.url = `https://${Aws.REGION}.console.aws.amazon.com/cloudwatch/home?region=${Aws.REGION}#dashboards/dashboard/${dashboardName}`;
+  }
+
+  /** The alarms link to this page, so they are made after its address and before its content. */
+  fill(alarms: Alarms): void {
+    this.working(alarms);
+    this.pace();
+    this.failures();
+    this.cost();
+  }
+
+  private working(alarms: Alarms): void {
+    const { stateMachine, deadLetterQueues } = this.props;
+    const options = { period: FIVE_MINUTES, statistic: Stats.SUM };
+    this.heading('Is it working now?', this.links());
+    this.dashboard.addWidgets(
+      new AlarmStatusWidget({
+        title: 'Critical alarms',
+        alarms: [...alarms.bySeverity.critical],
+        width: 12,
+        height: 5,
+      }),
+      new AlarmStatusWidget({
+        title: 'Warnings',
+        alarms: [...alarms.bySeverity.warning],
+        width: 12,
+        height: 5,
+      }),
+    );
+    this.dashboard.addWidgets(
+      this.graph('Photos', [
+        pipelineMetric(metricNames.photosIndexed, { ...options, label: 'indexed', color: Color.GREEN }),
+        pipelineMetric(metricNames.photosFailed, { ...options, label: 'failed', color: Color.RED }),
+        pipelineMetric(metricNames.uploadsMisplaced, {
+          ...options,
+          label: 'of them of no event',
+          color: Color.PURPLE,
+        }),
+      ]),
+      this.graph('Executions', [
+        stateMachine.metricStarted({ ...options, label: 'started' }),
+        stateMachine.metricSucceeded({ ...options, label: 'succeeded', color: Color.GREEN }),
+        stateMachine.metricFailed({ ...options, label: 'failed', color: Color.RED }),
+        openExecutions().with({ label: 'open in the account', color: Color.ORANGE }),
+      ]),
+      this.graph(
+        'Messages in dead-letter queues',
+        deadLetterQueues.map((queue) =>
+          queue.metricApproximateNumberOfMessagesVisible({
+            period: FIVE_MINUTES,
+            statistic: Stats.MAXIMUM,
+            label: queue.node.path.split('/').slice(1, -1).join(' '),
+          }),
+        ),
+      ),
+    );
+  }
+
+  private pace(): void {
+    const sum = { period: MINUTE, statistic: Stats.SUM };
+    const perSecond = (metric: Metric, id: string, label: string, color: string) =>
+      new MathExpression({
+        expression: `${id} / PERIOD(${id})`,
+        usingMetrics: { [id]: metric },
+        label,
+        color,
+        period: MINUTE,
+      });
+    this.heading('How fast, against the quota?');
+    this.dashboard.addWidgets(
+      new GraphWidget({
+        title: 'IndexFaces calls per second',
+        width: 8,
+        left: [
+          perSecond(pipelineMetric(metricNames.rekognitionCalls, sum), 'calls', 'calls', Color.BLUE),
+          perSecond(pipelineMetric(metricNames.throttles, sum), 'throttles', 'throttled', Color.ORANGE),
+        ],
+        leftAnnotations: [
+          { value: Token.asNumber(this.props.rate), label: 'configured quota', color: Color.GREY },
+        ],
+        leftYAxis: { min: 0, label: 'per second', showUnits: false },
+      }),
+      this.graph('Wait in line', percentiles(metricNames.slotDelay)),
+      this.graph('From the start to the rows', percentiles(metricNames.processingTime)),
+    );
+  }
+
+  private failures(): void {
+    this.heading('What fails, and why?');
+    this.dashboard.addWidgets(
+      this.graph(
+        'Failed photos, by who has to act',
+        [pipelineMetricByValue('PhotosFailed', FIVE_MINUTES)],
+        true,
+      ),
+      this.graph('Failed attempts, by error', [pipelineMetricByValue('FailedAttempts', FIVE_MINUTES)], true),
+      this.graph('Rekognition errors', [
+        pipelineMetricByValue('RekognitionErrors', FIVE_MINUTES),
+        pipelineMetric(metricNames.collectionErrors, { period: FIVE_MINUTES, label: 'CreateCollection' }),
+      ]),
+    );
+    const sum = { period: FIVE_MINUTES };
+    this.dashboard.addWidgets(
+      new LogQueryWidget({
+        title: 'Errors by code',
+        logGroupNames: this.props.logGroups.map((group) => group.logGroupName),
+        queryString: logQueries['errors by code'],
+        width: 16,
+        height: 6,
+      }),
+      this.graph('Faces', [
+        pipelineMetric(metricNames.facesIndexed, { ...sum, label: 'indexed' }),
+        pipelineMetric(metricNames.facesUnindexed, { ...sum, label: 'seen, not indexed' }),
+        pipelineMetric(metricNames.photosWithoutFaces, { ...sum, label: 'photos without any' }),
+      ]),
+    );
+    const most = { period: HOUR, statistic: Stats.MAXIMUM };
+    this.dashboard.addWidgets(
+      this.graph('Disagreements of bucket, database and collections', [
+        pipelineMetric(metricNames.disagreements, { ...most, label: 'found', color: Color.ORANGE }),
+        pipelineMetric(metricNames.disagreementsLeft, {
+          ...most,
+          label: 'left to a person',
+          color: Color.RED,
+        }),
+      ]),
+      this.graph('Age of the oldest disagreement', [
+        pipelineMetric(metricNames.disagreementAge, { ...most, label: 'seconds' }),
+      ]),
+      this.graph('Reconciliations', [
+        pipelineMetric(metricNames.reconciliations, {
+          period: HOUR,
+          statistic: Stats.SUM,
+          label: 'ended',
+          color: Color.GREEN,
+        }),
+        this.props.reconcile.metricFailed({
+          period: HOUR,
+          statistic: Stats.SUM,
+          label: 'failed',
+          color: Color.RED,
+        }),
+      ]),
+    );
+  }
+
+  private cost(): void {
+    const { dailyImageCap, alarmThresholds } = this.props.config;
+    this.heading('What does it cost?', [
+      'Estimated at list prices, Rekognition with all that moves a photo through the pipeline. The bill comes from AWS Budgets and Cost Explorer.',
+    ]);
+    this.dashboard.addWidgets(
+      new SingleValueWidget({
+        title: 'Today (UTC)',
+        metrics: [spend(IMAGE_USD, DAY, 'US dollars'), imagesBilled(DAY)],
+        width: 6,
+        height: 6,
+      }),
+      new SingleValueWidget({
+        title: 'Last 30 days',
+        metrics: [
+          spend(IMAGE_USD, Duration.days(30), 'US dollars'),
+          imagesBilled(Duration.days(30)),
+          pipelineMetric(metricNames.facesIndexed, { period: Duration.days(30), label: 'faces indexed' }),
+        ],
+        start: '-P30D',
+        setPeriodToTimeRange: true,
+        width: 6,
+        height: 6,
+      }),
+      new GraphWidget({
+        title: 'US dollars a day',
+        view: GraphWidgetView.BAR,
+        left: [spend(IMAGE_USD, DAY, 'US dollars')],
+        leftAnnotations: [
+          { value: alarmThresholds.spendTodayUsd, label: 'alarm', color: Color.ORANGE },
+          { value: dailyImageCap * IMAGE_USD, label: 'daily cap', color: Color.RED },
+        ],
+        start: '-P30D',
+        width: 12,
+        height: 6,
+      }),
+    );
+  }
+
+  private graph(title: string, left: IMetric[], stacked = false): GraphWidget {
+    return new GraphWidget({ title, left, stacked, width: 8, leftYAxis: { min: 0 } });
+  }
+
+  private heading(text: string, lines: readonly string[] = []): void {
+    this.dashboard.addWidgets(
+      new TextWidget({
+        markdown: [`## ${text}`, ...lines].join('\n'),
+        width: PAGE,
+        height: lines.length > 0 ? 2 : 1,
+        background: TextWidgetBackground.TRANSPARENT,
+      }),
+    );
+  }
+
+  private links(): string[] {
+    const { stateMachine, config } = this.props;
+    const console = `https://${Aws.REGION}.console.aws.amazon.com`;
+    const runbook = /^https?:/.test(config.runbookUrl)
+      ? `[runbook](${config.runbookUrl})`
+      : `runbook: ${config.runbookUrl}`;
+    return [
+      [
+        `[executions](${console}/states/home?region=${Aws.REGION}#/statemachines/view/${stateMachine.stateMachineArn})`,
+        `[log queries](${console}/cloudwatch/home?region=${Aws.REGION}#logsV2:logs-insights)`,
+        `[alarms](${console}/cloudwatch/home?region=${Aws.REGION}#alarmsV2:)`,
+        runbook,
+      ].join(' · '),
+    ];
+  }
+}
+
+function percentiles(name: Parameters<typeof pipelineMetric>[0]): Metric[] {
+  return [50, 95].map((percent) =>
+    pipelineMetric(name, { period: FIVE_MINUTES, statistic: Stats.p(percent), label: `p${percent}` }),
+  );
+}

@@ -1,0 +1,31 @@
+import { Construct } from 'constructs';
+import type { RollcallConfig } from '../config/config.ts';
+import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from '../database/face-database.ts';
+import { PipelineFunction } from '../parts/pipeline-function.ts';
+
+interface OperationsProps {
+  readonly config: RollcallConfig;
+  readonly database: FaceDatabase;
+}
+
+/**
+ * What the operator's commands (`npm run ops`) need of the stack beside its parts: somebody who answers from inside the
+ * database's network. Whoever may invoke it may read what is stored about photos, and have stray faces removed.
+ */
+export class Operations extends Construct {
+  readonly answerOperator: PipelineFunction;
+
+  constructor(scope: Construct, id: string, { config, database }: OperationsProps) {
+    super(scope, id);
+    this.answerOperator = new PipelineFunction(this, 'AnswerOperator', {
+      config,
+      name: 'answer-operator',
+      description: "Answers the operator's commands from the database",
+      timeout: DATABASE_CLIENT_TIMEOUT,
+      environment: database.environment('rollcall_pipeline'),
+      assets: database.assets,
+      network: database.network,
+    });
+    database.grantLogin(this.answerOperator, 'rollcall_pipeline');
+  }
+}

@@ -1,0 +1,65 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type BuildOptions, buildSync, type OutputFile } from 'esbuild';
+
+export const PROJECT_ROOT = path.join(import.meta.dirname, '../..');
+
+/** Nothing is written there, but as deep as CDK's own folders: the source maps name their sources from it. */
+const OUTDIR = path.join(PROJECT_ROOT, 'cdk.out');
+
+/** Every Lambda, by its folder in `lambdas/`. */
+export function lambdaNames(): string[] {
+  return readdirSync(path.join(PROJECT_ROOT, 'lambdas')).filter((name) => existsSync(handlerOf(name)));
+}
+
+/** How Lambdas are bundled: each handler with everything it imports, in one ES module `<name>/index.mjs`. */
+export function bundleOptions(names: readonly string[]): BuildOptions & { write: false } {
+  return {
+    entryPoints: names.map((name) => ({ in: handlerOf(name), out: `${name}/index` })),
+    outdir: OUTDIR,
+    outExtension: { '.js': '.mjs' },
+    write: false,
+    absWorkingDir: PROJECT_ROOT,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    mainFields: ['module', 'main'],
+    banner: {
+      // umzug is CommonJS, whose calls of require an ES module does not know.
+      js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
+    },
+    minify: true,
+    sourcemap: true,
+    sourcesContent: false,
+    logLevel: 'warning',
+  };
+}
+
+const bundled = new Map<string, OutputFile[]>();
+
+/** Bundles Lambdas for `writeBundle`, all at once: what they share is read and parsed once. */
+export function bundle(names: readonly string[]): void {
+  const { outputFiles } = buildSync(bundleOptions(names));
+  for (const name of names) {
+    bundled.set(
+      name,
+      outputFiles.filter((file) => path.dirname(file.path) === path.join(OUTDIR, name)),
+    );
+  }
+}
+
+/** Writes the bundle of a Lambda into a folder; the first one has all of them bundled that are not yet. */
+export function writeBundle(name: string, folder: string): void {
+  if (!bundled.has(name)) {
+    bundle(lambdaNames());
+  }
+  mkdirSync(folder, { recursive: true });
+  for (const file of bundled.get(name)!) {
+    writeFileSync(path.join(folder, path.basename(file.path)), file.contents);
+  }
+}
+
+function handlerOf(name: string): string {
+  return path.join(PROJECT_ROOT, 'lambdas', name, 'handler.ts');
+}
