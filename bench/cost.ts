@@ -2,9 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { runCommand } from '../cli/command.ts';
+import { exitCodes, UserError } from '../cli/user-error.ts';
 import { IMAGE_USD } from '../lambdas/shared/contract/prices.ts';
-import { runCommand } from '../local/cli/command.ts';
-import { exitCodes, UserError } from '../local/cli/user-error.ts';
 import { measureDesigns } from './cost/designs.ts';
 import { costOf, perPhoto } from './cost/items.ts';
 import { countRun, type RunOptions } from './cost/quantities.ts';

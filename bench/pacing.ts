@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isWriteToLostConnection } from '../lambdas/shared/database/lost-connection.ts';
+import { seededRandom } from '../test/support/random.ts';
 import { deliver } from './pacing/deliver.ts';
 import { type Conditions, documentOf, type PacingReport, readReports } from './pacing/document.ts';
 import { type Measurement, measure } from './pacing/measure.ts';
@@ -14,7 +15,6 @@ import { type PlotOptions, plot, writePlot } from './pacing/plot.ts';
 import { strategies } from './pacing/strategies/index.ts';
 import type { Strategy } from './pacing/strategy.ts';
 import { startWorld, type World } from './pacing/world.ts';
-import { seededRandom } from './support/random.ts';
 
 async function runStrategy(options: BenchOptions, strategy: Strategy): Promise<Measurement> {
   const world = await startWorld(options, strategy.world);

@@ -1,10 +1,11 @@
 /** `npm run local:reset`: removes the state of the local run. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { runCommand } from '../cli/command.ts';
+import { shortPath } from '../cli/text.ts';
+import { exitCodes, UserError } from '../cli/user-error.ts';
 import { parseResetArguments, resetUsage } from './cli/arguments.ts';
-import { runCommand } from './cli/command.ts';
-import { shortPath, stateFolder } from './cli/paths.ts';
-import { exitCodes, UserError } from './cli/user-error.ts';
+import { stateFolder } from './where.ts';
 
 await runCommand({ usage: () => resetUsage, what: 'The reset', run: reset });
 

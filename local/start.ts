@@ -1,15 +1,13 @@
 /** `npm start`: indexes the photos of a folder through the whole pipeline, on this machine. */
-import {
-  defaultPostgresPort,
-  parseStartArguments,
-  type StartArguments,
-  startUsage,
-} from './cli/arguments.ts';
-import { runCommand } from './cli/command.ts';
+
+import { runCommand } from '../cli/command.ts';
+import { type Interruption, watchInterruption } from '../cli/interruption.ts';
+import { shortPath } from '../cli/text.ts';
+import { exitCodes, UserError } from '../cli/user-error.ts';
+import { parseStartArguments, type StartArguments, startUsage } from './cli/arguments.ts';
 import { readPhotos } from './cli/database.ts';
 import { renderDirections } from './cli/directions.ts';
-import { type Interruption, watchInterruption } from './cli/interruption.ts';
-import { fromWorkingDirectory, samplePhotos, shortPath, stateFolder } from './cli/paths.ts';
+import { fromWorkingDirectory, samplePhotos } from './cli/paths.ts';
 import { eventIdOfFolder, listPhotos, type NotSent, type Photo } from './cli/photo-list.ts';
 import { pipelineOf } from './cli/pipeline.ts';
 import { type Progress, silent } from './cli/progress.ts';
@@ -27,8 +25,8 @@ import {
 import { resolveFolder, type Skipped, scanFolder } from './cli/scan.ts';
 import { sendPhotos } from './cli/send.ts';
 import { chooseProgress, painter } from './cli/terminal.ts';
-import { exitCodes, UserError } from './cli/user-error.ts';
 import type { Cloud } from './cloud.ts';
+import { defaultPostgresPort, stateFolder } from './where.ts';
 
 await runCommand({ usage: () => startUsage, what: 'The local run', run: start });
 

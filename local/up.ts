@@ -1,13 +1,14 @@
 /** `npm run local:up`: keeps the local services up, to look at what they hold, until Ctrl-C. */
+
+import { runCommand } from '../cli/command.ts';
+import { watchInterruption } from '../cli/interruption.ts';
+import { exitCodes } from '../cli/user-error.ts';
 import { parseUpArguments, upUsage } from './cli/arguments.ts';
-import { runCommand } from './cli/command.ts';
 import { readEvents } from './cli/database.ts';
 import { renderServices } from './cli/directions.ts';
-import { watchInterruption } from './cli/interruption.ts';
-import { stateFolder } from './cli/paths.ts';
 import { chooseProgress, painter } from './cli/terminal.ts';
-import { exitCodes } from './cli/user-error.ts';
 import type { Cloud } from './cloud.ts';
+import { stateFolder } from './where.ts';
 
 await runCommand({ usage: () => upUsage, what: 'The local run', run: up });
 

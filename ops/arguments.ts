@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
+import { UserError } from '../cli/user-error.ts';
 import { isUuid } from '../lambdas/shared/contract/photo-key.ts';
-import { DEFAULT_POSTGRES_PORT, defaultPostgresPort } from '../local/cli/arguments.ts';
-import { UserError } from '../local/cli/user-error.ts';
+import { DEFAULT_POSTGRES_PORT, defaultPostgresPort } from '../local/where.ts';
 
 /** An option that takes a value, by its placeholder, or a flag. */
 type OptionKind = 'UUID' | 'PREFIX' | 'NAME' | 'FILE' | 'N' | 'PERCENT' | 'COUNT' | 'DATE' | 'KEY' | 'flag';

@@ -1,5 +1,5 @@
+import { UserError } from '../cli/user-error.ts';
 import { awsErrorDetails } from '../lambdas/shared/contract/errors.ts';
-import { UserError } from '../local/cli/user-error.ts';
 
 export const SIGN_IN = new Set([
   'CredentialsProviderError',

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InvokeCommand, type InvokeCommandOutput } from '@aws-sdk/client-lambda';
+import { UserError } from '../cli/user-error.ts';
 import type { Answers, Question } from '../lambdas/answer-operator/questions.ts';
 import { MAX_CHANGES, PAGE_SIZE } from '../lambdas/answer-operator/questions.ts';
 import { awsErrorDetails } from '../lambdas/shared/contract/errors.ts';
-import { UserError } from '../local/cli/user-error.ts';
 import type { Deployment } from './deployment.ts';
 
 type Ask = Question['ask'];

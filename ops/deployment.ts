@@ -5,7 +5,7 @@ import { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SFNClient } from '@aws-sdk/client-sfn';
 import { SQSClient } from '@aws-sdk/client-sqs';
-import { UserError } from '../local/cli/user-error.ts';
+import { UserError } from '../cli/user-error.ts';
 import type { RunningCloud } from '../local/running-cloud.ts';
 
 /** The stack's outputs that the commands use. */

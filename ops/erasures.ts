@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DescribeExecutionCommand, StartExecutionCommand } from '@aws-sdk/client-sfn';
+import { UserError } from '../cli/user-error.ts';
 import type { EraseInput, Receipt } from '../lambdas/shared/erasure/contract.ts';
-import { UserError } from '../local/cli/user-error.ts';
 import type { Deployment } from './deployment.ts';
 import { table } from './table.ts';
 

@@ -1,4 +1,4 @@
-import { UserError } from '../local/cli/user-error.ts';
+import { UserError } from '../cli/user-error.ts';
 import { ask } from './database.ts';
 import type { Deployment } from './deployment.ts';
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DescribeExecutionCommand, type DescribeExecutionOutput } from '@aws-sdk/client-sfn';
+import { count } from '../cli/text.ts';
 import type { ExecutionInput } from '../lambdas/shared/contract/payloads.ts';
 import { startOnce } from '../lambdas/shared/runtime/start-once.ts';
-import { count } from '../local/cli/text.ts';
 import type { Context } from './context.ts';
 import type { Deployment } from './deployment.ts';
 import { holdLines, holdOf } from './hold.ts';

@@ -1,4 +1,4 @@
-import { count, formatDuration } from '../local/cli/text.ts';
+import { count, formatDuration } from '../cli/text.ts';
 import type { Arguments } from './arguments.ts';
 import { hint } from './hint.ts';
 import type { LedgerView } from './ledger.ts';

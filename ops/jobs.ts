@@ -1,6 +1,6 @@
+import { count } from '../cli/text.ts';
 import type { ExecutionInput } from '../lambdas/shared/contract/payloads.ts';
 import type { PhotoRow } from '../lambdas/shared/photos/row-types.ts';
-import { count } from '../local/cli/text.ts';
 import type { Context, Result } from './context.ts';
 import { ask, chunksOf } from './database.ts';
 import type { Deployment } from './deployment.ts';

@@ -1,13 +1,13 @@
 /** `npm run ops -- COMMAND`: the operator's way back, on AWS and on this machine. */
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runCommand } from '../local/cli/command.ts';
-import { watchInterruption } from '../local/cli/interruption.ts';
-import { shortPath, stateFolder } from '../local/cli/paths.ts';
-import { count } from '../local/cli/text.ts';
-import { exitCodes, UserError } from '../local/cli/user-error.ts';
+import { runCommand } from '../cli/command.ts';
+import { watchInterruption } from '../cli/interruption.ts';
+import { count, shortPath } from '../cli/text.ts';
+import { exitCodes, UserError } from '../cli/user-error.ts';
 import type { Cloud } from '../local/cloud.ts';
 import { findRunning } from '../local/running-cloud.ts';
+import { stateFolder } from '../local/where.ts';
 import { type Arguments, type CommandName, parseOpsArguments, startsWork, usage } from './arguments.ts';
 import { withReadableErrors } from './aws-errors.ts';
 import { backfill } from './commands/backfill.ts';

@@ -1,9 +1,9 @@
 /** Uploads that belong to no event: what the database knows of them, and what lies in the bucket. */
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
+import { count } from '../cli/text.ts';
 import { PAGE_SIZE } from '../lambdas/answer-operator/questions.ts';
 import { EVENTS_FOLDER, foldersByEvent, photoKeyOf } from '../lambdas/shared/contract/photo-key.ts';
 import type { MisplacedUpload } from '../lambdas/shared/photos/row-types.ts';
-import { count } from '../local/cli/text.ts';
 import { headObject } from './bucket.ts';
 import { ask, chunksOf } from './database.ts';
 import type { Deployment } from './deployment.ts';

@@ -1,5 +1,5 @@
 import { SingleBar } from 'cli-progress';
-import { formatDuration } from '../local/cli/text.ts';
+import { formatDuration } from '../cli/text.ts';
 
 /** What an operator sees while work goes on. */
 export interface Progress {

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { exitCodes, UserError } from '../local/cli/user-error.ts';
+import { exitCodes, UserError } from '../cli/user-error.ts';
 
 /**
  * Asks a person, who may also leave without an answer.

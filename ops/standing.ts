@@ -1,7 +1,8 @@
 /** What `ops status` says, made of what it found: pure, so that every state of the pipeline can be shown to a test. */
+
+import { count, formatDuration } from '../cli/text.ts';
 import type { Summary } from '../lambdas/answer-operator/questions.ts';
 import { IMAGE_USD } from '../lambdas/shared/contract/prices.ts';
-import { count, formatDuration } from '../local/cli/text.ts';
 import type { Arguments } from './arguments.ts';
 import type { QueueCounts } from './commands/status.ts';
 import { hint } from './hint.ts';

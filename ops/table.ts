@@ -1,5 +1,5 @@
+import { displayWidth, pad, printable, truncateMiddle, wrap } from '../cli/text.ts';
 import { isUuid } from '../lambdas/shared/contract/photo-key.ts';
-import { displayWidth, pad, printable, truncateMiddle, wrap } from '../local/cli/text.ts';
 
 const INDENT = '  ';
 const GAP = '  ';

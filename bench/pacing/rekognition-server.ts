@@ -12,7 +12,7 @@ import type { AddressInfo } from 'node:net';
 import { RekognitionError } from '../../local/rekognition/model.ts';
 import { TokenBucket } from '../../local/rekognition/quota.ts';
 import { readRequest, sendError, sendResult } from '../../local/rekognition/wire.ts';
-import { lognormal, seededRandom } from '../support/random.ts';
+import { lognormal, seededRandom } from '../../test/support/random.ts';
 
 export interface RekognitionOptions {
   /** IndexFaces per second; a bucket of one second. */

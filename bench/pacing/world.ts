@@ -33,7 +33,7 @@ import { idempotent } from '../../lambdas/shared/runtime/idempotency.ts';
 import type { Telemetry } from '../../lambdas/shared/runtime/telemetry.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import { startTestDatabase } from '../../test/support/postgres.ts';
-import { seededRandom } from '../support/random.ts';
+import { seededRandom } from '../../test/support/random.ts';
 import { answer, startChild, stopChild } from './child.ts';
 import { createFunctions, type Functions } from './functions.ts';
 import type { BenchOptions } from './options.ts';

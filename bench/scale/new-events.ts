@@ -10,8 +10,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { FailureName } from '../../lambdas/shared/contract/errors.ts';
 import { TokenBucket } from '../../local/rekognition/quota.ts';
-import { EventQueue } from '../support/event-queue.ts';
-import { lognormal, seededRandom } from '../support/random.ts';
+import { EventQueue } from '../../test/support/event-queue.ts';
+import { lognormal, seededRandom } from '../../test/support/random.ts';
 
 /** https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html#error-handling-retrying-after-an-error */
 export interface Retrier {

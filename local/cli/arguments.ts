@@ -1,9 +1,7 @@
 import { parseArgs } from 'node:util';
+import { UserError } from '../../cli/user-error.ts';
 import { isUuid } from '../../lambdas/shared/contract/photo-key.ts';
-import { UserError } from './user-error.ts';
-
-/** A PostgreSQL of the user's own sits at 5432; ports from 32768 on are handed out to outgoing connections by Linux. */
-export const DEFAULT_POSTGRES_PORT = 25432;
+import { DEFAULT_POSTGRES_PORT, defaultPostgresPort, parsePort } from '../where.ts';
 
 export const startUsage = `Usage: npm start -- [FOLDER] [--event UUID] [--json] [--postgres-port N]
 
@@ -107,24 +105,9 @@ export function parseResetArguments(argv: readonly string[]): void {
   }
 }
 
-/** The port without an option: ROLLCALL_POSTGRES_PORT, else our own. */
-export function defaultPostgresPort(env: Environment): number {
-  return env.ROLLCALL_POSTGRES_PORT
-    ? parsePort('ROLLCALL_POSTGRES_PORT', env.ROLLCALL_POSTGRES_PORT)
-    : DEFAULT_POSTGRES_PORT;
-}
-
 function readPort(options: ReadonlyMap<string, string>, env: Environment): number {
   const text = options.get('postgres-port');
   return text === undefined ? defaultPostgresPort(env) : parsePort('--postgres-port', text);
-}
-
-function parsePort(source: string, text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (port < 1 || port > 65_535) {
-    throw new UserError(`${source} takes a number from 1 to 65535, not ${JSON.stringify(text)}.`);
-  }
-  return port;
 }
 
 /** Node's parser finds the tokens; its own messages speak of JavaScript, so the checks are here. */

@@ -1,7 +1,7 @@
+import { count } from '../../cli/text.ts';
 import type { Cloud } from '../cloud.ts';
 import type { StoredEvent } from './database.ts';
 import type { Paint } from './report.ts';
-import { count } from './text.ts';
 
 const GAP = '  ';
 

@@ -1,25 +1,12 @@
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-const projectRoot = resolve(import.meta.dirname, '../..');
-
-/** `.rollcall` in the project, wherever the command is run; ROLLCALL_STATE_DIR puts it elsewhere. Absolute. */
-export function stateFolder(env: Environment): string {
-  return env.ROLLCALL_STATE_DIR ? resolve(env.ROLLCALL_STATE_DIR) : join(projectRoot, '.rollcall');
-}
 
 /** What a person types is relative to where they are; npm runs scripts in the project's root and tells that place apart. */
 export function fromWorkingDirectory(path: string, env: Environment): string {
   const directory = env.npm_lifecycle_event === 'start' ? env.INIT_CWD : undefined;
   return resolve(directory ?? '.', path);
-}
-
-/** The shorter of the absolute path and the one from here. */
-export function shortPath(path: string): string {
-  const here = relative(process.cwd(), path);
-  return here !== '' && !here.startsWith('..') && here.length < path.length ? here : path;
 }
 
 /** The group photos that come with the face recogniser: real, small, and on every machine after `npm ci`. */

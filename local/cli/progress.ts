@@ -1,5 +1,5 @@
 import { SingleBar } from 'cli-progress';
-import { truncateMiddle } from './text.ts';
+import { truncateMiddle } from '../../cli/text.ts';
 
 /** What happens while one waits. */
 export interface Progress {

@@ -1,9 +1,9 @@
+import { count, displayWidth, formatDuration, pad, printable, truncateMiddle, wrap } from '../../cli/text.ts';
 import type { StoredPhoto } from './database.ts';
 import type { NotSent, NotSentCode } from './photo-list.ts';
 import { explanationOf, withoutServiceNoise } from './reasons.ts';
 import type { Skipped } from './scan.ts';
 import type { Sent } from './send.ts';
-import { count, displayWidth, formatDuration, pad, printable, truncateMiddle, wrap } from './text.ts';
 
 /** `processing`: in the pipeline, but without an end. `not_sent`: the pipeline never saw it. */
 export type ReportStatus = 'processing' | 'indexed' | 'failed' | 'not_sent';

@@ -1,7 +1,7 @@
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { UserError } from '../../cli/user-error.ts';
 import { HEAD_BYTES, reasonToSkip } from './picture-kind.ts';
-import { UserError } from './user-error.ts';
 
 /** What is so much too large is not sent only to be refused: a video with a picture's name would take minutes. */
 const MAX_SENT_BYTES = 100 * 1024 * 1024;

@@ -6,6 +6,8 @@ import {
   ListMapRunsCommand,
   StartExecutionCommand,
 } from '@aws-sdk/client-sfn';
+import { count } from '../../cli/text.ts';
+import { UserError } from '../../cli/user-error.ts';
 import type {
   Backlog,
   ListedObject,
@@ -13,8 +15,6 @@ import type {
   SkipReason,
 } from '../../lambdas/shared/contract/payloads.ts';
 import { foldersByEvent } from '../../lambdas/shared/contract/photo-key.ts';
-import { count } from '../../local/cli/text.ts';
-import { UserError } from '../../local/cli/user-error.ts';
 import { listObjects } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
 import { chunksOf, collect, invoke } from '../database.ts';

@@ -1,5 +1,5 @@
-import { count } from '../../local/cli/text.ts';
-import { UserError } from '../../local/cli/user-error.ts';
+import { count } from '../../cli/text.ts';
+import { UserError } from '../../cli/user-error.ts';
 import type { Context, Result } from '../context.ts';
 import { type LedgerView, ledgerOf, readLedger } from '../ledger.ts';
 import { atMost } from '../price.ts';

@@ -1,5 +1,5 @@
+import { count } from '../../cli/text.ts';
 import type { Summary } from '../../lambdas/answer-operator/questions.ts';
-import { count } from '../../local/cli/text.ts';
 import type { Context, Result } from '../context.ts';
 import { ask } from '../database.ts';
 import { receiptLines, startErasure, waitForReceipts } from '../erasures.ts';

@@ -1,7 +1,7 @@
 import { ListExecutionsCommand } from '@aws-sdk/client-sfn';
+import { displayWidth, printable, truncateMiddle, wrap } from '../../cli/text.ts';
 import { type Answers, PAGE_SIZE, type Summary } from '../../lambdas/answer-operator/questions.ts';
 import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
-import { displayWidth, printable, truncateMiddle, wrap } from '../../local/cli/text.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, LOOK_PATIENCE_MS } from '../database.ts';
 import type { Deployment } from '../deployment.ts';

@@ -4,12 +4,12 @@ import {
   type HistoryEvent,
   paginateGetExecutionHistory,
 } from '@aws-sdk/client-sfn';
+import { count, printable, wrap } from '../../cli/text.ts';
+import { UserError } from '../../cli/user-error.ts';
 import type { PhotoHistory } from '../../lambdas/answer-operator/questions.ts';
 import { isUuid, parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import type { StoredObject } from '../../lambdas/shared/photos/execution-input.ts';
 import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
-import { count, printable, wrap } from '../../local/cli/text.ts';
-import { UserError } from '../../local/cli/user-error.ts';
 import { headObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, LOOK_PATIENCE_MS } from '../database.ts';

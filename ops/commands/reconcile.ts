@@ -1,3 +1,4 @@
+import { count } from '../../cli/text.ts';
 import { compare, type Finding, type FindingKind } from '../../lambdas/shared/reconciliation/compare.ts';
 import {
   deletionOf,
@@ -5,7 +6,6 @@ import {
   indexingOf,
   isIndexable,
 } from '../../lambdas/shared/reconciliation/mending.ts';
-import { count } from '../../local/cli/text.ts';
 import { headObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, chunksOf } from '../database.ts';

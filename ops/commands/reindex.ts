@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { count } from '../../cli/text.ts';
+import { UserError } from '../../cli/user-error.ts';
 import { MAX_REOPENED } from '../../lambdas/answer-operator/questions.ts';
 import { inputFor, versionOf } from '../../lambdas/shared/photos/execution-input.ts';
 import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
-import { count } from '../../local/cli/text.ts';
-import { UserError } from '../../local/cli/user-error.ts';
 import { headObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, askAll, chunksOf, collect } from '../database.ts';

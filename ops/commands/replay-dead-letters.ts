@@ -5,6 +5,7 @@ import {
   SendMessageCommand,
 } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
+import { count } from '../../cli/text.ts';
 import {
   type ExecutionInput,
   executionInputSchema,
@@ -12,7 +13,6 @@ import {
 } from '../../lambdas/shared/contract/payloads.ts';
 import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import { deletedObjectSchema, type EraseInput } from '../../lambdas/shared/erasure/contract.ts';
-import { count } from '../../local/cli/text.ts';
 import type { Context, Result } from '../context.ts';
 import type { Deployment } from '../deployment.ts';
 import { startErasure } from '../erasures.ts';

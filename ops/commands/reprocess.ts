@@ -1,9 +1,9 @@
+import { count } from '../../cli/text.ts';
+import { UserError } from '../../cli/user-error.ts';
 import { photoVersion } from '../../lambdas/shared/contract/payloads.ts';
 import { resultsKey } from '../../lambdas/shared/contract/stored-result.ts';
 import { inputFor } from '../../lambdas/shared/photos/execution-input.ts';
 import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
-import { count } from '../../local/cli/text.ts';
-import { UserError } from '../../local/cli/user-error.ts';
 import { hasResult, readableObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, askAll, collect } from '../database.ts';

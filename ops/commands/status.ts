@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ListExecutionsCommand } from '@aws-sdk/client-sfn';
 import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
-import { UserError } from '../../local/cli/user-error.ts';
+import { UserError } from '../../cli/user-error.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, LOOK_PATIENCE_MS } from '../database.ts';
 import type { Deployment } from '../deployment.ts';

@@ -10,9 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DeleteCollectionCommand, ListFacesCommand } from '@aws-sdk/client-rekognition';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import { freePort } from '../../bench/support/free-port.ts';
 import { type BusEvent, startCloud } from '../../local/cloud.ts';
 import { LambdaError } from '../../local/lambda-runtime.ts';
+import { freePort } from '../support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 
 /** One of a kind is enough: a kind is a function and the keys that its input has, at any depth. */

@@ -9,7 +9,6 @@ import { promisify } from 'node:util';
 import { jest } from '@jest/globals';
 import postgres from 'postgres';
 import { generate } from 'selfsigned';
-import { freePort } from '../../bench/support/free-port.ts';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
 import {
   keepConnection,
@@ -21,6 +20,7 @@ import { parseDatabaseUrl } from '../../lambdas/shared/database/url.ts';
 import { logger } from '../../lambdas/shared/runtime/telemetry.ts';
 import { type LocalPostgres, startPostgres } from '../../local/postgres.ts';
 import { certificateAuthority } from '../support/certificate-authority.ts';
+import { freePort } from '../support/free-port.ts';
 import { MIGRATIONS } from '../support/postgres.ts';
 
 const STATEMENT_TIMEOUT_MS = 300;

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ListFacesCommand, RekognitionClient } from '@aws-sdk/client-rekognition';
-import { seededRandom } from '../../bench/support/random.ts';
 import { removeFaces } from '../../lambdas/remove-faces/remove-faces.ts';
 import { parseRequest } from '../../lambdas/shared/contract/payloads.ts';
 import { removeFacesRequestSchema } from '../../lambdas/shared/erasure/contract.ts';
@@ -13,6 +12,7 @@ import { CollectionStore } from '../../local/rekognition/collections.ts';
 import { type RekognitionServer, startRekognition } from '../../local/rekognition/server.ts';
 import { erasureWorld } from '../support/erasure-world.ts';
 import { startTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { seededRandom } from '../support/random.ts';
 
 const random = seededRandom(1);
 

@@ -16,9 +16,9 @@ import { ListCollectionsCommand, paginateListFaces, RekognitionClient } from '@a
 import { jest } from '@jest/globals';
 import postgres from 'postgres';
 import sharp from 'sharp';
-import { freePort } from '../../bench/support/free-port.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import { type Ended, run, survivors, tree } from '../support/command.ts';
+import { freePort } from '../support/free-port.ts';
 import { takenRecords } from '../support/taken-records.ts';
 
 const samples = join(import.meta.dirname, '../../node_modules/@vladmandic/face-api/demo');

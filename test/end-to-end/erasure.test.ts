@@ -10,7 +10,6 @@ import {
 } from '@aws-sdk/client-rekognition';
 import { DeleteObjectCommand, PutObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
-import { freePort } from '../../bench/support/free-port.ts';
 import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
@@ -21,6 +20,7 @@ import { erasures } from '../../ops/commands/erasures.ts';
 import type { Context, Result } from '../../ops/context.ts';
 import { localDeployment } from '../../ops/deployment.ts';
 import { silent } from '../../ops/progress.ts';
+import { freePort } from '../support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 
 /** Retries and timeouts as on AWS would make minutes of a refused call. */

@@ -9,8 +9,8 @@ import {
 } from '@aws-sdk/client-rekognition';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
-import { freePort } from '../../bench/support/free-port.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
+import { freePort } from '../support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 
 const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-events-'));

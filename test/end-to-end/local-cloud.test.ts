@@ -5,9 +5,9 @@ import { join, resolve } from 'node:path';
 import { paginateListFaces } from '@aws-sdk/client-rekognition';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
-import { freePort } from '../../bench/support/free-port.ts';
 import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
 import { survivors, tree } from '../support/command.ts';
+import { freePort } from '../support/free-port.ts';
 import { takenRecords } from '../support/taken-records.ts';
 
 const root = resolve(import.meta.dirname, '../..');

@@ -9,16 +9,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
-import { type Harness, startHarness } from '../../bench/faults/harness.ts';
-import { photoWith } from '../../bench/faults/photos.ts';
-import { backfillInTwoGoes, databaseAway, databaseGone } from '../../bench/faults/scenarios.ts';
-import { freePort } from '../../bench/support/free-port.ts';
-import { displayWidth } from '../../local/cli/text.ts';
+import { displayWidth } from '../../cli/text.ts';
 import { startCloud } from '../../local/cloud.ts';
 import { readQueues } from '../../ops/commands/status.ts';
 import { ask, askAll, collect } from '../../ops/database.ts';
 import { localDeployment } from '../../ops/deployment.ts';
 import { ledgerOf } from '../../ops/ledger.ts';
+import { type Harness, startHarness } from '../faults/harness.ts';
+import { photoWith } from '../faults/photos.ts';
+import { backfillInTwoGoes, databaseAway, databaseGone } from '../faults/scenarios.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** `npm run faults` plays the same scenarios with more photos, and with PostgreSQL away for a whole minute. */
 const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-operator-'));

@@ -8,8 +8,8 @@ import {
 } from '@aws-sdk/client-rekognition';
 import { DeleteObjectCommand, PutObjectCommand, paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
-import { freePort } from '../../bench/support/free-port.ts';
 import { type BusEvent, type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
+import { freePort } from '../support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 import { printedMetrics } from '../support/observability.ts';
 

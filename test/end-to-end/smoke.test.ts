@@ -6,8 +6,8 @@ import { GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { paginateListCollections } from '@aws-sdk/client-rekognition';
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
-import { freePort } from '../../bench/support/free-port.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
+import { freePort } from '../support/free-port.ts';
 import { findMadeFaces } from '../support/made-photos.ts';
 
 /** Of the retries' delays, and so of the 90 s for which a function that was idle is not ready. */

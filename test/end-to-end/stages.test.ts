@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import { freePort } from '../../bench/support/free-port.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { ask } from '../../ops/database.ts';
 import { localDeployment } from '../../ops/deployment.ts';
+import { freePort } from '../support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 
 const folders: string[] = [];

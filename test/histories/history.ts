@@ -1,5 +1,5 @@
 /** A history: what happens to a few photos of an event, and in which order the pipeline gets to do its part. */
-import { seededRandom } from '../../bench/support/random.ts';
+import { seededRandom } from '../support/random.ts';
 
 /**
  * Two objects of one UUID stem that differ in the case of their extension, one of that stem in a folder, one whose name is no

@@ -1,7 +1,8 @@
 /** Runs a history through the real state machines and functions, to the end of everything that it started. */
-import { seededRandom } from '../../bench/support/random.ts';
+
 import { awsErrorDetails, PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import type { ExecutionInput } from '../../lambdas/shared/contract/payloads.ts';
+import { seededRandom } from '../support/random.ts';
 import { cores, type Environment, lastResort, personRequest, reconcile } from './cores.ts';
 import type { HistoryDatabase, Rows } from './database.ts';
 import {

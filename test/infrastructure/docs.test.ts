@@ -1,11 +1,11 @@
 /** What the documentation tells one to type, or to look for, is there: commands, options, queries, outputs, metrics, widgets. */
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { asksForHelp } from '../../cli/command.ts';
 import { metricNames } from '../../lambdas/shared/contract/names.ts';
 import { ConfigurationError, parseConfig } from '../../lib/config/config.ts';
 import { defaultAlarmThresholds } from '../../lib/observability/alarm-thresholds.ts';
 import { parseResetArguments, parseStartArguments, parseUpArguments } from '../../local/cli/arguments.ts';
-import { asksForHelp } from '../../local/cli/command.ts';
 import { commands, parseOpsArguments } from '../../ops/arguments.ts';
 import { dashboardOf } from '../support/observability.ts';
 import { synthesised } from '../support/synthesised.ts';

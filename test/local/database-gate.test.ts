@@ -4,9 +4,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { freePort } from '../../bench/support/free-port.ts';
 import { type DatabaseGate, startDatabaseGate } from '../../local/iam/database-gate.ts';
 import { type LocalPostgres, startPostgres } from '../../local/postgres.ts';
+import { freePort } from '../support/free-port.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rollcall-gate-'));
 let server: LocalPostgres;

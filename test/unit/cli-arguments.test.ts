@@ -1,5 +1,6 @@
-import { DEFAULT_POSTGRES_PORT, parseStartArguments, parseUpArguments } from '../../local/cli/arguments.ts';
-import { UserError } from '../../local/cli/user-error.ts';
+import { UserError } from '../../cli/user-error.ts';
+import { parseStartArguments, parseUpArguments } from '../../local/cli/arguments.ts';
+import { DEFAULT_POSTGRES_PORT } from '../../local/where.ts';
 
 const EVENT = '0B9D7C1E-6A43-4F0E-9D2B-5C8A1F3E7D60';
 

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { displayWidth, formatDuration, printable, truncateMiddle, wrap } from '../../cli/text.ts';
 import type { StoredPhoto } from '../../local/cli/database.ts';
 import type { Photo } from '../../local/cli/photo-list.ts';
 import { renderBar } from '../../local/cli/progress.ts';
@@ -15,7 +16,6 @@ import {
   reportRows,
 } from '../../local/cli/report.ts';
 import type { Sent } from '../../local/cli/send.ts';
-import { displayWidth, formatDuration, printable, truncateMiddle, wrap } from '../../local/cli/text.ts';
 
 const EVENT = '0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60';
 const plain: Paint = (_style, text) => text;

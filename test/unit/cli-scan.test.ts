@@ -11,10 +11,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { UserError } from '../../cli/user-error.ts';
 import { eventIdOfFolder, listPhotos } from '../../local/cli/photo-list.ts';
 import { pictureKind } from '../../local/cli/picture-kind.ts';
 import { resolveFolder, scanFolder } from '../../local/cli/scan.ts';
-import { UserError } from '../../local/cli/user-error.ts';
 
 const EVENT = '0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60';
 const PHOTO = '3f2b8c1a-7d64-4e0b-8a59-1c6e2d9f4b70';

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
-import { seededRandom } from '../../bench/support/random.ts';
 import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import type { StoredPhoto } from '../../local/cli/database.ts';
 import { listPhotos, type Photo } from '../../local/cli/photo-list.ts';
@@ -19,6 +18,7 @@ import {
 import { PART_BYTES, readContent, storedObject, upload } from '../../local/cli/upload.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import { type ObjectStore, startObjectStore } from '../../local/object-store.ts';
+import { seededRandom } from '../support/random.ts';
 
 const EVENT = '0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60';
 const BUCKET = 'photos';

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { asksForHelp } from '../../local/cli/command.ts';
+import { asksForHelp } from '../../cli/command.ts';
 import { type CommandName, commands, parseOpsArguments, startsWork, usage } from '../../ops/arguments.ts';
 import { erasureOfDeadLetter, inputOfDeadLetter } from '../../ops/commands/replay-dead-letters.ts';
 import { hint } from '../../ops/hint.ts';

@@ -1,4 +1,4 @@
-import { UserError } from '../../local/cli/user-error.ts';
+import { UserError } from '../../cli/user-error.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 
 const parse = (...argv: string[]) => parseOpsArguments(argv, {});

@@ -1,4 +1,4 @@
-import { displayWidth } from '../../local/cli/text.ts';
+import { displayWidth } from '../../cli/text.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import type { LedgerView } from '../../ops/ledger.ts';
 import { viewOf } from '../../ops/ledger.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import { displayWidth } from '../../local/cli/text.ts';
+import { displayWidth } from '../../cli/text.ts';
 import { table } from '../../ops/table.ts';
 
 const ID = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DeleteItemCommand, type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
-import { seededRandom } from '../../bench/support/random.ts';
 import {
   apply,
   type Change,
@@ -19,6 +18,7 @@ import {
 } from '../../lambdas/shared/line/rules.ts';
 import { type SlotLedger, slotLedger } from '../../lambdas/shared/line/store.ts';
 import { startTables, type Tables } from '../../local/tables.ts';
+import { seededRandom } from '../support/random.ts';
 
 const TABLE = 'ledger';
 const CLOSEST_MS = 20;

@@ -2,8 +2,8 @@
  * A new account may run ten functions at once. A burst of photos in such an account, in virtual time: each state's function
  * takes its time, Lambda refuses what is too much, and the definition's own retriers decide what comes of it.
  */
-import { EventQueue } from '../../bench/support/event-queue.ts';
-import { lognormal, seededRandom } from '../../bench/support/random.ts';
+import { EventQueue } from '../support/event-queue.ts';
+import { lognormal, seededRandom } from '../support/random.ts';
 import { type Definition, definitionOf, longestDelay, retrierOf } from '../support/retries.ts';
 
 const REFUSED = 'Lambda.TooManyRequestsException';

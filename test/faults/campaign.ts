@@ -8,11 +8,11 @@ import {
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
+import { UserError } from '../../cli/user-error.ts';
 import { failureKind, isFailureName } from '../../lambdas/shared/contract/errors.ts';
 import type { Receipt } from '../../lambdas/shared/erasure/contract.ts';
 import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
 import { compare, type Finding, type FindingKind } from '../../lambdas/shared/reconciliation/compare.ts';
-import { UserError } from '../../local/cli/user-error.ts';
 import type { ExecutionEnd } from '../../local/cloud.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import { erasePerson } from '../../ops/commands/erase-person.ts';

@@ -4,14 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { runCommand } from '../local/cli/command.ts';
-import { count, formatDuration } from '../local/cli/text.ts';
-import { exitCodes, UserError } from '../local/cli/user-error.ts';
-import { runSeed, type SeedReport } from './faults/campaign.ts';
-import { CAMPAIGN_TIME, type Harness, type HarnessOptions, startHarness } from './faults/harness.ts';
-import { runHistories } from './faults/histories.ts';
-import { backfillInTwoGoes, databaseAway, databaseGone, type ScenarioReport } from './faults/scenarios.ts';
-import { freePort } from './support/free-port.ts';
+import { runCommand } from '../../cli/command.ts';
+import { count, formatDuration } from '../../cli/text.ts';
+import { exitCodes, UserError } from '../../cli/user-error.ts';
+import { freePort } from '../support/free-port.ts';
+import { runSeed, type SeedReport } from './campaign.ts';
+import { CAMPAIGN_TIME, type Harness, type HarnessOptions, startHarness } from './harness.ts';
+import { runHistories } from './histories.ts';
+import { backfillInTwoGoes, databaseAway, databaseGone, type ScenarioReport } from './scenarios.ts';
 
 const usage = `Usage: npm run faults -- [--seed N] [--seeds N] [--photos N] [--json]
        npm run faults -- --scenario NAME [--photos N] [--json]

@@ -10,11 +10,11 @@ export const exitCodes = {
 
 /** Something that the user can put right: shown as its message alone, one line, without a stack trace. */
 export class UserError extends Error {
-  override readonly name = 'UserError';
+  override readonly name: string = 'UserError';
   readonly exitCode: number;
 
-  constructor(message: string, exitCode: number = exitCodes.usage) {
-    super(message);
+  constructor(message: string, exitCode: number = exitCodes.usage, options?: ErrorOptions) {
+    super(message, options);
     this.exitCode = exitCode;
   }
 }

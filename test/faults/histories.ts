@@ -1,5 +1,5 @@
 /** `npm run faults -- --histories N`: random histories, without the local cloud. */
-import { render, renderShort, startCampaign } from '../../test/histories/campaign.ts';
+import { render, renderShort, startCampaign } from '../histories/campaign.ts';
 
 /** How often it is told how far it is. */
 const PROGRESS_MS = 5_000;

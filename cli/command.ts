@@ -1,4 +1,3 @@
-import { LocalError } from '../local-error.ts';
 import { exitCodes, UserError } from './user-error.ts';
 
 /** Which Node.js runs what the local run stands on; npm's scripts bring their own. */
@@ -71,7 +70,7 @@ function checkNode(): void {
 }
 
 function describe(error: unknown, what: string): string {
-  if (error instanceof UserError || error instanceof LocalError) {
+  if (error instanceof UserError) {
     return error.message;
   }
   const { code } = (error ?? {}) as NodeJS.ErrnoException;

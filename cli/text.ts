@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
@@ -91,4 +92,10 @@ export function formatDuration(ms: number): string {
 /** `1 photo`, `2 photos`. */
 export function count(n: number, one: string, many = `${one}s`): string {
   return `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`;
+}
+
+/** The shorter of the absolute path and the one from here. */
+export function shortPath(path: string): string {
+  const here = relative(process.cwd(), path);
+  return here !== '' && !here.startsWith('..') && here.length < path.length ? here : path;
 }
