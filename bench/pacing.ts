@@ -2,15 +2,17 @@
  * `npm run bench:pacing`: how much of Rekognition's quota a burst of photos uses, and how many of its calls are
  * throttled, with the slot ledger and with what others do.
  */
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isWriteToLostConnection } from '../lambdas/shared/database/lost-connection.ts';
 import { seededRandom } from '../test/support/random.ts';
+import type { BenchOptions } from './pacing/bench-options.ts';
 import { deliver } from './pacing/deliver.ts';
 import { type Conditions, documentOf, type PacingReport, readReports } from './pacing/document.ts';
 import { type Measurement, measure } from './pacing/measure.ts';
-import { type BenchOptions, parseOptions, UsageError, usage } from './pacing/options.ts';
+import { parseOptions, UsageError, usage } from './pacing/options.ts';
 import { type PlotOptions, plot, writePlot } from './pacing/plot.ts';
 import { strategies } from './pacing/strategies/index.ts';
 import type { Strategy } from './pacing/strategy.ts';

@@ -3,8 +3,8 @@
  * with the slot ledger's own decision code. With `--new-events`, what many new events at once do to CreateCollection.
  */
 import { parseArgs } from 'node:util';
+import { type SimulationResult, simulate } from '../test/support/line-simulation.ts';
 import { simulateNewEvents } from './scale/new-events.ts';
-import { type SimulationResult, simulate } from './scale/simulation.ts';
 
 const USAGE = `npm run bench:scale -- [options]
 

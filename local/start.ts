@@ -2,12 +2,13 @@
 
 import { runCommand } from '../cli/command.ts';
 import { type Interruption, watchInterruption } from '../cli/interruption.ts';
+import { samplePhotos } from '../cli/sample-photos.ts';
 import { shortPath } from '../cli/text.ts';
 import { exitCodes, UserError } from '../cli/user-error.ts';
+import { fromWorkingDirectory } from '../cli/working-directory.ts';
 import { parseStartArguments, type StartArguments, startUsage } from './cli/arguments.ts';
 import { readPhotos } from './cli/database.ts';
 import { renderDirections } from './cli/directions.ts';
-import { fromWorkingDirectory, samplePhotos } from './cli/paths.ts';
 import { eventIdOfFolder, listPhotos, type NotSent, type Photo } from './cli/photo-list.ts';
 import { pipelineOf } from './cli/pipeline.ts';
 import { type Progress, silent } from './cli/progress.ts';

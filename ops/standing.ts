@@ -4,13 +4,19 @@ import { count, formatDuration } from '../cli/text.ts';
 import type { Summary } from '../lambdas/answer-operator/questions.ts';
 import { IMAGE_USD } from '../lambdas/shared/contract/prices.ts';
 import type { Arguments } from './arguments.ts';
-import type { QueueCounts } from './commands/status.ts';
 import { hint } from './hint.ts';
 import { holdLines, holdOf } from './hold.ts';
 import type { LedgerView } from './ledger.ts';
 import { known, type Part, problemsOf } from './parts.ts';
 import { dollars } from './price.ts';
 import { table } from './table.ts';
+
+export interface QueueCounts {
+  dead_letters: number;
+  erasure_dead_letters: number;
+  last_resort: number;
+  last_resort_dead_letters: number;
+}
 
 /** Executions that are counted at most: one page of ListExecutions. */
 export const COUNTED = 1_000;

@@ -5,10 +5,10 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
-import { type ServiceProxy, startServiceProxy } from '../../test/faults/service-proxy.ts';
 import { freePort } from '../../test/support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../../test/support/made-photos.ts';
 import { lognormal, seededRandom } from '../../test/support/random.ts';
+import { type ServiceProxy, startServiceProxy } from '../../test/support/service-proxy.ts';
 
 export interface RunOptions {
   photos: number;

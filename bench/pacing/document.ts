@@ -1,8 +1,10 @@
 /** `docs/pacing.md`, made of what the benchmark left for each case. */
+
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import type { BenchOptions } from './bench-options.ts';
 import type { Measurement } from './measure.ts';
-import { type BenchOptions, cases, fileName, OURS, UsageError } from './options.ts';
+import { cases, fileName, OURS, UsageError } from './options.ts';
 
 /** What was measured, without what only says what to do with it. */
 export type Conditions = Omit<BenchOptions, 'strategies' | 'json' | 'out' | 'name' | 'document'>;

@@ -1,4 +1,4 @@
-import type { BenchOptions } from './options.ts';
+import type { BenchOptions } from './bench-options.ts';
 import type { RekognitionReport } from './rekognition-server.ts';
 import type { Photo, Stored } from './world.ts';
 

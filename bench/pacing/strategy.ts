@@ -1,4 +1,4 @@
-import type { BenchOptions } from './options.ts';
+import type { BenchOptions } from './bench-options.ts';
 import type { Photo, World, WorldOptions } from './world.ts';
 
 export interface Strategy {

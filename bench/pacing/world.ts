@@ -34,9 +34,9 @@ import type { Telemetry } from '../../lambdas/shared/runtime/telemetry.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import { startTestDatabase } from '../../test/support/postgres.ts';
 import { seededRandom } from '../../test/support/random.ts';
+import type { BenchOptions } from './bench-options.ts';
 import { answer, startChild, stopChild } from './child.ts';
 import { createFunctions, type Functions } from './functions.ts';
-import type { BenchOptions } from './options.ts';
 import type { RekognitionReport } from './rekognition-server.ts';
 
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';

@@ -8,11 +8,11 @@ import {
 } from '@aws-sdk/client-rekognition';
 import { count } from '../../cli/text.ts';
 import { UserError } from '../../cli/user-error.ts';
+import { fromWorkingDirectory } from '../../cli/working-directory.ts';
 import { awsErrorDetails } from '../../lambdas/shared/contract/errors.ts';
 import { isUuid } from '../../lambdas/shared/contract/photo-key.ts';
 import { MAX_PERSON_FACES, type PersonRequest } from '../../lambdas/shared/erasure/contract.ts';
 import { compare } from '../../lambdas/shared/reconciliation/compare.ts';
-import { fromWorkingDirectory } from '../../local/cli/paths.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, chunksOf } from '../database.ts';
 import { receiptLines, startErasure, waitForReceipts } from '../erasures.ts';

@@ -8,7 +8,15 @@ import type { Deployment } from '../deployment.ts';
 import { type LedgerView, readLedger } from '../ledger.ts';
 import { known, type Part, part } from '../parts.ts';
 import { readEventObjects } from '../reading.ts';
-import { COUNTED, type Facts, problems, type Running, standingData, standingLines } from '../standing.ts';
+import {
+  COUNTED,
+  type Facts,
+  problems,
+  type QueueCounts,
+  type Running,
+  standingData,
+  standingLines,
+} from '../standing.ts';
 
 /** Long enough to see how fast slots are given, short enough for who is called at night. */
 const PACE_WINDOW_MS = 1_000;
@@ -85,13 +93,6 @@ async function readRunning({ states }: Deployment, stateMachineArn: string): Pro
   );
   const starts = executions.flatMap(({ startDate }) => (startDate ? [startDate.getTime()] : []));
   return { executions: executions.length, oldestMs: starts.length > 0 ? Math.min(...starts) : null };
-}
-
-export interface QueueCounts {
-  dead_letters: number;
-  erasure_dead_letters: number;
-  last_resort: number;
-  last_resort_dead_letters: number;
 }
 
 /** How many messages rest in each queue; approximate, as SQS counts. */

@@ -7,10 +7,10 @@ import type { BusEvent, Cloud, ExecutionEnd } from '../../local/cloud.ts';
 import { startCloud } from '../../local/cloud.ts';
 import { LambdaError, type LambdaFunction, type LambdaRuntime } from '../../local/lambda-runtime.ts';
 import type { RekognitionOptions } from '../../local/rekognition/server.ts';
+import { type Disturbance, type ProxiedRequest, startServiceProxy } from '../support/service-proxy.ts';
 import { inventedFaces } from './photos.ts';
 import type { FaultPlan, LambdaFault } from './plan.ts';
 import { type PostgresProxy, startPostgresProxy } from './postgres-proxy.ts';
-import { type Disturbance, type ProxiedRequest, startServiceProxy } from './service-proxy.ts';
 
 /** What happened to one photo, in order. */
 export interface Incident {

@@ -62,4 +62,60 @@ describe('dependencies point one way', () => {
       expect([file, tools]).toEqual([file, []]);
     }
   });
+
+  test('the cli room knows nothing of those who use it', () => {
+    for (const file of filesBelow('cli')) {
+      const users = importsOf(file).filter((target) => !target.startsWith('cli/'));
+      expect([file, users]).toEqual([file, []]);
+    }
+  });
+
+  test('ops takes from local only how to find a run, or to make the stored one answer', () => {
+    const allowed = ['local/where.ts', 'local/running-cloud.ts', 'local/cloud.ts'];
+    const taken = new Set(
+      filesBelow('ops')
+        .flatMap(importsOf)
+        .filter((target) => target.startsWith('local/')),
+    );
+    expect([...taken].filter((target) => !allowed.includes(target))).toEqual([]);
+  });
+
+  test('the local Rekognition stands on nothing of the project', () => {
+    for (const file of filesBelow('local/rekognition')) {
+      const project = importsOf(file).filter((target) => !target.startsWith('local/rekognition/'));
+      expect([file, project]).toEqual([file, []]);
+    }
+  });
+
+  test('tests take nothing from the benchmarks but what they test; benchmarks from the tests only their support', () => {
+    for (const file of filesBelow('test').filter((file) => !file.startsWith('test/bench/'))) {
+      const benchmarks = importsOf(file).filter((target) => target.startsWith('bench/'));
+      expect([file, benchmarks]).toEqual([file, []]);
+    }
+    for (const file of filesBelow('bench')) {
+      const tests = importsOf(file).filter((target) => /^test\/(?!support\/)/.test(target));
+      expect([file, tests]).toEqual([file, []]);
+    }
+  });
+
+  test('there is no circle', () => {
+    const files = ['bin', 'cli', 'lib', 'lambdas', 'local', 'ops', 'bench', 'test'].flatMap(filesBelow);
+    const imports = new Map(files.map((file) => [file, importsOf(file)]));
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const walk = (file: string, way: readonly string[]): void => {
+      if (way.includes(file)) {
+        circles.push([...way.slice(way.indexOf(file)), file].join(' -> '));
+      } else if (!done.has(file)) {
+        for (const target of imports.get(file) ?? []) {
+          walk(target, [...way, file]);
+        }
+        done.add(file);
+      }
+    };
+    for (const file of files) {
+      walk(file, []);
+    }
+    expect(circles).toEqual([]);
+  });
 });

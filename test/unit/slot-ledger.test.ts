@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import { busiest, type SimulationOptions, simulate } from '../../bench/scale/simulation.ts';
 import type { Lane } from '../../lambdas/shared/contract/payloads.ts';
 import {
   afterThrottle,
@@ -17,6 +16,7 @@ import {
   LIVE_LINE_SHORT_MS,
   takeSlot,
 } from '../../lambdas/shared/line/rules.ts';
+import { busiest, type SimulationOptions, simulate } from '../support/line-simulation.ts';
 
 const NOON = Date.UTC(2026, 4, 1, 12);
 const config = { perSecond: 50 };

@@ -19,8 +19,8 @@ import {
   takeSlot,
 } from '../../lambdas/shared/line/rules.ts';
 import { TokenBucket } from '../../local/rekognition/quota.ts';
-import { EventQueue } from '../../test/support/event-queue.ts';
-import { lognormal, seededRandom } from '../../test/support/random.ts';
+import { EventQueue } from './event-queue.ts';
+import { lognormal, seededRandom } from './random.ts';
 
 export interface SimulationOptions {
   photos: number;
