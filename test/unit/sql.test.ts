@@ -16,7 +16,7 @@ test('no value becomes part of a statement: only migrations are text', () => {
 
 test('every connection verifies whom it talks to', () => {
   const connecting = sources.filter(([, source]) => /\bpostgres\(/.test(source));
-  expect(connecting.map(([file]) => file)).toEqual([path.join('shared', 'database.ts')]);
+  expect(connecting.map(([file]) => file)).toEqual([path.join('shared', 'database', 'connection.ts')]);
   const [, source] = connecting[0]!;
   const calls = [...source.matchAll(/\bpostgres\(\{(.*?)\n {2}\}\)/gs)].map(([, options]) => options);
   expect(calls).toHaveLength(source.match(/\bpostgres\(/g)!.length);
