@@ -80,7 +80,9 @@ test('it travels beside the code', async () => {
   const bundle = readdirSync(outdir).find((name) => name.startsWith('asset.'))!;
   expect(readFileSync(path.join(outdir, bundle, 'Two.pem'), 'utf8')).toBe(readFileSync(certificate, 'utf8'));
   // And with every function that has the environment: what the bundles hold is in no template.
-  for (const name of readdirSync(LIB)) {
+  for (const name of readdirSync(LIB, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  )) {
     const source = readFileSync(path.join(LIB, name), 'utf8');
     const count = (text: string) => source.split(text).length - 1;
     expect([name, count('database.assets')]).toEqual([name, count('database.environment(')]);

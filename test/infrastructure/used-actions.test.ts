@@ -85,7 +85,7 @@ describe.each([
       return;
     }
     // Only a bucket with versions has to be looked at by them.
-    const without = WITH_VERSIONS.includes(name) ? [path.join(LAMBDAS, 'shared/head-object.ts')] : [];
+    const without = WITH_VERSIONS.includes(name) ? [path.join(LAMBDAS, 'shared/storage/head-object.ts')] : [];
     const used = usedBy(path.join(LAMBDAS, name, 'handler.ts'), without);
     const needed = used
       .flatMap((use) => actionsOf[use] ?? [`an action for ${use}`])
