@@ -1,3 +1,4 @@
+import { keepCompiledCode } from './compile-cache.ts';
 import { exitCodes, UserError } from './user-error.ts';
 
 /** Which Node.js runs what the local run stands on; npm's scripts bring their own. */
@@ -35,6 +36,7 @@ export async function runCommand({ usage, what, run }: CommandOptions): Promise<
   };
   process.on('uncaughtException', giveUp);
   process.on('unhandledRejection', giveUp);
+  keepCompiledCode();
   let exitCode: number;
   const argv = process.argv.slice(2);
   try {

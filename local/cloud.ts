@@ -63,7 +63,7 @@ export interface CloudOptions {
   /** Quotas, faults and detector threads of the local Rekognition. */
   rekognition?: Pick<
     RekognitionOptions,
-    'quotas' | 'intercept' | 'workers' | 'clock' | 'findFaces' | 'onCall'
+    'quotas' | 'intercept' | 'workers' | 'warmUp' | 'clock' | 'findFaces' | 'onCall'
   >;
   /** The IndexFaces quota that Service Quotas tells, at each question; default: the Region's. */
   appliedQuota?: () => number | undefined;
@@ -658,6 +658,7 @@ function createStateMachines(
       ...rest,
       arn,
       definition,
+      validates: assembly.isNew,
       maps: mapServices(s3, authority, arn),
       async invoke(resource, payload, signal) {
         await checkTask(authority, arn, resource, payload);

@@ -73,6 +73,8 @@ export interface StateMachineOptions {
   arn: string;
   /** Amazon States Language with its substitutions filled in. */
   definition: string;
+  /** Whether the definition is held against the language's schema, which takes a second: once for each that is new. */
+  validates?: boolean;
   /** Folder of `executions.jsonl` (all that ended, of all machines) and of this machine's journal of those that have not. */
   folder: string;
   /** Runs a Task; an error's name becomes the Error, its message the Cause. The signal tells that nobody waits any more. */
@@ -129,7 +131,7 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
   scaleRetries(definition.States, options.retryScale ?? 1);
   const maps = takeOutDistributedMaps(definition.States);
   const engine = new StateMachine(definition, {
-    validationOptions: { noValidate: options.retryScale !== undefined },
+    validationOptions: { noValidate: !options.validates || options.retryScale !== undefined },
   });
   const tasks = collectTasks(definition.States);
   const journal = openJournal(options.folder, nameOf(arn));

@@ -52,6 +52,8 @@ export interface SynthesisOptions {
 export interface Assembly {
   stackName: string;
   template: Template;
+  /** Whether the app was synthesised just now, and nobody has run it yet. */
+  isNew: boolean;
   /** The folder or file of an asset, by the key that the template names it with. */
   assetPath(objectKey: string): string;
 }
@@ -70,6 +72,7 @@ export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
   const context = JSON.stringify({ ...settings.context, ...options.context });
   const hash = hashInputs(INPUTS, context);
   const hashFile = join(assembly, INPUTS_HASH_FILE);
+  let isNew = false;
   if (!existsSync(hashFile) || readFileSync(hashFile, 'utf8') !== hash) {
     const fresh = `${assembly}.new`;
     rmSync(fresh, { recursive: true, force: true });
@@ -78,11 +81,12 @@ export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
       await runApp(settings.app.replace(/^npx /, ''), fresh, context, options.log);
       writeFileSync(join(fresh, INPUTS_HASH_FILE), hash);
       putIntoCache(hash, fresh);
+      isNew = true;
     }
     rmSync(assembly, { recursive: true, force: true });
     renameSync(fresh, assembly);
   }
-  return readAssembly(assembly);
+  return { ...readAssembly(assembly), isNew };
 }
 
 /** The cache is only a help: whatever is wrong with it, the app is synthesised. */
@@ -198,7 +202,7 @@ interface AssetManifest {
   files?: Record<string, { source: { path: string }; destinations: Record<string, { objectKey: string }> }>;
 }
 
-function readAssembly(assembly: string): Assembly {
+function readAssembly(assembly: string): Omit<Assembly, 'isNew'> {
   const read = <Content>(file: string) => JSON.parse(readFileSync(join(assembly, file), 'utf8')) as Content;
   const artifacts = Object.entries(read<Manifest>('manifest.json').artifacts);
   const stacks = artifacts.filter(([, { type }]) => type === 'aws:cloudformation:stack');

@@ -25,6 +25,8 @@ async function up(argv: readonly string[]): Promise<number> {
       // The same at each start, so that what was set up to use them goes on to.
       ports: { s3: postgresPort + 1, rekognition: postgresPort + 2 },
       schedules: true,
+      // Whoever only looks at the data has no use for the models.
+      rekognition: { warmUp: false },
       onStep: (text) => {
         signal.throwIfAborted();
         progress.step(text);
