@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { RekognitionClient } from '@aws-sdk/client-rekognition';
-import { GetObjectCommand, PutObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
+import { PutObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { localClientOptions } from './clients.ts';
 import { startControlPlane } from './control-plane.ts';
-import type { CorsRule } from './cors.ts';
 import { startDataApi } from './data-api.ts';
 import type { ListedObject, MapServices } from './distributed-map.ts';
 import { type BusEvent, createEventRouter, type Rule, type RuleTarget, ruleArn } from './event-router.ts';
@@ -23,7 +22,7 @@ import {
   type LambdaRuntime,
 } from './lambda-runtime.ts';
 import { LocalError } from './local-error.ts';
-import { type ObjectStore, startObjectStore } from './object-store.ts';
+import { startObjectStore } from './object-store.ts';
 import { freeOr, type LocalPostgres, releasePort, startPostgres } from './postgres.ts';
 import type { Queues, Subscription } from './queues.ts';
 import { type RekognitionOptions, startRekognition } from './rekognition/server.ts';
@@ -31,6 +30,7 @@ import { localResources } from './resources.ts';
 import { announce, type RunningCloud } from './running-cloud.ts';
 import { type ScheduledRule, scheduledEvent, startClock } from './schedules.ts';
 import { startServiceQuotas } from './service-quotas.ts';
+import { createBucketsAndQueues, databaseOf, readObject, tableDefinitions } from './stand-ins.ts';
 import { openStateFolder } from './state-folder.ts';
 import {
   CUT_OFF,
@@ -41,7 +41,7 @@ import {
   type StateMachineOptions,
 } from './state-machine.ts';
 import { type Assembly, synthesise } from './synthesis.ts';
-import { startTables, type TableDefinition } from './tables.ts';
+import { startTables } from './tables.ts';
 import { type ResolvedTemplate, resolveTemplate } from './template.ts';
 
 export type { BusEvent } from './event-router.ts';
@@ -83,10 +83,10 @@ export interface CloudOptions {
   /** Whether rules with a schedule are set off when they are due. Default: false, for runs of minutes. */
   schedules?: boolean;
   /**
-   * What it works at: `all`, with what an earlier run could not finish; `new`, only what is started from now on; or `nothing`,
-   * to look at what is stored and to set what the next run goes by. What is not worked at keeps. Default: `all`.
+   * What it works at: `all`, with what an earlier run could not finish, or `new`, only what is started from now on. What is not
+   * worked at keeps. Default: `all`.
    */
-  work?: 'all' | 'new' | 'nothing';
+  work?: 'all' | 'new';
   /** What stands between the parts, to disturb them. */
   between?: Between;
 }
@@ -354,7 +354,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     );
     bus.publish = router.publish;
     const { work = 'all' } = options;
-    const subscriptions = work === 'nothing' ? [] : subscribeFunctions(stack, objects.queues, invoke);
+    const subscriptions = subscribeFunctions(stack, objects.queues, invoke);
     closers.push(() => {
       for (const subscription of subscriptions) {
         subscription.stop();
@@ -475,47 +475,6 @@ function writePrivileges(file: string, { calls, denied, unused }: PrivilegeRepor
   writeFileSync(file, `${JSON.stringify({ denied, unused: needless, calls }, undefined, 2)}\n`);
 }
 
-async function readObject(s3: S3Client, bucket: string, key: string): Promise<Buffer> {
-  const { Body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-  return Buffer.from(await Body!.transformToByteArray());
-}
-
-function databaseOf({ template }: Assembly): { database: string; master: string } {
-  const cluster = Object.values(template.Resources).find(({ Type }) => Type === 'AWS::RDS::DBCluster');
-  const { DatabaseName: database, MasterUsername: master } = cluster?.Properties ?? {};
-  if (typeof database !== 'string' || typeof master !== 'string') {
-    throw new LocalError(
-      'UnsupportedTemplateError',
-      'The local run stands in for Aurora, but the app is configured for another database.',
-    );
-  }
-  return { database, master };
-}
-
-function createBucketsAndQueues(stack: ResolvedTemplate, objects: ObjectStore, timeScale: number): void {
-  for (const { local, get } of stack.resources('AWS::S3::Bucket')) {
-    const notifications = get<{ EventBridgeConfiguration?: { EventBridgeEnabled?: boolean } }>(
-      'NotificationConfiguration',
-    );
-    objects.createBucket(local.ref, {
-      events: notifications?.EventBridgeConfiguration?.EventBridgeEnabled ?? false,
-      cors: get<{ CorsRules: CorsRule[] }>('CorsConfiguration')?.CorsRules,
-    });
-  }
-  for (const { local, get } of stack.resources('AWS::SQS::Queue')) {
-    const attributes = ['DelaySeconds', 'MessageRetentionPeriod', 'RedrivePolicy', 'VisibilityTimeout']
-      .map((name) => [name, get<object | number | string>(name)] as const)
-      .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [
-        name,
-        typeof value === 'object'
-          ? JSON.stringify(value)
-          : String(name === 'VisibilityTimeout' ? Math.max(1, Math.round(Number(value) * timeScale)) : value),
-      ]);
-    objects.queues.create(local.attributes.QueueName as string, Object.fromEntries(attributes));
-  }
-}
-
 /** Event source mappings: queues whose messages go to functions. */
 function subscribeFunctions(
   stack: ResolvedTemplate,
@@ -537,19 +496,6 @@ function subscribeFunctions(
         invoke: (event) => invoke(fn.attributes.Arn as string, event),
       });
     });
-}
-
-function tableDefinitions(stack: ResolvedTemplate): TableDefinition[] {
-  return stack.resources('AWS::DynamoDB::Table').map(({ local, get }) => ({
-    name: local.ref,
-    create: {
-      AttributeDefinitions: get('AttributeDefinitions'),
-      KeySchema: get('KeySchema'),
-      GlobalSecondaryIndexes: get('GlobalSecondaryIndexes'),
-      LocalSecondaryIndexes: get('LocalSecondaryIndexes'),
-    },
-    expiry: get<{ AttributeName: string; Enabled: boolean }>('TimeToLiveSpecification')?.AttributeName,
-  }));
 }
 
 /** By ARN. */

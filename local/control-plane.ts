@@ -5,9 +5,12 @@ import type { MapRun } from './distributed-map.ts';
 import type { LambdaError } from './lambda-runtime.ts';
 import type { Execution, LocalStateMachine } from './state-machine.ts';
 
+/** What an operator's calls ask of a state machine. */
+export type OperatedMachine = Pick<LocalStateMachine, 'arn' | 'start' | 'abort' | 'describe' | 'list'>;
+
 export interface ControlPlaneOptions {
   /** By ARN. */
-  machines: ReadonlyMap<string, LocalStateMachine>;
+  machines: ReadonlyMap<string, OperatedMachine>;
   /** Invokes a function by its name or ARN; undefined when there is none. */
   invoke(functionName: string, payload: unknown): Promise<unknown> | undefined;
 }
@@ -90,9 +93,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 }
 
 function stepFunctions(
-  machines: ReadonlyMap<string, LocalStateMachine>,
+  machines: ReadonlyMap<string, OperatedMachine>,
 ): Record<string, (input: Json) => object> {
-  const machineOf = (arn: unknown): LocalStateMachine => {
+  const machineOf = (arn: unknown): OperatedMachine => {
     const machine = machines.get(arn as string);
     if (!machine) {
       throw new ServiceError('StateMachineDoesNotExist', `State Machine Does Not Exist: '${arn}'`);

@@ -15,7 +15,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -140,6 +140,30 @@ export async function stopLeftover(folder: string): Promise<void> {
 /** The port if it can be listened at, else 0: any. */
 export async function freeOr(port: number | undefined): Promise<number> {
   return port !== undefined && port <= 65_535 && (await probe(port, '127.0.0.1')) === undefined ? port : 0;
+}
+
+/** A port of this machine that nobody listens at now, this one if it can be. */
+export async function anyFreePort(wanted: number): Promise<number> {
+  const isFree = async () =>
+    (await probe(wanted, '127.0.0.1')) === undefined && (await probe(wanted, '::1')) !== 'EADDRINUSE';
+  if (await isFree()) {
+    return wanted;
+  }
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Whether a whole database is in this folder. */
+export function hasDatabase(folder: string): boolean {
+  return (
+    existsSync(join(folder, 'certificate-authority.pem')) && existsSync(join(folder, 'data', 'PG_VERSION'))
+  );
 }
 
 /** The code of the error that listening ends with; undefined for none. */

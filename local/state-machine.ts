@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import {
   ExecutionAbortedError,
   ExecutionError,
@@ -16,6 +14,7 @@ import {
   startMapRun,
 } from './distributed-map.ts';
 import type { BusEvent } from './event-router.ts';
+import { nameOf, openJournal } from './execution-journal.ts';
 import { ACCOUNT, REGION } from './template.ts';
 
 /** https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: 256 KiB of UTF-8, of every payload. */
@@ -333,10 +332,6 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
   };
 }
 
-function nameOf(arn: string): string {
-  return arn.slice(arn.lastIndexOf(':') + 1);
-}
-
 /**
  * The engine waits for a moment that has passed by setting a timer with a negative time. That ends at once, as it should, but
  * Node.js tells the person at the keyboard about it.
@@ -525,55 +520,6 @@ function statusChange(
       outputDetails: status === 'SUCCEEDED' ? { included: true } : null,
       error: error ?? null,
       cause: cause ?? null,
-    },
-  };
-}
-
-interface JournalEntry {
-  name: string;
-  input?: unknown;
-}
-
-/**
- * What was started and has not ended, for the day the process is killed: a line for each start and each end. A line that
- * was cut off with the process is the last one and tells nothing that was promised to anyone.
- */
-function openJournal(folder: string, machine: string) {
-  const openFile = join(folder, `open-executions-${machine}.jsonl`);
-  const endedFile = join(folder, 'executions.jsonl');
-  const interrupted = new Map<string, JournalEntry>();
-  for (const line of existsSync(openFile) ? readFileSync(openFile, 'utf8').split('\n') : []) {
-    try {
-      const entry = JSON.parse(line) as JournalEntry;
-      if ('input' in entry) {
-        interrupted.set(entry.name, entry);
-      } else {
-        interrupted.delete(entry.name);
-      }
-    } catch {
-      // Empty or cut off.
-    }
-  }
-  const fresh = `${openFile}.new`;
-  writeFileSync(fresh, [...interrupted.values()].map((entry) => `${JSON.stringify(entry)}\n`).join(''));
-  renameSync(fresh, openFile);
-
-  return {
-    started(name: string, input: unknown): void {
-      appendFileSync(openFile, `${JSON.stringify({ name, input } satisfies JournalEntry)}\n`);
-    },
-    ended(end: ExecutionEnd): void {
-      appendFileSync(endedFile, `${JSON.stringify(end)}\n`);
-      appendFileSync(
-        openFile,
-        `${JSON.stringify({ name: nameOf(end.executionArn) } satisfies JournalEntry)}\n`,
-      );
-    },
-    interruptedCount: () => interrupted.size,
-    interrupted(): { name: string; input: unknown }[] {
-      const entries = [...interrupted.values()].map(({ name, input }) => ({ name, input }));
-      interrupted.clear();
-      return entries;
     },
   };
 }

@@ -89,6 +89,11 @@ export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
   return { ...readAssembly(assembly), isNew };
 }
 
+/** The assembly that the last run was made of; undefined where none was. */
+export function storedAssembly(assembly: string): Assembly | undefined {
+  return existsSync(join(assembly, INPUTS_HASH_FILE)) ? { ...readAssembly(assembly), isNew: false } : undefined;
+}
+
 /** The cache is only a help: whatever is wrong with it, the app is synthesised. */
 function takeFromCache(hash: string, to: string): boolean {
   try {

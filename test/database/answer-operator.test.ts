@@ -7,6 +7,7 @@ import {
   questionSchema,
 } from '../../lambdas/answer-operator/questions.ts';
 import { parseRequest } from '../../lambdas/shared/contract/payloads.ts';
+import { answerFrom } from '../../ops/stored-answers.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
@@ -247,5 +248,45 @@ test('indexed photos wait again, and their faces and responses leave by way of t
   // Asked a second time there is nothing to do.
   await expect(ask({ ask: 'reopen', event_id: event.id, photo_ids: [indexed] })).resolves.toEqual({
     photo_ids: [],
+  });
+});
+
+describe('a local run that is not up', () => {
+  const asked = (name: string, question: Question) => {
+    const { options } = database.admin;
+    return answerFrom(
+      {
+        databaseUrl: `postgresql://postgres:postgres@127.0.0.1:${options.port[0]}/${name}`,
+        outputs: { OperatorFunctionName: 'Operator', SkipIndexedFunctionName: 'SkipIndexed' },
+      },
+      'Operator',
+      question,
+    );
+  };
+  const name = () => database.admin.options.database;
+
+  test('answers who looks, and takes no change', async () => {
+    const event = await anEvent();
+    const photo = await event.photo([randomUUID()]);
+    await expect(asked(name(), { ask: 'photos', photo_ids: [photo] })).resolves.toMatchObject([
+      { id: photo, status: 'indexed' },
+    ]);
+    await expect(
+      asked(name(), {
+        ask: 'reopen',
+        event_id: event.id,
+        photo_ids: [photo],
+      }),
+    ).rejects.toThrow(/read-only transaction/);
+  });
+
+  test('of another version says what brings it up to date', async () => {
+    await expect(asked('postgres', { ask: 'summary' })).rejects.toThrow(
+      'npm run local:up brings it up to date',
+    );
+  });
+
+  test('runs no function that does more than look', () => {
+    expect(answerFrom({ databaseUrl: '', outputs: {} }, 'IndexFaces', {})).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -308,7 +308,22 @@ describe('when the local run is stopped while photos wait', () => {
       }
       await started.stop({ abort: true });
 
-      const { exitCode, stdout } = await ops(['status', '--event', event, '--local', '--json'], env);
+      const logs = join(stateDir, 'logs');
+      const logOfFunctions = () =>
+        readdirSync(logs)
+          .filter((name) => name.startsWith('Rollcall-') || name === 'synth.log')
+          .map((name) => [name, statSync(join(logs, name)).mtimeMs]);
+      const before = logOfFunctions();
+      // Two at once wait for each other; a port that is taken is no reason not to look.
+      const other = createServer().listen(postgresPort, '127.0.0.1');
+      const [{ exitCode, stdout }, second] = await Promise.all([
+        ops(['status', '--event', event, '--local', '--json'], env),
+        ops(['failed', '--local'], env),
+      ]);
+      other.close();
+      expect([second.exitCode, second.stdout]).toEqual([0, 'No photo failed.\n']);
+      expect(before.length).toBeGreaterThan(0);
+      expect(logOfFunctions()).toEqual(before);
       expect([exitCode, JSON.parse(stdout)]).toMatchObject([
         0,
         { executions_resting: 3, executions_running: 0, held: 'paused', objects: 3, left: 3, problems: [] },
