@@ -40,15 +40,18 @@ export interface Failure {
   retryable: boolean;
 }
 
+/** The effects that say that the photo has not failed: its execution ends as a success. */
+export const SETTLED = ['indexed', 'superseded', 'deleted', 'erased'] as const;
+
 export interface MarkFailedOutcome {
   /** Null where the key belongs to no event, and so to no photo. */
   photo_id: string | null;
   /**
-   * `written`; `misplaced` where it was written as an upload of no event; `indexed` when the same version is stored by another run; `superseded` when a newer upload, or the deletion,
-   * is written; `erased` when the faces of its event were erased after it was uploaded; `known` when the same version has
-   * failed before and keeps that reason.
+   * `written`; `misplaced` where it was written as an upload of no event; `indexed` when the same version is stored by another run;
+   * `superseded` when a newer upload is written, `deleted` when the deletion is; `erased` when the faces of its event were erased
+   * after it was uploaded; `known` when the same version has failed before and keeps that reason.
    */
-  effect: 'written' | 'misplaced' | 'indexed' | 'superseded' | 'erased' | 'known';
+  effect: 'written' | 'misplaced' | 'known' | (typeof SETTLED)[number];
   failure_code: FailureName;
   /** Whether faces or responses were left to be erased: the state machine then starts the erasure. */
   erasure_requested: boolean;
@@ -175,7 +178,7 @@ async function write(
           await searchForFaces(sql, { event_id, photo_id: key.photoId }, execution_arn);
           await noteEnd(sql, row, execution_arn);
         }
-        return 'superseded';
+        return 'deleted';
       case 'superseded':
         return 'superseded';
       case 'known':

@@ -373,9 +373,9 @@ test('a mass deletion of photos that are being indexed has one receipt for each 
     await world.erase(asked, anExecution());
     // Delivered twice; and of two executions one fails and one has an answer by then.
     await world.erase(asked, anExecution());
-    await world.fail(object, 'InvalidS3Object');
+    await expect(world.fail(object, 'InvalidS3Object')).resolves.toMatchObject({ effect: 'deleted' });
     await persist().catch(() => {});
-    await world.fail(object, 'InvalidS3Object');
+    await expect(world.fail(object, 'InvalidS3Object')).resolves.toMatchObject({ effect: 'deleted' });
   }
   await outbox();
   await expect(world.traces(eventId)).resolves.toEqual(NOTHING);

@@ -305,6 +305,10 @@ function checkReceipts({ chronicle, report }: Context): void {
   }
   // The last resort can start nothing: what it asks for is begun within the hour.
   const failed = chronicle.indexing.filter(({ execution }) => execution.end?.status !== 'SUCCEEDED').length;
+  // MarkFailed found them deleted, replaced, erased or indexed.
+  const settled = chronicle.indexing.filter(({ execution: { end } }) => {
+    return end?.status === 'SUCCEEDED' && (end.output as { marked?: object }).marked !== undefined;
+  }).length;
   const left = unstarted.filter(({ reason }) => !(reason === 'late_result' && failed > 0));
   if (left.length > 0) {
     report('erasure-unstarted', `nobody began ${left.map(({ reason }) => reason).join(', ')}`);
@@ -327,9 +331,9 @@ function checkReceipts({ chronicle, report }: Context): void {
     const most: [string, number][] = [
       ['photo_deleted', ofEvent(deletions)],
       ['photo_replaced', ofEvent(uploads)],
-      // Nobody asks for these: a response that came late, or an execution that failed when its photo was deleted, once by
-      // itself and once by the last resort.
-      ['late_result', ofEvent(world.paid) + 2 * failed],
+      // Nobody asks for these: a response that came late, an execution that found its photo deleted, or one that failed before
+      // the photo was deleted, once by itself and once by the last resort.
+      ['late_result', ofEvent(world.paid) + settled + 2 * failed],
       ['event_requested', asked],
     ];
     for (const [reason, limit] of most) {

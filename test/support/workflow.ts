@@ -103,6 +103,10 @@ export const wayTo: Record<string, Record<string, Attempt[]>> = {
     IndexFaces: [{ error: 'ImageTooLarge' }],
     MarkFailed: [{ result: { effect: 'written', erasure_requested: true } }],
   },
+  PhotoSettled: {
+    IndexFaces: [{ error: 'InvalidS3Object' }],
+    MarkFailed: [{ result: { effect: 'deleted', erasure_requested: true } }],
+  },
   StartErasure: {
     PersistResults: Array.from({ length: attemptsOf('PersistResults', 'FacesBeingErased') }, () => ({
       error: 'FacesBeingErased',

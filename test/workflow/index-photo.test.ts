@@ -1,3 +1,4 @@
+import { type MarkFailedOutcome, SETTLED } from '../../lambdas/mark-failed/mark-failed.ts';
 import { failureKinds, isFailureName } from '../../lambdas/shared/contract/errors.ts';
 import {
   type Attempt,
@@ -116,6 +117,27 @@ describe('the way of a photo', () => {
       expect(run).toMatchObject({ status: 'FAILED', error: 'ImageTooLarge' });
       expect(run.path.slice(-4)).toEqual(['MarkFailed', 'AnyFacesLeft', 'EraseLeftovers', 'PhotoFailed']);
       expect(run.requests.EraseLeftovers?.[0]).toMatchObject({ Input: { request: 'outbox' } });
+    }
+  });
+
+  test('a photo that has another end ends as a success, which the rules of ends without success do not see', async () => {
+    for (const effect of SETTLED) {
+      for (const erasure_requested of [false, true]) {
+        const run = await runIndexPhoto({
+          IndexFaces: [{ error: 'InvalidS3Object' }],
+          MarkFailed: [{ result: { photo_id: photo.photo_id, effect, erasure_requested } }],
+        });
+        expect(run).toMatchObject({ status: 'SUCCEEDED', output: { marked: { effect, erasure_requested } } });
+        expect(run.path.slice(-3)).toEqual(['MarkFailed', 'AnyFacesLeft', 'PhotoSettled']);
+      }
+    }
+    // What failed is a failed execution.
+    for (const effect of ['written', 'known'] satisfies MarkFailedOutcome['effect'][]) {
+      const run = await runIndexPhoto({
+        IndexFaces: [{ error: 'InvalidS3Object' }],
+        MarkFailed: [{ result: { photo_id: photo.photo_id, effect, erasure_requested: false } }],
+      });
+      expect(run).toMatchObject({ status: 'FAILED', error: 'InvalidS3Object' });
     }
   });
 

@@ -205,6 +205,7 @@ describe('index-photo', () => {
       PhotoSuperseded: [undefined, undefined],
       MarkFailed: ['$.marked', 'AnyFacesLeft', 'PhotoFailed $.mark_failed_failure'],
       AnyFacesLeft: [undefined, undefined],
+      PhotoSettled: [undefined, undefined],
       EraseLeftovers: [null, 'PhotoFailed', 'PhotoFailed null'],
       PhotoFailed: [undefined, undefined],
     });

@@ -78,6 +78,7 @@ describe('index-photo', () => {
       }
     }
     await drive('MarkFailed', 'SomethingElse', 1);
+    await drive('PhotoSettled', 'None', 0);
     expect(routesOf(states).filter((route) => !taken.has(route))).toEqual([]);
     expect(Object.keys(states).filter((name) => !entered.has(name))).toEqual([]);
   });
