@@ -130,6 +130,13 @@ export function startsWork({ command, dryRun, fix }: Pick<Arguments, 'command' |
   return commands[command].starts && !dryRun && (command !== 'reconcile' || fix);
 }
 
+/** Those that only look, and answer within seconds whatever is away. */
+export const LOOKING = ['status', 'events', 'photo', 'failed', 'cost', 'erasures'] as const;
+
+export function looks({ command }: Pick<Arguments, 'command'>): boolean {
+  return LOOKING.some((name) => name === command);
+}
+
 export interface Arguments {
   command: CommandName;
   /** What the command is about, given without an option's name. */

@@ -1,6 +1,7 @@
 import type { Arguments } from './arguments.ts';
 import type { Deployment } from './deployment.ts';
 import type { Progress } from './progress.ts';
+import type { TimeLimit } from './time-limit.ts';
 
 /** What a command works with. */
 export interface Context {
@@ -8,6 +9,8 @@ export interface Context {
   deployment: Deployment;
   progress: Progress;
   now(): number;
+  /** What a command that looks waits for at most. */
+  limit: TimeLimit;
   /** Columns of the terminal that reads the result; undefined for a pipe, in which nothing is cut. */
   columns: number | undefined;
   /** What a person has to see before they are asked; nothing where nobody reads. */

@@ -9,39 +9,16 @@ import type { Deployment } from './deployment.ts';
 type Ask = Question['ask'];
 type Of<Name extends Ask> = Extract<Question, { ask: Name }>;
 
-/** How long a command that only looks waits for the database, before it shows what it knows without it. */
-export const LOOK_PATIENCE_MS = 3_000;
-
 /**
  * Asks the function inside the database's network.
  *
- * @param patienceMs how long an answer is waited for; default: as long as the function itself may take
  * @throws UserError in one line when the database does not answer
  */
 export async function ask<Name extends Ask>(
   deployment: Deployment,
   question: Of<Name>,
-  patienceMs?: number,
 ): Promise<Answers[Name]> {
-  const answer = invoke(deployment, deployment.outputs.OperatorFunctionName, question);
-  return (await (patienceMs === undefined ? answer : within(answer, patienceMs))) as Answers[Name];
-}
-
-async function within<Answer>(answer: Promise<Answer>, patienceMs: number): Promise<Answer> {
-  const over = new AbortController();
-  const silence = sleep(patienceMs, undefined, { signal: over.signal }).then(() => {
-    throw new UserError(
-      `The database has not answered within ${patienceMs / 1_000} s. If it is waking, which takes up to 30 s, the same command answers then.`,
-      1,
-    );
-  });
-  try {
-    return await Promise.race([answer, silence]);
-  } finally {
-    over.abort();
-    silence.catch(() => {});
-    answer.catch(() => {});
-  }
+  return (await invoke(deployment, deployment.outputs.OperatorFunctionName, question)) as Answers[Name];
 }
 
 /** Calls a function of the stack, and waits for its answer. */

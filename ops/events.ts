@@ -3,15 +3,11 @@ import { ask } from './database.ts';
 import type { Deployment } from './deployment.ts';
 
 /** @throws UserError when the database knows no such event */
-export async function checkEvent(
-  deployment: Deployment,
-  eventId: string | undefined,
-  patienceMs?: number,
-): Promise<void> {
+export async function checkEvent(deployment: Deployment, eventId: string | undefined): Promise<void> {
   if (eventId === undefined) {
     return;
   }
-  const events = await ask(deployment, { ask: 'events', event_id: eventId }, patienceMs);
+  const events = await ask(deployment, { ask: 'events', event_id: eventId });
   if (events.length === 0) {
     throw new UnknownEvent(`The database knows no event ${eventId} in ${deployment.name}.`, 1);
   }

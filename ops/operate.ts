@@ -8,7 +8,14 @@ import { exitCodes, UserError } from '../cli/user-error.ts';
 import type { Cloud } from '../local/cloud.ts';
 import { findRunning } from '../local/running-cloud.ts';
 import { stateFolder } from '../local/where.ts';
-import { type Arguments, type CommandName, parseOpsArguments, startsWork, usage } from './arguments.ts';
+import {
+  type Arguments,
+  type CommandName,
+  looks,
+  parseOpsArguments,
+  startsWork,
+  usage,
+} from './arguments.ts';
 import { withReadableErrors } from './aws-errors.ts';
 import { backfill } from './commands/backfill.ts';
 import { cap } from './commands/cap.ts';
@@ -31,6 +38,7 @@ import { holdOf } from './hold.ts';
 import { readLedger } from './ledger.ts';
 import { type Progress, progressOn, silent } from './progress.ts';
 import { askPerson } from './question.ts';
+import { type TimeLimit, timeLimit } from './time-limit.ts';
 
 /** Those that need a stack; `doctor` is for before there is one. */
 const run: Record<Exclude<CommandName, 'doctor'>, (context: Context) => Promise<Result>> = {
@@ -67,7 +75,7 @@ async function operate(argv: readonly string[]): Promise<number> {
       const { doctor } = await import('./commands/doctor.ts');
       return tell(args, progress, () => doctor(args, progress, process.env));
     }
-    return withDeployment(args, progress, (deployment) =>
+    return withDeployment(args, progress, (deployment, limit) =>
       tell(args, progress, () =>
         run[command]({
           args,
@@ -81,6 +89,7 @@ async function operate(argv: readonly string[]): Promise<number> {
             }
           },
           now: Date.now,
+          limit,
           columns: process.stdout.isTTY ? process.stdout.columns : undefined,
         }),
       ),
@@ -100,13 +109,15 @@ async function tell(args: Arguments, progress: Progress, command: () => Promise<
   }
 }
 
-type Work = (deployment: Deployment) => Promise<number>;
+type Work = (deployment: Deployment, limit: TimeLimit) => Promise<number>;
 
 /** The stack in AWS; or the run of this machine. */
 async function withDeployment(args: Arguments, progress: Progress, work: Work): Promise<number> {
   if (!args.local) {
     progress.step(`Looking for the stack ${args.stack}`);
-    return use(await awsDeployment(args.stack), work);
+    const limit = timeLimit();
+    const deployment = awsDeployment(args.stack);
+    return use(await (looks(args) ? limit.first(deployment, 'CloudFormation') : deployment), work, limit);
   }
   const stateDir = stateFolder(process.env);
   const running = findRunning(stateDir);
@@ -239,9 +250,9 @@ async function untilDoneOrHeld(cloud: Cloud, deployment: Deployment): Promise<vo
   }
 }
 
-async function use(deployment: Deployment, work: Work): Promise<number> {
+async function use(deployment: Deployment, work: Work, limit = timeLimit()): Promise<number> {
   try {
-    return await work(deployment);
+    return await work(deployment, limit);
   } finally {
     deployment.close();
   }

@@ -1,18 +1,20 @@
 import { awsErrorDetails } from '../lambdas/shared/contract/errors.ts';
 import { withReadableErrors } from './aws-errors.ts';
 import { UnknownEvent } from './events.ts';
+import type { Until } from './time-limit.ts';
 
 /** A part of an answer: its value, or why there is none. One that is missing takes no other with it. */
 export type Part<Value> = { value: Value } | { problem: string };
 
 /**
- * What a call brought, or its own error in one line.
+ * What a call brought in time, or its own error in one line.
  *
+ * @param who is asked, where that is all there is to say
  * @throws UnknownEvent where the question itself was wrong
  */
-export async function part<Value>(call: Promise<Value>): Promise<Part<Value>> {
+export async function part<Value>(call: Promise<Value>, until: Until, who: string): Promise<Part<Value>> {
   try {
-    return { value: await withReadableErrors(() => call) };
+    return { value: await withReadableErrors(() => until(call, who)) };
   } catch (error) {
     if (error instanceof UnknownEvent) {
       throw error;

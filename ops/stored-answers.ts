@@ -1,9 +1,9 @@
 import postgres from 'postgres';
 import { answerOperator } from '../lambdas/answer-operator/answer-operator.ts';
 import { questionSchema } from '../lambdas/answer-operator/questions.ts';
+import { DEFAULT_SCHEMA } from '../lambdas/shared/contract/names.ts';
 import { parseRequest, skipIndexedRequestSchema } from '../lambdas/shared/contract/payloads.ts';
 import { databaseError } from '../lambdas/shared/database/errors.ts';
-import { DEFAULT_SCHEMA } from '../lambdas/shared/contract/names.ts';
 import { skipIndexed } from '../lambdas/skip-indexed/skip-indexed.ts';
 import type { RunningCloud } from '../local/running-cloud.ts';
 

@@ -1,22 +1,23 @@
 import type { UsageRow } from '../../lambdas/answer-operator/questions.ts';
 import { IMAGE_USD, listPrices, PRICES_OF } from '../../lambdas/shared/contract/prices.ts';
 import type { Context, Result } from '../context.ts';
-import { ask, LOOK_PATIENCE_MS } from '../database.ts';
+import { ask } from '../database.ts';
 import { type LedgerView, readLedger } from '../ledger.ts';
 import { known, type Part, part, problemsOf } from '../parts.ts';
 import { dollars } from '../price.ts';
 import { table } from '../table.ts';
+import { DATABASE } from '../time-limit.ts';
 
 /** Longer lists are for `--json`. */
 const SHOWN = 50;
 
 /** What was paid, by event, photographer or day, at list prices. Today's images are known without the database. */
-export async function cost({ args, deployment, columns, now }: Context): Promise<Result> {
+export async function cost({ args, deployment, columns, now, limit }: Context): Promise<Result> {
   const { by, since } = args;
   const [usage, summary, ledger] = await Promise.all([
-    part(ask(deployment, { ask: 'usage', by, ...(since && { since }) }, LOOK_PATIENCE_MS)),
-    part(ask(deployment, { ask: 'summary' }, LOOK_PATIENCE_MS)),
-    part(readLedger(deployment, now)),
+    part(ask(deployment, { ask: 'usage', by, ...(since && { since }) }), limit.first, DATABASE),
+    part(ask(deployment, { ask: 'summary' }), limit.first, DATABASE),
+    part(readLedger(deployment, now), limit.first, 'DynamoDB'),
   ]);
   const problems = problemsOf([usage, summary, ledger]);
   const { rows, total } = known(usage) ?? { rows: null, total: null };

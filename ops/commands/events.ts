@@ -1,20 +1,25 @@
 import { PAGE_SIZE } from '../../lambdas/answer-operator/questions.ts';
 import type { PhotoStatus } from '../../lambdas/shared/photos/standing.ts';
 import type { Context, Result } from '../context.ts';
-import { ask, LOOK_PATIENCE_MS } from '../database.ts';
+import { ask } from '../database.ts';
 import { hint } from '../hint.ts';
 import { known, part, problemsOf } from '../parts.ts';
 import { readFolders } from '../reading.ts';
 import { table } from '../table.ts';
+import { DATABASE } from '../time-limit.ts';
 
 const STATES: readonly PhotoStatus[] = ['indexed', 'processing', 'failed', 'deleted', 'erased'];
 
 /** Which events there are, the latest first; and those that only the bucket knows so far. */
-export async function events({ args, deployment, columns }: Context): Promise<Result> {
+export async function events({ args, deployment, columns, limit: time }: Context): Promise<Result> {
   const limit = Math.min(args.limit, PAGE_SIZE);
   const [listed, inBucket] = await Promise.all([
-    part(ask(deployment, { ask: 'event_list', limit }, LOOK_PATIENCE_MS)),
-    part(readFolders(deployment).then((folders) => [...folders.keys()].sort())),
+    part(ask(deployment, { ask: 'event_list', limit }), time.first, DATABASE),
+    part(
+      readFolders(deployment).then((folders) => [...folders.keys()].sort()),
+      time.first,
+      'S3',
+    ),
   ]);
   const found = known(listed);
   const listedIds = new Set(found?.map(({ id }) => id));

@@ -3,21 +3,24 @@ import { displayWidth, printable, truncateMiddle, wrap } from '../../cli/text.ts
 import { type Answers, PAGE_SIZE, type Summary } from '../../lambdas/answer-operator/questions.ts';
 import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
 import type { Context, Result } from '../context.ts';
-import { ask, LOOK_PATIENCE_MS } from '../database.ts';
+import { ask } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
 import { checkEvent } from '../events.ts';
 import { hint } from '../hint.ts';
 import { misplacedLines } from '../misplaced.ts';
 import { known, part, problemsOf } from '../parts.ts';
 import { table } from '../table.ts';
+import { DATABASE } from '../time-limit.ts';
 import { readQueues } from './status.ts';
 
 /** Why photos failed, and which, the latest first. Without the database: which executions failed, as Step Functions knows. */
 export async function failed(context: Context): Promise<Result> {
-  const { args, deployment } = context;
+  const { args, deployment, limit } = context;
   const event = args.event && { event_id: args.event };
-  const database = part(readFailures(context));
-  const [found, queues] = await Promise.all([database, part(readQueues(deployment))]);
+  const [found, queues] = await Promise.all([
+    part(readFailures(context), limit.first, DATABASE),
+    part(readQueues(deployment), limit.first, 'SQS'),
+  ]);
   const letters = known(queues)?.dead_letters ?? null;
   if ('problem' in found) {
     return withoutDatabase(context, found.problem, letters);
@@ -49,12 +52,12 @@ async function readFailures({
   deployment,
 }: Context): Promise<{ failures: Summary['failures']; rows: PhotoRow[]; misplaced: Answers['misplaced'] }> {
   const event = args.event && { event_id: args.event };
-  await checkEvent(deployment, args.event, LOOK_PATIENCE_MS);
+  await checkEvent(deployment, args.event);
   const limit = Math.min(args.limit, PAGE_SIZE);
   const [{ failures }, rows, misplaced] = await Promise.all([
-    ask(deployment, { ask: 'summary', ...event }, LOOK_PATIENCE_MS),
-    ask(deployment, { ask: 'failures', limit, ...event }, LOOK_PATIENCE_MS),
-    args.event ? NO_MISPLACED : ask(deployment, { ask: 'misplaced', limit }, LOOK_PATIENCE_MS),
+    ask(deployment, { ask: 'summary', ...event }),
+    ask(deployment, { ask: 'failures', limit, ...event }),
+    args.event ? NO_MISPLACED : ask(deployment, { ask: 'misplaced', limit }),
   ]);
   return { failures, rows, misplaced };
 }
@@ -156,8 +159,12 @@ function recordOf({ failed_at, code, key, message, console: link }: Failure, col
 
 /** What Step Functions alone tells: which executions failed last. */
 async function withoutDatabase(context: Context, problem: string, letters: number | null): Promise<Result> {
-  const { args, deployment, columns } = context;
-  const executions = await part(failedExecutions(deployment, Math.min(args.limit, 1_000)));
+  const { args, deployment, columns, limit } = context;
+  const executions = await part(
+    failedExecutions(deployment, Math.min(args.limit, 1_000)),
+    limit.last,
+    'Step Functions',
+  );
   const ended = known(executions) ?? [];
   return {
     data: {

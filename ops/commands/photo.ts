@@ -12,7 +12,7 @@ import type { StoredObject } from '../../lambdas/shared/photos/execution-input.t
 import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
 import { headObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
-import { ask, LOOK_PATIENCE_MS } from '../database.ts';
+import { ask } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
 import { hint } from '../hint.ts';
 import { holdLines } from '../hold.ts';
@@ -20,6 +20,7 @@ import { type LedgerView, readLedger } from '../ledger.ts';
 import { known, type Part, part, problemsOf } from '../parts.ts';
 import { dollars } from '../price.ts';
 import { table } from '../table.ts';
+import { DATABASE } from '../time-limit.ts';
 
 /** A state of an execution, how often it was tried, and what its tries ended with. */
 export interface Attempt {
@@ -41,19 +42,21 @@ interface Execution {
 
 /** One photo's history: its object, its row, what was paid, its last execution with every attempt, and what to do next. */
 export async function photo(context: Context): Promise<Result> {
-  const { args, deployment, now, columns } = context;
+  const { args, deployment, now, columns, limit } = context;
   const subject = args.subject!;
   const ids = idsOf(subject, args);
   const [rows, history, ledger] = await Promise.all([
-    part(ask(deployment, { ask: 'photos', photo_ids: ids }, LOOK_PATIENCE_MS)),
-    part(ask(deployment, { ask: 'photo_history', photo_id: ids[0]! }, LOOK_PATIENCE_MS)),
-    part(readLedger(deployment, now)),
+    part(ask(deployment, { ask: 'photos', photo_ids: ids }), limit.first, DATABASE),
+    part(ask(deployment, { ask: 'photo_history', photo_id: ids[0]! }), limit.first, DATABASE),
+    part(readLedger(deployment, now), limit.first, 'DynamoDB'),
   ]);
   const row = known(rows)?.[0] ?? null;
   const key = row?.object_key ?? (isUuid(subject) ? null : subject);
   const [object, execution] = await Promise.all([
-    key === null ? undefined : part(headObject(deployment, key)),
-    row?.execution_arn ? part(readExecution(deployment, row.execution_arn)) : undefined,
+    key === null ? undefined : part(headObject(deployment, key), limit.last, 'S3'),
+    row?.execution_arn
+      ? part(readExecution(deployment, row.execution_arn), limit.last, 'Step Functions')
+      : undefined,
   ]);
   const stored = (object && known(object)) ?? null;
   if ('value' in rows && !row && !stored && (!object || 'value' in object)) {

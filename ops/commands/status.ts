@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ListExecutionsCommand } from '@aws-sdk/client-sfn';
 import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import { UserError } from '../../cli/user-error.ts';
 import type { Context, Result } from '../context.ts';
-import { ask, LOOK_PATIENCE_MS } from '../database.ts';
+import { ask } from '../database.ts';
 import type { Deployment } from '../deployment.ts';
 import { type LedgerView, readLedger } from '../ledger.ts';
 import { known, type Part, part } from '../parts.ts';
@@ -17,24 +16,27 @@ import {
   standingData,
   standingLines,
 } from '../standing.ts';
-
-/** Long enough to see how fast slots are given, short enough for who is called at night. */
-const PACE_WINDOW_MS = 1_000;
+import { DATABASE } from '../time-limit.ts';
 
 /**
- * Photos by state, line, pace, cap, queues, and why photos wait. Answers within seconds whatever is away: each part on its
- * own, and the database within `LOOK_PATIENCE_MS`.
+ * Photos by state, line, pace, cap, queues, and why photos wait. Answers within seconds whatever is away, each part on its own.
  */
 export async function status(context: Context): Promise<Result> {
-  const { args, deployment, now, columns } = context;
+  const { args, deployment, now, columns, limit } = context;
   const event = args.event && { event_id: args.event };
   const [summary, queues, { ledger, perSecond }, running, backfills, objects] = await Promise.all([
-    part(ask(deployment, { ask: 'summary', ...event }, LOOK_PATIENCE_MS)),
-    part(readQueues(deployment)),
+    part(ask(deployment, { ask: 'summary', ...event }), limit.first, DATABASE),
+    part(readQueues(deployment), limit.first, 'SQS'),
     readPace(context),
-    part(readRunning(deployment, deployment.outputs.StateMachineArn)),
-    part(countRunning(deployment, deployment.outputs.BackfillStateMachineArn)),
-    args.event ? part(readEventObjects(deployment, args.event).then((all) => all.length)) : undefined,
+    part(readRunning(deployment, deployment.outputs.StateMachineArn), limit.first, 'Step Functions'),
+    part(countRunning(deployment, deployment.outputs.BackfillStateMachineArn), limit.first, 'Step Functions'),
+    args.event
+      ? part(
+          readEventObjects(deployment, args.event).then((all) => all.length),
+          limit.first,
+          'S3',
+        )
+      : undefined,
   ]);
   if (args.event && known(summary)?.events === 0 && objects && known(objects) === 0) {
     throw new UserError(
@@ -65,20 +67,21 @@ export async function status(context: Context): Promise<Result> {
 async function readPace({
   deployment,
   now,
+  limit,
 }: Context): Promise<{ ledger: Part<LedgerView>; perSecond: number | null }> {
-  const first = await part(readLedger(deployment, now));
+  const first = await part(readLedger(deployment, now), limit.first, 'DynamoDB');
   const before = known(first);
   if (!before || deployment.resting > 0 || before.lineMs + before.backfillLineMs === 0) {
     return { ledger: first, perSecond: null };
   }
-  const startedAt = performance.now();
-  await sleep(PACE_WINDOW_MS);
-  const second = await part(readLedger(deployment, now));
+  const startedAt = limit.clock.now();
+  await limit.pause();
+  const second = await part(readLedger(deployment, now), limit.last, 'DynamoDB');
   const after = known(second);
   if (!after || after.imagesToday < before.imagesToday) {
-    return { ledger: second, perSecond: null };
+    return { ledger: after ? second : first, perSecond: null };
   }
-  const seconds = (performance.now() - startedAt) / 1_000;
+  const seconds = (limit.clock.now() - startedAt) / 1_000;
   return { ledger: second, perSecond: (after.imagesToday - before.imagesToday) / seconds };
 }
 

@@ -20,6 +20,7 @@ import { erasures } from '../../ops/commands/erasures.ts';
 import type { Context, Result } from '../../ops/context.ts';
 import { localDeployment } from '../../ops/deployment.ts';
 import { silent } from '../../ops/progress.ts';
+import { UNLIMITED } from '../../ops/time-limit.ts';
 import { freePort } from '../support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 
@@ -120,6 +121,7 @@ async function operate(command: (context: Context) => Promise<Result>, ...argv: 
         asked.push(question);
         return argv.includes('--yes');
       },
+      limit: UNLIMITED,
       now: Date.now,
       columns: undefined,
     });

@@ -17,6 +17,7 @@ import { cost } from '../../ops/commands/cost.ts';
 import type { Context, Result } from '../../ops/context.ts';
 import { localDeployment } from '../../ops/deployment.ts';
 import { silent } from '../../ops/progress.ts';
+import { UNLIMITED } from '../../ops/time-limit.ts';
 import { freePort } from '../support/free-port.ts';
 import { facePattern, findMadeFaces, madePhoto } from '../support/made-photos.ts';
 import { printedMetrics, wasPrinted, watchedMetrics } from '../support/observability.ts';
@@ -128,6 +129,7 @@ async function operate(command: (context: Context) => Promise<Result>, ...argv: 
       args,
       deployment,
       progress: silent,
+      limit: UNLIMITED,
       now: Date.now,
       columns: undefined,
       confirm: async () => args.yes,

@@ -25,6 +25,7 @@ import { type Deployment, localDeployment } from '../../ops/deployment.ts';
 import { startErasure } from '../../ops/erasures.ts';
 import { silent } from '../../ops/progress.ts';
 import { readWorld } from '../../ops/reading.ts';
+import { UNLIMITED } from '../../ops/time-limit.ts';
 import { etagOf, executionPrefix, type Harness, type Incident, type Run } from './harness.ts';
 import { brokenPhoto, faceAt, GROUPS, photoWith } from './photos.ts';
 import { type FaultPlan, faultPlan, type Outage, type Refusal } from './plan.ts';
@@ -686,6 +687,7 @@ class Campaign {
       args: parseOpsArguments([...argv, '--local'], {}),
       deployment: this.#deployment,
       progress: silent,
+      limit: UNLIMITED,
       // What happened in this very second is settled too.
       now: () => Date.now() + 1_000,
       columns: undefined,

@@ -14,6 +14,7 @@ import { ask } from '../../ops/database.ts';
 import { type Deployment, localDeployment } from '../../ops/deployment.ts';
 import { silent } from '../../ops/progress.ts';
 import { readWorld } from '../../ops/reading.ts';
+import { UNLIMITED } from '../../ops/time-limit.ts';
 import type { Harness } from './harness.ts';
 import { photoWith } from './photos.ts';
 
@@ -79,6 +80,7 @@ class Day {
       args: parseOpsArguments([...argv, '--local', '--yes'], {}),
       deployment: this.deployment,
       progress: silent,
+      limit: UNLIMITED,
       now: Date.now,
       columns: undefined,
       confirm: async () => true,

@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { S3Client } from '@aws-sdk/client-s3';
+import fc from 'fast-check';
 import type { Question } from '../../lambdas/answer-operator/questions.ts';
-import { parseOpsArguments } from '../../ops/arguments.ts';
+import { LOOKING, parseOpsArguments } from '../../ops/arguments.ts';
 import { cost } from '../../ops/commands/cost.ts';
 import { erasures } from '../../ops/commands/erasures.ts';
 import { events } from '../../ops/commands/events.ts';
@@ -13,9 +14,9 @@ import { reconcile } from '../../ops/commands/reconcile.ts';
 import { reprocess } from '../../ops/commands/reprocess.ts';
 import { status } from '../../ops/commands/status.ts';
 import type { Context } from '../../ops/context.ts';
-import { ask } from '../../ops/database.ts';
 import type { Deployment } from '../../ops/deployment.ts';
 import { silent } from '../../ops/progress.ts';
+import { type Clock, timeLimit, UNLIMITED } from '../../ops/time-limit.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 
 /** No letters: both spellings of the id are one. */
@@ -68,6 +69,7 @@ function context(argv: string[], handlers: Handlers): Context {
     args: parseOpsArguments(argv, {}),
     deployment: deploymentOf(handlers),
     progress: silent,
+    limit: UNLIMITED,
     now: () => Date.parse('2026-05-01T12:00:00Z'),
     columns: 80,
     show() {},
@@ -131,11 +133,132 @@ describe('while the database is away', () => {
   });
 });
 
-test('a database that says nothing is not waited for', async () => {
-  const silentDatabase = deploymentOf({ Invoke: () => new Promise(() => {}) });
-  await expect(ask(silentDatabase, { ask: 'summary' }, 20)).rejects.toMatchObject({
-    name: 'UserError',
-    message: expect.stringContaining('has not answered within 0.02 s'),
+/** A clock that goes on to whatever is waited for next when nothing else is left to do. */
+function virtualClock(nowMs: number) {
+  const waiting: { atMs: number; wake(): void }[] = [];
+  const clock: Clock = {
+    now: () => nowMs,
+    sleep: (ms) => new Promise((wake) => void waiting.push({ atMs: nowMs + ms, wake })),
+  };
+  return {
+    clock,
+    async run<Result>(work: Promise<Result>): Promise<{ result: Result; endedMs: number }> {
+      let ended: { result: Result; endedMs: number } | undefined;
+      let failure: unknown;
+      work.then(
+        (result) => {
+          ended = { result, endedMs: nowMs };
+        },
+        (error: unknown) => {
+          failure = error;
+        },
+      );
+      for (;;) {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (failure !== undefined) {
+          throw failure;
+        }
+        if (ended) {
+          return ended;
+        }
+        waiting.sort((a, b) => a.atMs - b.atMs);
+        const next = waiting.shift();
+        if (!next) {
+          throw new Error('The command waits for what never comes');
+        }
+        nowMs = Math.max(nowMs, next.atMs);
+        next.wake();
+      }
+    },
+  };
+}
+
+describe('whoever is silent or slow', () => {
+  const answers: Handlers = {
+    Invoke: ({ Payload }) => {
+      const { ask: asked } = JSON.parse(String(Payload)) as Question;
+      const summary = { events: 1, photos: {}, faces: 0, leaving: 0, failures: [], oldest_processing: null };
+      const photoRow = {
+        id: EVENT,
+        event_id: EVENT,
+        status: 'indexed',
+        object_key: `events/${EVENT}/1.jpg`,
+        face_count: 0,
+        execution_arn: 'arn:execution',
+        created_at: '2026-05-01T10:00:00Z',
+      };
+      const known: Partial<Record<Question['ask'], unknown>> = {
+        summary,
+        events: [{ id: EVENT }],
+        photos: [photoRow],
+        photo_history: { paid: [], erasures: [] },
+        misplaced: { total: 0, uploads: [] },
+        usage: { rows: [], total: { images: 0, faces: 0, estimated_usd: 0 } },
+      };
+      return payload(known[asked] ?? []);
+    },
+    // Photos are in line, so that the pace is looked at.
+    GetItem: () => ({
+      Item: { images: { N: '5' }, day: { N: '20260501' }, line_ms: { N: '99999999999999' } },
+    }),
+    GetQueueAttributes: () => ({ Attributes: {} }),
+    ListExecutions: () => ({ executions: [] }),
+    DescribeExecution: () => ({ status: 'SUCCEEDED' }),
+    GetExecutionHistory: () => ({ events: [] }),
+    ListObjectsV2: () => ({ Contents: [] }),
+    HeadObject: () => ({ ETag: '"e1"', ContentLength: 5, LastModified: new Date(0) }),
+  };
+  const argvOf: Record<(typeof LOOKING)[number], string[]> = {
+    status: ['status', '--event', EVENT],
+    events: ['events'],
+    photo: ['photo', `events/${EVENT}/1.jpg`],
+    failed: ['failed', '--event', EVENT],
+    cost: ['cost'],
+    erasures: ['erasures', '--event', EVENT],
+  };
+  const commands = { status, events, photo, failed, cost, erasures };
+  /** Milliseconds until an answer; undefined for none, ever. */
+  const delay = fc.option(fc.integer({ min: 0, max: 6_000 }), { nil: undefined, freq: 3 });
+
+  test.each(LOOKING)('%s ends within 4.5 s of its process, and shows the rest', async (name) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(delay, { minLength: 40, maxLength: 40 }),
+        fc.integer({ min: 0, max: 2_000 }),
+        async (delays, startMs) => {
+          const time = virtualClock(startMs);
+          let call = 0;
+          const slow = Object.fromEntries(
+            Object.entries(answers).map(([command, answer]) => [
+              command,
+              async (input: Record<string, unknown>) => {
+                const ms = delays[call++ % delays.length];
+                await (ms === undefined ? new Promise(() => {}) : time.clock.sleep(ms));
+                return answer(input);
+              },
+            ]),
+          );
+          const { endedMs, result } = await time.run(
+            commands[name]({ ...context(argvOf[name], slow), limit: timeLimit(time.clock) }),
+          );
+          expect(endedMs).toBeLessThanOrEqual(4_500);
+          expect(result.lines.length).toBeGreaterThan(0);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test('is named, and a busy machine has a moment to ask all the same', async () => {
+    const time = virtualClock(9_000);
+    const mute = { ...answers, Invoke: () => new Promise(() => {}) };
+    const { endedMs, result } = await time.run(
+      status({ ...context(['status'], mute), limit: timeLimit(time.clock) }),
+    );
+    expect(endedMs).toBe(9_000 + 1_500);
+    expect(result.data.problems).toEqual([
+      'The database has not answered in time. If it is waking, which takes up to 30 s, the same command answers then.',
+    ]);
   });
 });
 
