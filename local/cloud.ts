@@ -157,6 +157,8 @@ export interface Cloud {
   waitingAfter(): Set<string>;
   /** Resolves when no execution is open. */
   idle(): Promise<void>;
+  /** Resolves when a process that all of it needs ends by itself; there is one of them, PostgreSQL. */
+  failed: Promise<LocalError>;
   /**
    * Ends all of it. Lambdas at work may finish first, within a moment if told to abort. Executions that are open then begin
    * anew with the next start, as after a crash.
@@ -461,6 +463,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       waitingAfter: () => machines.get(outputs.StateMachineArn!)!.waitingAfter(),
       unfinished: () => [...machines.values()].reduce((sum, machine) => sum + machine.unfinished, 0),
       idle,
+      failed: postgres.died,
       stop,
     };
   } catch (error) {

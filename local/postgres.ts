@@ -52,6 +52,8 @@ export interface LocalPostgres {
   masterUrl: string;
   /** PEM file of the authority that signed the server's certificate. */
   certificateAuthority: string;
+  /** Resolves when the server ends and nobody stopped it, to what says so in one line. */
+  died: Promise<LocalError>;
   stop(): Promise<void>;
 }
 
@@ -97,6 +99,7 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
     url: url(SUPERUSER, password, database),
     masterUrl: url(master, masterPassword, database),
     certificateAuthority,
+    died: server.died,
     stop: server.stop,
   };
 }
@@ -434,7 +437,7 @@ async function startServer(
   system: PostgresSystem,
   options: PostgresOptions,
   deadline = performance.now() + START_LIMIT_MS,
-): Promise<{ stop(): Promise<void> }> {
+): Promise<Pick<LocalPostgres, 'died' | 'stop'>> {
   const { folder, log, port } = options;
   const data = join(folder, 'data');
   const settings = {
@@ -467,16 +470,18 @@ async function startServer(
     },
   );
   closeSync(logFile);
-  const exited = new Promise<void>((resolve) => {
-    server.on('error', () => resolve());
-    server.on('exit', () => resolve());
+  const exited = new Promise<string>((resolve) => {
+    server.on('error', ({ message }) => resolve(message));
+    server.on('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
   let isRunning = true;
+  let isStopped = false;
   void exited.then(() => {
     isRunning = false;
   });
   const guard = guardServer(server);
   const stop = async () => {
+    isStopped = true;
     // Fast: open connections are cut, open transactions rolled back.
     server.kill('SIGINT');
     const forced = setTimeout(() => server.kill('SIGQUIT'), STOP_LIMIT_MS);
@@ -492,7 +497,18 @@ async function startServer(
     await sleep(10);
   }
   if (isRunning) {
-    return { stop };
+    const died = new Promise<LocalError>((resolve) => {
+      void exited.then((how) => {
+        if (!isStopped) {
+          resolve(
+            postgresError(
+              `PostgreSQL ended by itself (${how}), and the local run with it: ${log} may say why. The same command starts both again; what was stored is still there.`,
+            ),
+          );
+        }
+      });
+    });
+    return { died, stop };
   }
   guard.kill('SIGKILL');
   const reason = lastLine(readFileSync(log, 'utf8'));

@@ -55,10 +55,14 @@ async function start(argv: readonly string[]): Promise<number> {
         progress.step(text);
       },
     });
-    const report = await indexPhotos(cloud, folder, interruption, progress, (faceCount) => {
+    const indexing = indexPhotos(cloud, folder, interruption, progress, (faceCount) => {
       done++;
       progress.done(faceCount);
     });
+    const failure = cloud.failed.then((error) => {
+      throw error;
+    });
+    const report = await Promise.race([indexing, failure]);
     if (report) {
       progress.step('Stopping');
       await cloud.stop();

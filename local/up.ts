@@ -18,6 +18,7 @@ async function up(argv: readonly string[]): Promise<number> {
   const { signal, happened } = watchInterruption(() => progress.stop());
   const { startCloud } = await import('./cloud.ts');
   let cloud: Cloud | undefined;
+  let isBroken = false;
   try {
     cloud = await startCloud({
       stateDir: stateFolder(process.env),
@@ -35,7 +36,11 @@ async function up(argv: readonly string[]): Promise<number> {
     const events = await readEvents(cloud.databaseUrl);
     progress.stop();
     process.stdout.write(await renderServices(cloud, events, painter(process.stdout)));
-    await happened;
+    const failure = await Promise.race([happened, cloud.failed]);
+    if (failure) {
+      isBroken = true;
+      throw failure;
+    }
   } catch (error) {
     if (!signal.aborted) {
       throw error;
@@ -43,7 +48,8 @@ async function up(argv: readonly string[]): Promise<number> {
   } finally {
     if (cloud) {
       progress.step('Stopping');
-      await cloud.stop();
+      // Functions at work would wait for a database that does not come back.
+      await cloud.stop({ abort: isBroken });
     }
     progress.stop();
   }

@@ -221,10 +221,13 @@ async function withStartedRun(
       : interruption.happened.then((): number => interruption.signal.reason as number);
   const deployment = localDeployment(cloud.services, cloud.unfinished());
   try {
-    const exitCode = await Promise.race([use(deployment, work), stopped]);
+    const failure = cloud.failed.then((error) => {
+      throw error;
+    });
+    const exitCode = await Promise.race([use(deployment, work), stopped, failure]);
     if (args.wait && !interruption.signal.aborted) {
       progress.step('Waiting for what was started');
-      await Promise.race([untilDoneOrHeld(cloud, localDeployment(cloud.services)), stopped]);
+      await Promise.race([untilDoneOrHeld(cloud, localDeployment(cloud.services)), stopped, failure]);
     }
     return interruption.signal.aborted ? (interruption.signal.reason as number) : exitCode;
   } finally {

@@ -141,6 +141,26 @@ test('a restart keeps the data, the password and the certificate', async () => {
   expect(await ask(url, 'SELECT count(*)::int FROM mine')).toBe(0);
 });
 
+test('a server that ends by itself is told of in one line, one that is stopped is not', async () => {
+  let told: Error | undefined;
+  void server.died.then((error) => {
+    told = error;
+  });
+  await server.stop();
+  await sleep(50);
+  expect(told).toBeUndefined();
+  server = await startPostgres(options);
+  process.kill(Number.parseInt(readFileSync(pidFile, 'utf8'), 10), 'SIGKILL');
+  await expect(server.died).resolves.toMatchObject({
+    name: 'PostgresError',
+    message: expect.stringMatching(/^PostgreSQL ended by itself \(SIGKILL\)[^\n]*postgres\.log[^\n]*$/),
+  });
+  // What is gone can be stopped, and started again.
+  await server.stop();
+  server = await startPostgres(options);
+  expect(await ask(server.url, 'SELECT 1')).toBe(1);
+});
+
 describe('when the process that started it was killed', () => {
   const module = (name: string) => JSON.stringify(join(import.meta.dirname, `../../local/${name}.ts`));
 
