@@ -1,19 +1,16 @@
-import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
-  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { LocalError } from './local-error.ts';
-import { processIdentity } from './processes.ts';
+import { tryLock } from './lock.ts';
 
 /**
  * Photos, face vectors and passwords: for nobody else on the machine. Where PostgreSQL cannot run as root and has no other way
@@ -55,9 +52,15 @@ export function openStateFolder(path: string): StateFolder {
  */
 export function takeStateFolder(path: string): () => void {
   mkdirSync(path, { recursive: true, mode: PRIVATE });
-  const lock = join(path, 'lock');
-  takeLock(lock);
-  return () => rmSync(lock, { force: true });
+  const taken = tryLock(join(path, 'lock'));
+  if ('holder' in taken) {
+    const who = taken.holder === process.pid ? 'this process' : `process ${taken.holder}`;
+    throw new LocalError(
+      'StateFolderInUseError',
+      `Another local run (${who}) is using ${path}: wait for it to end, or stop it.`,
+    );
+  }
+  return taken.release;
 }
 
 /** One of an earlier version was open to all. */
@@ -94,79 +97,4 @@ export function incompatibleState(path: string, why: string): LocalError {
     'IncompatibleStateError',
     `The local state in ${path} cannot be used: ${why}. Remove it with: npm run local:reset`,
   );
-}
-
-interface Holder {
-  pid: number;
-  /** See processIdentity. */
-  identity: string;
-}
-
-function takeLock(lock: string): void {
-  const identity = processIdentity(process.pid) ?? '';
-  const mine = `${lock}.${randomUUID()}`;
-  writeFileSync(mine, JSON.stringify({ pid: process.pid, identity } satisfies Holder));
-  try {
-    // A link appears with its content or not at all, and never replaces what is there.
-    while (!tryLink(mine, lock)) {
-      const text = readIfThere(lock);
-      if (text === undefined) {
-        continue;
-      }
-      const holder = parseHolder(text);
-      if (holder && processIdentity(holder.pid) === holder.identity) {
-        const who = holder.pid === process.pid ? 'this process' : `process ${holder.pid}`;
-        throw new LocalError(
-          'StateFolderInUseError',
-          `Another local run (${who}) is using ${dirname(lock)}: wait for it to end, or stop it.`,
-        );
-      }
-      removeStale(lock, text);
-    }
-  } finally {
-    rmSync(mine, { force: true });
-  }
-}
-
-/** Removes the lock of a dead process; a rival that was faster and holds it by now gets it back. */
-function removeStale(lock: string, staleText: string): void {
-  const aside = `${lock}.${randomUUID()}`;
-  try {
-    renameSync(lock, aside);
-  } catch {
-    return;
-  }
-  if (readIfThere(aside) !== staleText) {
-    tryLink(aside, lock);
-  }
-  rmSync(aside, { force: true });
-}
-
-function tryLink(from: string, to: string): boolean {
-  try {
-    linkSync(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      return false;
-    }
-    throw error;
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-function parseHolder(text: string): Holder | undefined {
-  try {
-    const holder = JSON.parse(text) as Holder;
-    return Number.isInteger(holder.pid) && typeof holder.identity === 'string' ? holder : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  accessSync,
+  constants,
   cpSync,
   createWriteStream,
   existsSync,
@@ -15,6 +17,7 @@ import {
 } from 'node:fs';
 import { delimiter, dirname, join, relative, resolve } from 'node:path';
 import { LocalError } from './local-error.ts';
+import { withLock } from './lock.ts';
 import type { Template } from './template.ts';
 
 export const PROJECT_ROOT = resolve(import.meta.dirname, '..');
@@ -36,6 +39,8 @@ const INPUTS_HASH_FILE = 'rollcall-inputs-hash';
 
 /** Where assemblies are kept by what they were made of: a new state folder need not wait for a synthesis. */
 const CACHE = join(PROJECT_ROOT, 'node_modules/.cache/rollcall/assemblies');
+
+const LOCKS = join(PROJECT_ROOT, 'node_modules/.cache/rollcall/locks');
 
 /** Each has some 20 MB. */
 const MAX_CACHED = 4;
@@ -77,11 +82,17 @@ export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
     const fresh = `${assembly}.new`;
     rmSync(fresh, { recursive: true, force: true });
     if (!takeFromCache(hash, fresh)) {
-      // The project's own programs are in the PATH that it gets.
-      await runApp(settings.app.replace(/^npx /, ''), fresh, context, options.log);
-      writeFileSync(join(fresh, INPUTS_HASH_FILE), hash);
-      putIntoCache(hash, fresh);
-      isNew = true;
+      await oneAtATime(hash, async () => {
+        // Whoever was here before may have made it.
+        if (takeFromCache(hash, fresh)) {
+          return;
+        }
+        // The project's own programs are in the PATH that it gets.
+        await runApp(settings.app.replace(/^npx /, ''), fresh, context, options.log);
+        writeFileSync(join(fresh, INPUTS_HASH_FILE), hash);
+        putIntoCache(hash, fresh);
+        isNew = true;
+      });
     }
     rmSync(assembly, { recursive: true, force: true });
     renameSync(fresh, assembly);
@@ -92,6 +103,17 @@ export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
 /** The assembly that the last run was made of; undefined where none was. */
 export function storedAssembly(assembly: string): Assembly | undefined {
   return existsSync(join(assembly, INPUTS_HASH_FILE)) ? { ...readAssembly(assembly), isNew: false } : undefined;
+}
+
+/** Many that miss the same assembly at once would each take all of the machine's cores for it. */
+async function oneAtATime(hash: string, work: () => Promise<void>): Promise<void> {
+  try {
+    mkdirSync(LOCKS, { recursive: true });
+    accessSync(LOCKS, constants.W_OK);
+  } catch {
+    return work();
+  }
+  return withLock(join(LOCKS, hash), work);
 }
 
 /** The cache is only a help: whatever is wrong with it, the app is synthesised. */
