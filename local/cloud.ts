@@ -17,6 +17,7 @@ import { readPolicies } from './iam/policies.ts';
 import type { Service } from './iam/requests.ts';
 import {
   createLambdaRuntime,
+  type InvocationUsage,
   type LambdaError,
   type LambdaFunction,
   type LambdaRuntime,
@@ -58,6 +59,8 @@ export interface CloudOptions {
   onStep?: (step: string) => void;
   /** Everything that the Lambdas print: log lines as JSON, metrics in EMF. */
   onLambdaOutput?: (functionName: string, line: string) => void;
+  /** What each invocation used of this machine. */
+  onInvocation?: (functionName: string, used: InvocationUsage) => void;
   /** Execution environments of one function at most; default twice the cores and two. */
   lambdaConcurrency?: number;
   /** Quotas, faults and detector threads of the local Rekognition. */
@@ -301,6 +304,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         AWS_ENDPOINT_URL_SERVICE_QUOTAS: await guarded('servicequotas', quotas.endpoint),
       },
       onOutput: options.onLambdaOutput,
+      onInvocation: options.onInvocation,
       ...(options.lambdaConcurrency !== undefined && { concurrency: options.lambdaConcurrency }),
     });
     closers.push((abort) => lambdas.stop({ abort }));

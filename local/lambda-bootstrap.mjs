@@ -16,8 +16,9 @@ process.on('disconnect', () => process.exit());
 process.on('SIGINT', () => {});
 
 let requestId;
-/** When the invocation at hand began, by `performance.now()`. */
+/** When the invocation at hand began, by `performance.now()`, and the CPU time that the process had used by then. */
 let startedMs;
+let startedCpu;
 
 for (const [method, level] of [
   ['log', 'INFO'],
@@ -99,10 +100,17 @@ async function loadHandler() {
   return handler;
 }
 
-/** What Lambda reports of an invocation. */
+/** User and system time since then, or since the process was made. */
+function cpuMs(since) {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1_000;
+}
+
+/** What Lambda reports of an invocation, and what it used of the CPU. */
 function usage() {
   return {
     durationMs: startedMs === undefined ? 0 : performance.now() - startedMs,
+    cpuMs: cpuMs(startedCpu),
     maxMemoryMegabytes: Math.round(process.resourceUsage().maxRSS / 1024),
   };
 }
@@ -119,7 +127,7 @@ let handler;
 try {
   handler = await loadHandler();
   // Since the process was made: Lambda's Init phase loads the runtime too.
-  process.send({ ready: true, initMs: performance.now() });
+  process.send({ ready: true, initMs: performance.now(), initCpuMs: cpuMs() });
 } catch (error) {
   fail(error, 1);
 }
@@ -127,6 +135,7 @@ try {
 process.on('message', async (invocation) => {
   requestId = invocation.requestId;
   startedMs = performance.now();
+  startedCpu = process.cpuUsage();
   const context = {
     callbackWaitsForEmptyEventLoop: true,
     functionName: process.env.AWS_LAMBDA_FUNCTION_NAME,

@@ -51,6 +51,16 @@ export interface LambdaRuntimeOptions {
   /** Execution environments of one function at most; further invocations wait. */
   concurrency?: number;
   onOutput?: ((functionName: string, line: string) => void) | undefined;
+  onInvocation?: ((functionName: string, used: InvocationUsage) => void) | undefined;
+}
+
+/** What an invocation used of this machine, whatever else that was doing. */
+export interface InvocationUsage {
+  /** CPU time, user and system, milliseconds. */
+  cpuMs: number;
+  /** Of the start of its environment; missing where that was warm. */
+  initCpuMs?: number;
+  megabytes: number;
 }
 
 export interface LambdaRuntime {
@@ -204,10 +214,15 @@ class Pool {
   }
 
   #start(): ExecutionEnvironment {
-    const environment = new ExecutionEnvironment(this.#fn, this.#options.environment, (line) => {
-      this.#log.write(`${line}\n`);
-      this.#options.onOutput?.(this.#fn.name, line);
-    });
+    const environment = new ExecutionEnvironment(
+      this.#fn,
+      this.#options.environment,
+      (line) => {
+        this.#log.write(`${line}\n`);
+        this.#options.onOutput?.(this.#fn.name, line);
+      },
+      (used) => this.#options.onInvocation?.(this.#fn.name, used),
+    );
     this.#all.add(environment);
     void environment.closed.then(() => this.#all.delete(environment));
     return environment;
@@ -233,11 +248,12 @@ function stopping(): LambdaError {
 
 interface Usage {
   durationMs: number;
+  cpuMs: number;
   maxMemoryMegabytes: number;
 }
 
 type Answer =
-  | { ready: true; initMs: number }
+  | { ready: true; initMs: number; initCpuMs: number }
   | ({ result: string } & Usage)
   | ({ error: string; fatal: boolean } & Usage);
 
@@ -249,10 +265,11 @@ class ExecutionEnvironment {
   readonly #fn: LambdaFunction;
   readonly #process: ChildProcess;
   readonly #onLine: (line: string) => void;
+  readonly #onInvocation: (used: InvocationUsage) => void;
   readonly #ready = Promise.withResolvers<void>();
   #initialised = false;
   /** Until the first invocation has reported it. */
-  #initMs: number | undefined;
+  #init: { ms: number; cpuMs: number } | undefined;
   #pending:
     | { requestId: string; resolve(result: string): void; reject(error: LambdaError): void }
     | undefined;
@@ -261,9 +278,11 @@ class ExecutionEnvironment {
     fn: LambdaFunction,
     environment: Readonly<Record<string, string>>,
     onLine: (line: string) => void,
+    onInvocation: (used: InvocationUsage) => void,
   ) {
     this.#fn = fn;
     this.#onLine = onLine;
+    this.#onInvocation = onInvocation;
     this.#process = spawn(
       process.execPath,
       // V8 aborts before the process as a whole reaches the function's memory.
@@ -337,7 +356,7 @@ class ExecutionEnvironment {
   #receive(answer: Answer): void {
     if ('ready' in answer) {
       this.#initialised = true;
-      this.#initMs = answer.initMs;
+      this.#init = { ms: answer.initMs, cpuMs: answer.initCpuMs };
       this.#ready.resolve();
       return;
     }
@@ -362,19 +381,24 @@ class ExecutionEnvironment {
    * The last lines of an invocation, as Lambda itself writes them; Init is billed too.
    * https://docs.aws.amazon.com/lambda/latest/dg/nodejs-logging.html
    */
-  #report({ durationMs, maxMemoryMegabytes }: Usage): void {
+  #report({ durationMs, cpuMs, maxMemoryMegabytes }: Usage): void {
     const requestId = this.#pending?.requestId;
-    const initMs = this.#initMs;
-    this.#initMs = undefined;
+    const init = this.#init;
+    this.#init = undefined;
+    this.#onInvocation({
+      cpuMs,
+      ...(init && { initCpuMs: init.cpuMs }),
+      megabytes: this.#fn.memoryMegabytes,
+    });
     this.#onLine(`END RequestId: ${requestId}`);
     this.#onLine(
       [
         `REPORT RequestId: ${requestId}`,
         `Duration: ${durationMs.toFixed(2)} ms`,
-        `Billed Duration: ${Math.ceil(durationMs + (initMs ?? 0))} ms`,
+        `Billed Duration: ${Math.ceil(durationMs + (init?.ms ?? 0))} ms`,
         `Memory Size: ${this.#fn.memoryMegabytes} MB`,
         `Max Memory Used: ${maxMemoryMegabytes} MB`,
-        ...(initMs === undefined ? [] : [`Init Duration: ${initMs.toFixed(2)} ms`]),
+        ...(init === undefined ? [] : [`Init Duration: ${init.ms.toFixed(2)} ms`]),
         '',
       ].join('\t'),
     );

@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Measurement } from '../pacing/measure.ts';
-import type { PerPhoto } from './items.ts';
+import { type PerPhoto, perPhoto } from './items.ts';
+import { gigabyteSeconds, LATENCY_MS, onItsShare } from './lambda-time.ts';
+import type { FunctionQuantities, Quantities } from './quantities.ts';
 
 export interface Design {
   name: string;
@@ -27,12 +29,14 @@ const LIMIT_SECONDS = 600;
 /**
  * Runs both; takes a few minutes, because one of them waits for two of them.
  *
- * @param ours what was counted for this project: a function of theirs logs as much as one of ours
+ * @param quantities what was counted for this project: a function of theirs logs as much as one of ours, and computes and waits as
+ *   long for the same work
  */
 export async function measureDesigns(
   { photos, latencyMs, seed }: { photos: number; latencyMs: number; seed: number },
-  ours: PerPhoto,
+  quantities: Quantities,
 ): Promise<Design[]> {
+  const ours: Ours = { ...perPhoto(quantities), functions: quantities.functions };
   const measurements = await runPacing(
     ['--photos', String(photos), '--latency-ms', String(latencyMs), '--seed', String(seed)],
     ['retry-only@defaults', 'retry-only'],
@@ -60,9 +64,16 @@ function design(name: string, description: string, measured: Measurement, perPho
 }
 
 /** Each attempt at IndexFaces looks at two objects, and writes its idempotency record and takes it back or completes it. */
-function retried(measured: Measurement, ours: PerPhoto): PerPhoto {
-  const { transitions_per_photo: transitions, lambda_gb_s_per_photo: lambdaGigabyteSeconds } = measured;
+function retried(measured: Measurement, ours: Ours): PerPhoto {
+  const { transitions_per_photo: transitions } = measured;
   const attempts = measured.calls / measured.indexed;
+  const index = ours.functions.IndexFaces!;
+  const attemptMs = onItsShare(index.cpuMs, index.megabytes) + 2 * LATENCY_MS.s3 + 2 * LATENCY_MS.dynamodb;
+  const lambdaGigabyteSeconds =
+    each(ours.functions.EnsureCollection!) +
+    each(ours.functions.PersistResults!) +
+    // The one that is not throttled waits for Rekognition too, looks once more and stores the response.
+    gigabyteSeconds(attempts * attemptMs + rekognitionMs(index) + 2 * LATENCY_MS.s3, index.megabytes);
   return {
     ...common(measured, ours, transitions),
     transitions,
@@ -76,17 +87,38 @@ function retried(measured: Measurement, ours: PerPhoto): PerPhoto {
 }
 
 /** No state between two functions: no transition, no stored response, no records; S3 calls Lambda free of charge. */
-function unorchestrated(measured: Measurement, ours: PerPhoto): PerPhoto {
+function unorchestrated(measured: Measurement, ours: Ours): PerPhoto {
+  const index = ours.functions.IndexFaces!;
+  const persist = ours.functions.PersistResults!;
+  const throttled = (measured.calls - measured.accepted) / measured.indexed;
+  const ms =
+    onItsShare(index.cpuMs + persist.cpuMs, index.megabytes) +
+    rekognitionMs(index) +
+    (persist.databaseTurns / persist.requests) * LATENCY_MS.database +
+    throttled * SDK_BACKOFF_MS;
   return {
     ...common(measured, ours, 1),
     transitions: 0,
-    lambdaGigabyteSeconds: measured.lambda_gb_s_per_photo,
+    lambdaGigabyteSeconds: gigabyteSeconds(ms, index.megabytes),
     s3Writes: 0,
     s3Reads: 1,
     dynamodbWriteUnits: 0,
     dynamodbReadUnits: 0,
     s3Events: 0,
   };
+}
+
+/** Of the SDK, before its second and third attempt at a throttled call: random between nothing and 500 ms, and 1,000 ms. */
+const SDK_BACKOFF_MS = 375;
+
+type Ours = PerPhoto & Pick<Quantities, 'functions'>;
+
+function each({ gigabyteSeconds: all, requests }: FunctionQuantities): number {
+  return all / requests;
+}
+
+function rekognitionMs(index: FunctionQuantities): number {
+  return index.rekognitionMs / index.rekognitionCalls;
 }
 
 function common(measured: Measurement, ours: PerPhoto, lambdaRequests: number) {

@@ -5,10 +5,13 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
+import type { InvocationUsage } from '../../local/lambda-runtime.ts';
 import { freePort } from '../../test/support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../../test/support/made-photos.ts';
 import { lognormal, seededRandom } from '../../test/support/random.ts';
 import { type ServiceProxy, startServiceProxy } from '../../test/support/service-proxy.ts';
+import { type FunctionWork, invocationGigabyteSeconds, median, startGigabyteSeconds } from './lambda-time.ts';
+import { countTurns } from './turns.ts';
 
 export interface RunOptions {
   photos: number;
@@ -29,7 +32,7 @@ export interface Quantities {
   images: number;
   transitions: number;
   lambdaRequests: number;
-  /** Seconds billed times memory, the start of environments included. */
+  /** Seconds billed times memory, the start of environments included: see lambda-time.ts. */
   lambdaGigabyteSeconds: number;
   /** The part of it that is the start of environments. */
   coldGigabyteSeconds: number;
@@ -46,11 +49,8 @@ export interface Quantities {
   functions: Record<string, FunctionQuantities>;
 }
 
-export interface FunctionQuantities {
-  requests: number;
+export interface FunctionQuantities extends FunctionWork {
   gigabyteSeconds: number;
-  coldStarts: number;
-  megabytes: number;
   logBytes: number;
 }
 
@@ -67,7 +67,7 @@ export async function countRun(options: RunOptions, onStep: (text: string) => vo
   const stateDir = mkdtempSync(path.join(tmpdir(), 'rollcall-cost-'));
   const random = seededRandom(options.seed);
   const meter = new Meter();
-  const proxies: ServiceProxy[] = [];
+  const proxies: Pick<ServiceProxy, 'stop'>[] = [];
   let cloud: Cloud | undefined;
   try {
     cloud = await startCloud({
@@ -78,11 +78,18 @@ export async function countRun(options: RunOptions, onStep: (text: string) => vo
       lambdaConcurrency: Math.ceil(options.quota * (1.5 + options.latencyMs / 1_000)) + 4,
       context: { 'rollcall.indexFacesPerSecond': options.quota },
       onLambdaOutput: (name, line) => meter.log(name, line),
+      onInvocation: (name, used) => meter.invocation(name, used),
       rekognition: {
         findFaces: findMadeFaces,
         quotas: { IndexFaces: options.quota },
-        intercept: (operation) =>
-          operation === 'IndexFaces' ? { delayMs: lognormal(random, options.latencyMs) } : undefined,
+        intercept(operation) {
+          if (operation !== 'IndexFaces') {
+            return undefined;
+          }
+          const delayMs = lognormal(random, options.latencyMs);
+          meter.rekognition(delayMs);
+          return { delayMs };
+        },
       },
       between: {
         service: async (name, endpoint) => {
@@ -94,13 +101,20 @@ export async function countRun(options: RunOptions, onStep: (text: string) => vo
               }
               return undefined;
             },
-            ({ method, headers }, answer) =>
-              name === 's3'
+            ({ method, headers }, answer) => {
+              meter.called(name, headers.authorization);
+              return name === 's3'
                 ? meter.s3(method)
-                : meter.dynamodb(String(headers['x-amz-target']), answer.status, answer.body),
+                : meter.dynamodb(String(headers['x-amz-target']), answer.status, answer.body);
+            },
           );
           proxies.push(proxy);
           return proxy.endpoint;
+        },
+        database: async (port) => {
+          const proxy = await countTurns(port, () => meter.turn());
+          proxies.push(proxy);
+          return proxy.port;
         },
         event: (event, publish) => {
           meter.event(event);
@@ -131,16 +145,16 @@ class Meter {
     return {
       transitions: 0,
       lambdaRequests: 0,
-      lambdaGigabyteSeconds: 0,
-      coldGigabyteSeconds: 0,
-      coldStarts: 0,
       dynamodbWriteUnits: 0,
       dynamodbReadUnits: 0,
       s3Writes: 0,
       s3Reads: 0,
       s3Events: 0,
       logBytes: 0,
-      functions: {} as Record<string, FunctionQuantities>,
+      databaseTurns: 0,
+      rekognitionCalls: 0,
+      rekognitionMs: 0,
+      functions: new Map<string, Counted>(),
     };
   }
 
@@ -149,30 +163,48 @@ class Meter {
   }
 
   log(functionName: string, line: string): void {
-    const counts = this.#counts;
+    const bytes = Buffer.byteLength(line) + LOG_EVENT_OVERHEAD_BYTES;
+    this.#counts.logBytes += bytes;
+    this.#function(functionName).logBytes += bytes;
+  }
+
+  invocation(functionName: string, { cpuMs, initCpuMs, megabytes }: InvocationUsage): void {
+    const fn = this.#function(functionName);
+    this.#counts.lambdaRequests++;
+    fn.megabytes = megabytes;
+    fn.cpuMs.push(cpuMs);
+    if (initCpuMs !== undefined) {
+      fn.initCpuMs.push(initCpuMs);
+    }
+  }
+
+  /** @param authorization names the role that calls, and with it the function */
+  called(service: 's3' | 'dynamodb', authorization = ''): void {
+    const [, functionName] = /Credential=LOCAL-([^/]+)\//.exec(authorization) ?? [];
+    if (functionName !== undefined) {
+      this.#function(functionName)[service === 's3' ? 's3Calls' : 'dynamodbCalls']++;
+    }
+  }
+
+  turn(): void {
+    this.#counts.databaseTurns++;
+  }
+
+  rekognition(delayMs: number): void {
+    this.#counts.rekognitionCalls++;
+    this.#counts.rekognitionMs += delayMs;
+  }
+
+  #function(functionName: string): Counted {
     // The stack's name and the construct's before it, a hash after it.
     const state = functionName.replace(/^.*PhotoIndexing/, '').replace(/[0-9A-F]{8}$/, '');
-    counts.functions[state] ??= { requests: 0, gigabyteSeconds: 0, coldStarts: 0, megabytes: 0, logBytes: 0 };
-    const fn = counts.functions[state];
-    const bytes = Buffer.byteLength(line) + LOG_EVENT_OVERHEAD_BYTES;
-    counts.logBytes += bytes;
-    fn.logBytes += bytes;
-    const report =
-      /^REPORT .*\tBilled Duration: (\d+) ms\tMemory Size: (\d+) MB\t.*?(?:Init Duration: ([\d.]+) ms\t)?$/.exec(
-        line,
-      );
-    if (report) {
-      const [billed, megabytes, init = 0] = report.slice(1).map((text) => Number(text ?? 0));
-      const gigabyteSeconds = (billed! / 1_000) * (megabytes! / 1_024);
-      counts.lambdaRequests++;
-      counts.lambdaGigabyteSeconds += gigabyteSeconds;
-      counts.coldGigabyteSeconds += (init / 1_000) * (megabytes! / 1_024);
-      counts.coldStarts += init > 0 ? 1 : 0;
-      fn.requests++;
-      fn.gigabyteSeconds += gigabyteSeconds;
-      fn.coldStarts += init > 0 ? 1 : 0;
-      fn.megabytes = megabytes!;
+    const { functions } = this.#counts;
+    let counted = functions.get(state);
+    if (!counted) {
+      counted = { megabytes: 0, cpuMs: [], initCpuMs: [], s3Calls: 0, dynamodbCalls: 0, logBytes: 0 };
+      functions.set(state, counted);
     }
+    return counted;
   }
 
   s3(method: string): void {
@@ -206,8 +238,50 @@ class Meter {
   }
 
   quantities(photos: number, images: number): Omit<Quantities, 'indexed' | 'faces'> {
-    return { photos, images, ...this.#counts, s3Reads: this.#counts.s3Reads + images };
+    const { functions, databaseTurns, rekognitionCalls, rekognitionMs, ...counts } = this.#counts;
+    const works = [...functions].map(([state, counted]): [string, FunctionQuantities] => {
+      const work: FunctionWork = {
+        requests: counted.cpuMs.length,
+        megabytes: counted.megabytes,
+        cpuMs: median(counted.cpuMs),
+        initCpuMs: median(counted.initCpuMs),
+        coldStarts: counted.initCpuMs.length,
+        s3Calls: counted.s3Calls,
+        dynamodbCalls: counted.dynamodbCalls,
+        // One function of a photo's way asks the database, and one Rekognition for what takes its time.
+        databaseTurns: state === 'PersistResults' ? databaseTurns : 0,
+        rekognitionCalls: state === 'IndexFaces' ? rekognitionCalls : 0,
+        rekognitionMs: state === 'IndexFaces' ? rekognitionMs : 0,
+      };
+      const gigabyteSeconds = invocationGigabyteSeconds(work) + startGigabyteSeconds(work);
+      return [state, { ...work, gigabyteSeconds, logBytes: counted.logBytes }];
+    });
+    const sum = (of: (work: FunctionQuantities) => number) =>
+      works.reduce((total, [, work]) => total + of(work), 0);
+    return {
+      photos,
+      images,
+      ...counts,
+      lambdaGigabyteSeconds: sum(({ gigabyteSeconds }) => gigabyteSeconds),
+      coldGigabyteSeconds: sum(startGigabyteSeconds),
+      coldStarts: sum(({ coldStarts }) => coldStarts),
+      functions: Object.fromEntries(works),
+      // Rekognition's own reading of each photo.
+      s3Reads: counts.s3Reads + images,
+    };
   }
+}
+
+/** Of one function, as it is counted. */
+interface Counted {
+  megabytes: number;
+  /** Of each invocation. */
+  cpuMs: number[];
+  /** Of each start. */
+  initCpuMs: number[];
+  s3Calls: number;
+  dynamodbCalls: number;
+  logBytes: number;
 }
 
 /** DynamoDB says what a request consumed when it is asked to. */

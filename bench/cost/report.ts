@@ -1,6 +1,7 @@
 import { IMAGE_USD, listPrices, PRICES_OF } from '../../lambdas/shared/contract/prices.ts';
 import type { Design } from './designs.ts';
 import { type Cost, costOf, FLOOR_USD_PER_1000 } from './items.ts';
+import { LATENCY_MS, SLOT_WAIT_MS } from './lambda-time.ts';
 import type { Quantities, RunOptions } from './quantities.ts';
 import { reconciliationSection } from './reconciliation.ts';
 
@@ -107,11 +108,34 @@ ${cost.items
 | **all of it** | | | **${dollars(cost.usd_per_1000)}** |
 
 How it was counted: ${quantities.photos} photos of ${facesPerPhoto.toFixed(1)} faces on average, sent in one burst through the whole pipeline on one
-machine. The state machine's transitions, each function's invocations and billed milliseconds (Lambda's own report
-lines, the start of environments included: ${(100 * coldShare).toFixed(0)} % of the time), DynamoDB's consumed capacity as the table reports it,
+machine. The state machine's transitions, each function's invocations, DynamoDB's consumed capacity as the table reports it,
 S3's requests as they pass, and every byte that is logged. Rekognition answers after ${options.latencyMs} ms (median, lognormal), which is
 what the functions mostly wait for; with another latency, "Lambda, time" moves by
 $${(1_000 * 0.1 * listPrices.lambdaGigabyteSecond * indexFacesMemoryGb(report) || 0).toFixed(4)} for each 100 ms.
+
+### Where Lambda's time comes from
+
+Not from the clock: on a machine that others use too, a function waits for a core, and the same photos took two and a half times as
+long from one day to another. It is made of what does not depend on that:
+
+| function | CPU time, ms | memory, MB | S3 | DynamoDB | database | GB-s a photo |
+| --- | --- | --- | --- | --- | --- | --- |
+${functionRows(quantities)}
+
+CPU time is the median of the invocations, as the process itself counts it (user and system), and becomes as much longer as the
+function's memory gives it less than a CPU ([one at 1,769 MB](https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html)). The other
+columns count calls, each waited for as long as it takes on AWS: ${LATENCY_MS.s3} ms for S3
+([the lower end for small objects](https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html)),
+${LATENCY_MS.dynamodb} ms for DynamoDB ([single-digit milliseconds](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Introduction.html)),
+${LATENCY_MS.database} ms for a round trip to PostgreSQL. IndexFaces waits for Rekognition besides, and up to a second for its slot: ${SLOT_WAIT_MS} ms on average.
+The start of environments is ${(100 * coldShare).toFixed(0)} % of it.
+
+### What S3 is read for
+
+Each of the six reads of a photo has its reason, and together they cost $${(6_000 * listPrices.s3Read).toFixed(4)} per 1,000 photos. ReserveSlot looks for a stored
+response (who has one waits in no line, and through no pause); IndexFaces looks for it again (an attempt may have died after it
+was stored: not paid twice), at the photo before its call (nothing is paid for one that is gone) and after it (the faces of a newer upload are
+not kept as this one's); Rekognition reads the photo, and PersistResults the response.
 
 Not counted, because it depends on the operator or on others: the upload's own PUT ($0.005 per 1,000), keeping photos and
 logs, X-Ray (off by default).
@@ -169,6 +193,17 @@ ${reconciliationSection(awake_usd_per_hour)}
 - **More than a million images a month** are cheaper: $0.0008 an image, then $0.0006 and $0.0004. The estimates stay at the
   first million's price.
 `;
+}
+
+function functionRows({ functions, indexed }: Quantities): string {
+  return Object.entries(functions)
+    .filter(([, { requests }]) => requests > 0)
+    .map(([name, work]) => {
+      const each = (calls: number) => (calls / work.requests).toFixed(1);
+      const { cpuMs, megabytes, s3Calls, dynamodbCalls, databaseTurns, gigabyteSeconds } = work;
+      return `| ${name} | ${cpuMs.toFixed(0)} | ${megabytes} | ${each(s3Calls)} | ${each(dynamodbCalls)} | ${each(databaseTurns)} | ${(gigabyteSeconds / indexed).toFixed(3)} |`;
+    })
+    .join('\n');
 }
 
 function indexFacesMemoryGb({ quantities }: CostReport): number {
