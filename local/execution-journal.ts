@@ -1,6 +1,20 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ExecutionEnd } from './state-machine.ts';
+
+export type ExecutionStatus = 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' | 'ABORTED';
+
+export interface ExecutionEnd {
+  executionArn: string;
+  status: ExecutionStatus;
+  input: unknown;
+  output?: unknown;
+  error?: string;
+  cause?: string;
+  startedAt: Date;
+  endedAt: Date;
+  /** States entered and retried: what Step Functions is paid by. */
+  transitions: number;
+}
 
 interface JournalEntry {
   name: string;

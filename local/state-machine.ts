@@ -14,8 +14,10 @@ import {
   startMapRun,
 } from './distributed-map.ts';
 import type { BusEvent } from './event-router.ts';
-import { nameOf, openJournal } from './execution-journal.ts';
+import { type ExecutionEnd, type ExecutionStatus, nameOf, openJournal } from './execution-journal.ts';
 import { ACCOUNT, REGION } from './template.ts';
+
+export type { ExecutionEnd } from './execution-journal.ts';
 
 /** https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: 256 KiB of UTF-8, of every payload. */
 const PAYLOAD_LIMIT_BYTES = 262_144;
@@ -31,21 +33,6 @@ export const CUT_OFF = Symbol('cut off');
 
 /** How many ended executions are remembered with their history. */
 const HISTORIES_KEPT = 1_000;
-
-export type ExecutionStatus = 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' | 'ABORTED';
-
-export interface ExecutionEnd {
-  executionArn: string;
-  status: ExecutionStatus;
-  input: unknown;
-  output?: unknown;
-  error?: string;
-  cause?: string;
-  startedAt: Date;
-  endedAt: Date;
-  /** States entered and retried: what Step Functions is paid by. */
-  transitions: number;
-}
 
 export interface HistoryEvent {
   type: string;

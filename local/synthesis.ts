@@ -102,7 +102,9 @@ export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
 
 /** The assembly that the last run was made of; undefined where none was. */
 export function storedAssembly(assembly: string): Assembly | undefined {
-  return existsSync(join(assembly, INPUTS_HASH_FILE)) ? { ...readAssembly(assembly), isNew: false } : undefined;
+  return existsSync(join(assembly, INPUTS_HASH_FILE))
+    ? { ...readAssembly(assembly), isNew: false }
+    : undefined;
 }
 
 /** Many that miss the same assembly at once would each take all of the machine's cores for it. */

@@ -70,8 +70,8 @@ describe('dependencies point one way', () => {
     }
   });
 
-  test('ops takes from local only how to find a run, or to make the stored one answer', () => {
-    const allowed = ['local/where.ts', 'local/running-cloud.ts', 'local/cloud.ts'];
+  test('ops takes from local only how to find a run, to open a stored one, or to start it', () => {
+    const allowed = ['local/where.ts', 'local/running-cloud.ts', 'local/stored-run.ts', 'local/cloud.ts'];
     const taken = new Set(
       filesBelow('ops')
         .flatMap(importsOf)
