@@ -1,10 +1,12 @@
-import { Annotations, type App, Validations } from 'aws-cdk-lib';
+import { Annotations, type App, Stack, Tags, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
-import { configFromContext } from './config/config.ts';
+import type { Construct } from 'constructs';
+import { configFromContext, type RollcallConfig } from './config/config.ts';
 import { warnIfSlow } from './config/index-faces-rate.ts';
 import { addRegionRule } from './config/region-rule.ts';
 import { requireRekognition } from './config/rekognition-regions.ts';
-import { RollcallStack } from './rollcall-stack.ts';
+import { keepProviderLogs } from './parts/provider-logs.ts';
+import { Rollcall } from './rollcall.ts';
 
 /**
  * The whole app: one stack, built from the app's context, and the rule packs that every synthesis must pass.
@@ -28,4 +30,24 @@ export function addRollcall(app: App, likelyRegion?: string): RollcallStack {
   }
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new ServerlessChecks(app));
   return stack;
+}
+
+interface RollcallStackProps {
+  readonly config: RollcallConfig;
+}
+
+/** Rollcall as a stack of its own, with the outputs that `npm run ops` reads. */
+export class RollcallStack extends Stack {
+  constructor(scope: Construct, id: string, { config }: RollcallStackProps) {
+    super(scope, id, {
+      description: 'Rollcall: turns the photos of an event into a searchable face index',
+      terminationProtection: config.deletionProtection,
+    });
+    for (const [name, value] of Object.entries(config.tags)) {
+      Tags.of(this).add(name, value);
+    }
+    // CDK leaves this id out of the resources' own.
+    new Rollcall(this, 'Default', { config });
+    keepProviderLogs(this, config);
+  }
 }

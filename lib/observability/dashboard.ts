@@ -109,7 +109,7 @@ export class PipelineDashboard extends Construct {
           queue.metricApproximateNumberOfMessagesVisible({
             period: FIVE_MINUTES,
             statistic: Stats.MAXIMUM,
-            label: queue.node.path.split('/').slice(1, -1).join(' '),
+            label: queue.node.scope!.node.id,
           }),
         ),
       ),

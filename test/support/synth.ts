@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { App } from 'aws-cdk-lib';
-import { addRollcall } from '../../lib/rollcall-app.ts';
-import type { RollcallStack } from '../../lib/rollcall-stack.ts';
+import { addRollcall, type RollcallStack } from '../../lib/rollcall-app.ts';
 
 const PROJECT_ROOT = path.join(import.meta.dirname, '../..');
 

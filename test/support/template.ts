@@ -34,7 +34,11 @@ export class ReadableTemplate {
   }
 
   path(logicalId: string): string {
-    const path = this.json.Resources[logicalId]?.Metadata?.['aws:cdk:path'] as string | undefined;
+    // The construct of the whole has the id that CDK leaves out.
+    const path = (this.json.Resources[logicalId]?.Metadata?.['aws:cdk:path'] as string | undefined)?.replace(
+      '/Default/',
+      '/',
+    );
     return path?.replace(/^[^/]+\//, '').replace(/\/(Resource|Default)$/, '') ?? logicalId;
   }
 

@@ -1,6 +1,6 @@
-import { CfnOutput, Stack, Tags } from 'aws-cdk-lib';
+import { CfnOutput, Stack } from 'aws-cdk-lib';
 import { type ITable, Table } from 'aws-cdk-lib/aws-dynamodb';
-import type { Construct } from 'constructs';
+import { Construct } from 'constructs';
 import { Backfill } from './backfill/backfill.ts';
 import type { RollcallConfig } from './config/config.ts';
 import { AuroraDatabase } from './database/aurora-database.ts';
@@ -18,25 +18,18 @@ import { UploadRule } from './indexing/upload-rule.ts';
 import { Observability } from './observability/observability.ts';
 import { Operations } from './operations/operations.ts';
 import type { FunctionNetwork } from './parts/pipeline-function.ts';
-import { keepProviderLogs } from './parts/provider-logs.ts';
 import { RECONCILIATIONS, Reconciliation } from './reconciliation/reconciliation.ts';
 import { PhotoBucket, ResultsBucket } from './storage/buckets.ts';
 import { IdempotencyTable, SlotLedger } from './storage/tables.ts';
 
-interface RollcallStackProps {
+export interface RollcallProps {
   readonly config: RollcallConfig;
 }
 
 /** Everything of Rollcall in one account and Region: photos come into a bucket, faces end up in Postgres. */
-export class RollcallStack extends Stack {
-  constructor(scope: Construct, id: string, { config }: RollcallStackProps) {
-    super(scope, id, {
-      description: 'Rollcall: turns the photos of an event into a searchable face index',
-      terminationProtection: config.deletionProtection,
-    });
-    for (const [name, value] of Object.entries(config.tags)) {
-      Tags.of(this).add(name, value);
-    }
+export class Rollcall extends Construct {
+  constructor(scope: Construct, id: string, { config }: RollcallProps) {
+    super(scope, id);
 
     const photoBucket = new PhotoBucket(this, 'PhotoBucket', { config });
     const resultsBucket = new ResultsBucket(this, 'ResultsBucket', { config });
@@ -113,6 +106,7 @@ export class RollcallStack extends Stack {
       rate: indexing.rate,
     });
 
+    const { region } = Stack.of(this);
     const stateMachineArn = indexing.stateMachine.stateMachineArn;
     this.outputs({
       PhotoBucketName: {
@@ -122,7 +116,7 @@ export class RollcallStack extends Stack {
       ResultsBucketName: { value: resultsBucket.bucketName, description: "Rekognition's stored responses" },
       StateMachineArn: { value: stateMachineArn, description: 'One execution for each uploaded photo' },
       StateMachineConsole: {
-        value: `https://${this.region}.console.aws.amazon.com/states/home?region=${this.region}#/statemachines/view/${stateMachineArn}`,
+        value: `https://${region}.console.aws.amazon.com/states/home?region=${region}#/statemachines/view/${stateMachineArn}`,
         description: 'The executions in the Step Functions console',
       },
       Dashboard: {
@@ -193,7 +187,6 @@ export class RollcallStack extends Stack {
       },
       ...database.outputs,
     });
-    keepProviderLogs(this, config);
   }
 
   private database(
