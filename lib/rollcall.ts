@@ -11,6 +11,7 @@ import { Schema } from './database/schema.ts';
 import { CollectionsRemoval } from './erasure/collections-removal.ts';
 import { Erasure } from './erasure/erasure.ts';
 import { ErasureRules } from './erasure/erasure-rules.ts';
+import { Announcements } from './indexing/announcements.ts';
 import { LastResort } from './indexing/last-resort.ts';
 import { PhotoIndexing } from './indexing/photo-indexing.ts';
 import { QuotaReading } from './indexing/quota-reading.ts';
@@ -51,6 +52,7 @@ export class Rollcall extends Construct {
       resultsNetwork,
       eraseFaces: erasure.stateMachine,
     });
+    const announcements = new Announcements(this, 'Announcements', { config, database });
     new QuotaReading(this, 'QuotaReading', { config, slotLedger });
     const backfill = new Backfill(this, 'Backfill', {
       config,
@@ -79,21 +81,27 @@ export class Rollcall extends Construct {
     }
     const databaseClients = [
       ...indexing.databaseClients,
+      announcements.announcePhotos,
       ...erasure.databaseClients,
       backfill.skipIndexed,
       operations.answerOperator,
       reconciliation.readRows,
     ];
     schema.goesBefore(...databaseClients);
-    const uploads = new UploadRule(this, 'UploadRule', { photoBucket, stateMachine: indexing.stateMachine });
+    const lastResort = new LastResort(this, 'LastResort', {
+      stateMachine: indexing.stateMachine,
+      markFailed: indexing.markFailed,
+    });
+    new UploadRule(this, 'UploadRule', {
+      photoBucket,
+      stateMachine: indexing.stateMachine,
+      announcements: announcements.queue,
+      lastResort: lastResort.queue,
+    });
     const erasureRules = new ErasureRules(this, 'ErasureRules', {
       photoBucket,
       indexPhoto: indexing.stateMachine,
       eraseFaces: erasure.stateMachine,
-    });
-    const lastResort = new LastResort(this, 'LastResort', {
-      stateMachine: indexing.stateMachine,
-      markFailed: indexing.markFailed,
     });
     const observability = new Observability(this, 'Observability', {
       config,
@@ -102,7 +110,7 @@ export class Rollcall extends Construct {
       eraseFaces: erasure.stateMachine,
       reconcile: reconciliation.stateMachine,
       databaseClients,
-      deadLetterQueues: [uploads.deadLetters, erasureRules.deadLetters, lastResort.deadLetters],
+      deadLetterQueues: [erasureRules.deadLetters, lastResort.deadLetters],
       rate: indexing.rate,
     });
 
@@ -131,10 +139,6 @@ export class Rollcall extends Construct {
         value: observability.topics.warning.topicArn,
         description: 'Subscribe whoever looks after it in working hours',
       },
-      DeadLetterQueueUrl: {
-        value: uploads.deadLetters.queueUrl,
-        description: 'Uploads for which no execution could be started within a day',
-      },
       EraseFacesStateMachineArn: {
         value: erasure.stateMachine.stateMachineArn,
         description: 'Erases faces: of deleted photos, of persons, of events that are over',
@@ -161,7 +165,8 @@ export class Rollcall extends Construct {
       },
       LastResortQueueUrl: {
         value: lastResort.queue.queueUrl,
-        description: 'Ends of executions whose photos are still to be written as failed',
+        description:
+          'Photos that are still to be written as failed: their executions ended, or were never started',
       },
       LastResortDeadLetterQueueUrl: {
         value: lastResort.deadLetters.queueUrl,

@@ -498,6 +498,7 @@ function subscribeFunctions(
       return queues.subscribe({
         queueArn: get('EventSourceArn')!,
         batchSize: get('BatchSize') ?? 10,
+        windowSeconds: get('MaximumBatchingWindowInSeconds') ?? 0,
         concurrency: get<{ MaximumConcurrency: number }>('ScalingConfig')?.MaximumConcurrency ?? 5,
         reportsFailures: get<string[]>('FunctionResponseTypes')?.includes('ReportBatchItemFailures') ?? false,
         invoke: (event) => invoke(fn.attributes.Arn as string, event),

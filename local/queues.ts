@@ -20,6 +20,8 @@ export interface Queues {
 export interface SubscriptionOptions {
   queueArn: string;
   batchSize: number;
+  /** How long messages are gathered for a batch, in seconds. */
+  windowSeconds?: number;
   /** Batches at work at once. */
   concurrency: number;
   /** Whether the function names the messages of the batch that failed; otherwise all of it fails or none. */
@@ -80,9 +82,10 @@ export function openQueues(store: SqsStore, endpoint: string): Queues {
 }
 
 function subscribe(store: SqsStore, queue: SqsQueue, options: SubscriptionOptions): Subscription {
-  const { batchSize, concurrency, reportsFailures, invoke } = options;
+  const { batchSize, windowSeconds = 0, concurrency, reportsFailures, invoke } = options;
   const atWork = new Set<Promise<void>>();
   let isStopped = false;
+  let isGathering = false;
 
   async function handle(records: SqsRecord[]): Promise<void> {
     let failed: Set<string>;
@@ -103,16 +106,42 @@ function subscribe(store: SqsStore, queue: SqsQueue, options: SubscriptionOption
     }
   }
 
+  /** A batch: what is there, and what comes within the window of the first. */
+  async function gather(): Promise<SqsRecord[]> {
+    const records: SqsRecord[] = [];
+    const untilMs = performance.now() + windowSeconds * 1_000;
+    isGathering = true;
+    try {
+      for (;;) {
+        const room = Math.min(batchSize - records.length, MAX_BATCH);
+        records.push(...receive(store, queue, room, options.queueArn));
+        const leftMs = untilMs - performance.now();
+        if (isStopped || records.length === 0 || records.length === batchSize || leftMs <= 0) {
+          return records;
+        }
+        if (queue.messages.length === 0) {
+          await queue.waitForMessages(leftMs / 1_000);
+        }
+      }
+    } finally {
+      isGathering = false;
+    }
+  }
+
   async function poll(): Promise<void> {
     while (!isStopped) {
       if (atWork.size >= concurrency) {
         await Promise.race(atWork);
         continue;
       }
-      const records = receive(store, queue, Math.min(batchSize, MAX_BATCH), options.queueArn);
+      const records = await gather();
       if (records.length === 0) {
         await queue.waitForMessages(WAIT_SECONDS);
         continue;
+      }
+      if (isStopped) {
+        // They come again, to whoever works then.
+        return;
       }
       const work = handle(records).finally(() => atWork.delete(work));
       atWork.add(work);
@@ -122,7 +151,7 @@ function subscribe(store: SqsStore, queue: SqsQueue, options: SubscriptionOption
   void poll();
   return {
     get isIdle() {
-      return atWork.size === 0 && queue.messages.length === 0;
+      return atWork.size === 0 && !isGathering && queue.messages.length === 0;
     },
     stop() {
       isStopped = true;

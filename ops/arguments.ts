@@ -112,7 +112,7 @@ export const commands = {
   'replay-dead-letters': {
     starts: true,
     does: 'sends what rests in the dead-letter queues on its way again',
-    options: costs,
+    options: changes,
   },
   reconcile: {
     starts: true,

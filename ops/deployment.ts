@@ -22,7 +22,6 @@ const OUTPUTS = [
   'IndexFacesPerSecond',
   'ReadsIndexFacesQuota',
   'CollectionPrefix',
-  'DeadLetterQueueUrl',
   'ErasureDeadLetterQueueUrl',
   'LastResortQueueUrl',
   'LastResortDeadLetterQueueUrl',

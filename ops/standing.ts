@@ -12,7 +12,6 @@ import { dollars } from './price.ts';
 import { table } from './table.ts';
 
 export interface QueueCounts {
-  dead_letters: number;
   erasure_dead_letters: number;
   last_resort: number;
   last_resort_dead_letters: number;
@@ -175,10 +174,9 @@ function rest(facts: Facts): Row[] {
     ...(queues === null
       ? []
       : ([
-          ['dead letters', queues.dead_letters, 'uploads that started no execution'],
+          ['last resort', queues.last_resort, 'photos still to be written as failed'],
+          ['dead letters', queues.last_resort_dead_letters, 'of these, that could not be written'],
           ['', queues.erasure_dead_letters, 'deletions that started no erasure'],
-          ['last resort', queues.last_resort, 'ended executions still to be written'],
-          ['', queues.last_resort_dead_letters, 'that could not be written'],
         ] as Row[])),
     ...(summary?.misplaced
       ? ([['misplaced', summary.misplaced, `uploads of no event: ${hint(facts.args, 'failed')}`]] as Row[])

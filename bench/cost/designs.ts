@@ -83,6 +83,7 @@ function retried(measured: Measurement, ours: Ours): PerPhoto {
     dynamodbWriteUnits: 2 * attempts,
     dynamodbReadUnits: 0,
     s3Events: 1,
+    sqsRequests: 0,
   };
 }
 
@@ -105,6 +106,7 @@ function unorchestrated(measured: Measurement, ours: Ours): PerPhoto {
     dynamodbWriteUnits: 0,
     dynamodbReadUnits: 0,
     s3Events: 0,
+    sqsRequests: 0,
   };
 }
 

@@ -29,6 +29,7 @@ const billed = {
   dynamodbReadUnits: { name: 'DynamoDB, reads', unit: 'units', price: listPrices.dynamodbReadUnit },
   logGigabytes: { name: 'CloudWatch Logs', unit: 'GB', price: listPrices.logGigabyte },
   s3Events: { name: 'S3 events', unit: 'events', price: listPrices.s3Event },
+  sqsRequests: { name: 'SQS', unit: 'requests', price: listPrices.sqsRequest },
 } as const;
 
 /** By photo that was indexed: what failed or came twice is paid by the others. */
@@ -46,6 +47,7 @@ export function perPhoto(quantities: Quantities): PerPhoto {
     dynamodbReadUnits: of(quantities.dynamodbReadUnits),
     logGigabytes: of(logBytes) / 1e9,
     s3Events: of(quantities.s3Events),
+    sqsRequests: of(quantities.sqsRequests),
   };
 }
 

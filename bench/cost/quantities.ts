@@ -43,6 +43,8 @@ export interface Quantities {
   /** Rekognition's own reading of each photo included. */
   s3Reads: number;
   s3Events: number;
+  /** Of the queue of announcements, its polling apart. */
+  sqsRequests: number;
   logBytes: number;
   faces: number;
   /** The functions' parts of it, by state. */
@@ -61,6 +63,9 @@ const LOG_EVENT_OVERHEAD_BYTES = 26;
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAPI.html; what is neither is free (DELETE). */
 const S3_WRITES = new Set(['PUT', 'POST']);
+/** https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html */
+const SQS_BATCH = 10;
+
 const S3_READS = new Set(['GET', 'HEAD']);
 
 export async function countRun(options: RunOptions, onStep: (text: string) => void): Promise<Quantities> {
@@ -116,6 +121,10 @@ export async function countRun(options: RunOptions, onStep: (text: string) => vo
           proxies.push(proxy);
           return proxy.port;
         },
+        invoke: (fn, payload, lambdas) => {
+          meter.batch(payload);
+          return lambdas.invoke(fn, payload);
+        },
         event: (event, publish) => {
           meter.event(event);
           publish(event);
@@ -150,6 +159,7 @@ class Meter {
       s3Writes: 0,
       s3Reads: 0,
       s3Events: 0,
+      sqsRequests: 0,
       logBytes: 0,
       databaseTurns: 0,
       rekognitionCalls: 0,
@@ -197,7 +207,7 @@ class Meter {
 
   #function(functionName: string): Counted {
     // The stack's name and the construct's before it, a hash after it.
-    const state = functionName.replace(/^.*PhotoIndexing/, '').replace(/[0-9A-F]{8}$/, '');
+    const state = functionName.replace(/^.*(PhotoIndexing|Announcements)/, '').replace(/[0-9A-F]{8}$/, '');
     const { functions } = this.#counts;
     let counted = functions.get(state);
     if (!counted) {
@@ -228,6 +238,12 @@ class Meter {
   event({ source, detail }: { source: string; detail: unknown }): void {
     // Up to 64 KB is one.
     this.#counts.s3Events += source === 'aws.s3' ? Math.ceil(JSON.stringify(detail).length / 65_536) : 0;
+  }
+
+  /** EventBridge sends one message after the other; Lambda receives and deletes ten at once. */
+  batch(payload: unknown): void {
+    const messages = (payload as { Records?: unknown[] }).Records?.length ?? 0;
+    this.#counts.sqsRequests += messages + 2 * Math.ceil(messages / SQS_BATCH);
   }
 
   execution({ status, transitions, error, cause }: ExecutionEnd): void {

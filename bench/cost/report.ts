@@ -109,7 +109,9 @@ ${cost.items
 
 How it was counted: ${quantities.photos} photos of ${facesPerPhoto.toFixed(1)} faces on average, sent in one burst through the whole pipeline on one
 machine. The state machine's transitions, each function's invocations, DynamoDB's consumed capacity as the table reports it,
-S3's requests as they pass, and every byte that is logged. Rekognition answers after ${options.latencyMs} ms (median, lognormal), which is
+S3's requests as they pass, every byte that is logged, and for each [announcement](adr/0017-announced-before-it-is-indexed.md) what SQS
+charges in a batch: one request to send it, two for ten of them. A photo that comes alone pays three, and an invocation of its own:
+$${(1_000 * (3 * listPrices.sqsRequest + listPrices.lambdaRequest + 0.025 * listPrices.lambdaGigabyteSecond)).toFixed(4)} instead of that. Rekognition answers after ${options.latencyMs} ms (median, lognormal), which is
 what the functions mostly wait for; with another latency, "Lambda, time" moves by
 $${(1_000 * 0.1 * listPrices.lambdaGigabyteSecond * indexFacesMemoryGb(report) || 0).toFixed(4)} for each 100 ms.
 

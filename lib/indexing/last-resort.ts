@@ -26,13 +26,14 @@ interface LastResortProps {
 }
 
 /**
- * Gives a photo its end state when its execution could not: it was stopped by hand, took too long, or ended while the
- * database was away. The event of the execution's end waits in a queue until `mark-failed` has written it.
+ * Gives a photo its end state when its execution could not: it was stopped by hand, took too long, ended while the
+ * database was away, or could never be started. The event of the execution's end, or that of the upload, waits in a queue until
+ * `mark-failed` has written it.
  *
  * Step Functions sends these events as best effort; what gets lost on the way, the reconciler finds.
  */
 export class LastResort extends Construct {
-  /** Ends of executions that are still to be written. */
+  /** Ends of executions, and uploads that started none, that are still to be written. */
   readonly queue: Queue;
   /** Those that could not be written within a week. */
   readonly deadLetters: Queue;

@@ -1,25 +1,31 @@
 import { Duration } from 'aws-cdk-lib';
 import { EventField, Match, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
-import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
+import { SfnStateMachine, SqsQueue } from 'aws-cdk-lib/aws-events-targets';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { DeadLetterQueue } from '../parts/lasting-queue.ts';
+import { acknowledge } from '../parts/acknowledge.ts';
 import type { PhotoBucket } from '../storage/buckets.ts';
 
 interface UploadRuleProps {
   readonly photoBucket: PhotoBucket;
   readonly stateMachine: IStateMachine;
+  readonly announcements: Queue;
+  /** What started no execution within a day, with the reason in its message attributes. */
+  readonly lastResort: Queue;
 }
 
-/** Starts an execution for every object in the photo bucket, and keeps the events for which that did not work. */
+/**
+ * Announces every object in the photo bucket and starts an execution for it. Where that does not work, the photo is failed by the
+ * last resort.
+ */
 export class UploadRule extends Construct {
-  /** Events that started no execution within a day, with the reason in their message attributes. */
-  readonly deadLetters: Queue;
-
-  constructor(scope: Construct, id: string, { photoBucket, stateMachine }: UploadRuleProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { photoBucket, stateMachine, announcements, lastResort }: UploadRuleProps,
+  ) {
     super(scope, id);
-    this.deadLetters = new DeadLetterQueue(this, 'DeadLetters');
     const rule = new Rule(this, 'Rule', {
       description: 'A photo was uploaded: index its faces',
       eventPattern: {
@@ -32,20 +38,27 @@ export class UploadRule extends Construct {
         },
       },
     });
+    const input = RuleTargetInput.fromObject({
+      lane: 'live',
+      bucket: EventField.fromPath('$.detail.bucket.name'),
+      // Whole, because an unversioned bucket sends no version-id, and a missing path would drop the event.
+      object: EventField.fromPath('$.detail.object'),
+      event_time: EventField.fromPath('$.time'),
+    });
     rule.addTarget(
       new SfnStateMachine(stateMachine, {
-        input: RuleTargetInput.fromObject({
-          lane: 'live',
-          bucket: EventField.fromPath('$.detail.bucket.name'),
-          // Whole, because an unversioned bucket sends no version-id, and a missing path would drop the event.
-          object: EventField.fromPath('$.detail.object'),
-          event_time: EventField.fromPath('$.time'),
-        }),
+        input,
         // All that EventBridge offers: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
         retryAttempts: 185,
         maxEventAge: Duration.hours(24),
-        deadLetterQueue: this.deadLetters,
+        deadLetterQueue: lastResort,
       }),
+    );
+    rule.addTarget(new SqsQueue(announcements, { message: input, maxEventAge: Duration.hours(1) }));
+    acknowledge(
+      rule,
+      'What starts no execution goes to the last resort. An announcement needs none: the photo is indexed all the same',
+      'Serverless-EventBusDLQ',
     );
   }
 }

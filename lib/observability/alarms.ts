@@ -93,7 +93,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     'dead-letters': {
       severity: 'critical',
       meaning:
-        'A dead-letter queue has held messages for 15 minutes: photos that were never started, or whose end could not be recorded.',
+        'A dead-letter queue has held messages for 15 minutes: photos whose end could not be recorded, or deletions that started no erasure.',
       metric: deadLetters(parts.deadLetterQueues, FIVE_MINUTES),
       threshold: 0,
       periods: 3,

@@ -21,7 +21,7 @@ export async function failed(context: Context): Promise<Result> {
     part(readFailures(context), limit.first, DATABASE),
     part(readQueues(deployment), limit.first, 'SQS'),
   ]);
-  const letters = known(queues)?.dead_letters ?? null;
+  const letters = known(queues)?.last_resort_dead_letters ?? null;
   if ('problem' in found) {
     return withoutDatabase(context, found.problem, letters);
   }
@@ -106,7 +106,7 @@ export function failureLines(
       ? []
       : [
           '',
-          `${letters.toLocaleString('en-US')} more ${letters === 1 ? 'upload' : 'uploads'} started no execution at all: ${hint(args, 'replay-dead-letters')}`,
+          `${letters.toLocaleString('en-US')} more could not be written down as failed: ${hint(args, 'replay-dead-letters')}`,
         ];
   const others = misplacedLines(misplaced, columns);
   if (total === 0) {

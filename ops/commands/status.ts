@@ -107,11 +107,10 @@ export async function readQueues({ sqs, outputs }: Deployment): Promise<QueueCou
     );
     return names.reduce((sum, name) => sum + Number(attributes[name] ?? 0), 0);
   };
-  const [dead_letters, erasure_dead_letters, last_resort, last_resort_dead_letters] = await Promise.all([
-    count(outputs.DeadLetterQueueUrl),
+  const [erasure_dead_letters, last_resort, last_resort_dead_letters] = await Promise.all([
     count(outputs.ErasureDeadLetterQueueUrl),
     count(outputs.LastResortQueueUrl),
     count(outputs.LastResortDeadLetterQueueUrl),
   ]);
-  return { dead_letters, erasure_dead_letters, last_resort, last_resort_dead_letters };
+  return { erasure_dead_letters, last_resort, last_resort_dead_letters };
 }

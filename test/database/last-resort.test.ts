@@ -25,10 +25,13 @@ function lastResort(options: { away?: () => boolean } = {}) {
       });
     },
   };
-  const receive = (...bodies: string[]) =>
+  const receive = (...messages: (string | { body: string; messageAttributes: Record<string, object> })[]) =>
     markEnded(
       deps,
-      bodies.map((body, i) => ({ messageId: `m${i}`, body })),
+      messages.map((message, i) => ({
+        messageId: `m${i}`,
+        ...(typeof message === 'string' ? { body: message } : message),
+      })),
     );
   return { recording, deps, receive, connections: () => connections };
 }
@@ -101,6 +104,61 @@ test.each([
     execution_arn: expect.stringContaining(':execution:'),
   });
   expect(recording.total(metricNames.photosFailed)).toBe(1);
+});
+
+/** https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html */
+function notStarted(object: object) {
+  const body = JSON.stringify({
+    version: '0',
+    id: '0a02b288-57f7-452b-bf79-d31ff4e6a633',
+    'detail-type': 'Object Created',
+    source: 'aws.s3',
+    time: '2026-05-01T10:00:00Z',
+    detail: { version: '0', bucket: { name: 'photos' }, object, reason: 'PutObject' },
+  });
+  const attribute = (stringValue: string) => ({ stringValue, dataType: 'String' });
+  return {
+    body,
+    messageAttributes: {
+      ERROR_CODE: attribute('NO_PERMISSIONS'),
+      ERROR_MESSAGE: attribute('not authorized to perform states:StartExecution'),
+    },
+  };
+}
+
+test('an upload of which no execution could be started is failed, and says why', async () => {
+  const { recording, receive } = lastResort();
+  const photo = aPhoto();
+  await database.admin`INSERT INTO events (id) VALUES (${photo.eventId})`;
+  // It was announced.
+  await database.admin`
+    INSERT INTO photos (id, event_id, object_key) VALUES (${photo.photoId}, ${photo.eventId}, ${photo.object.key})`;
+  const lost = `lost/${photo.photoId}.jpg`;
+  await expect(
+    receive(notStarted(photo.object), notStarted({ ...photo.object, key: lost })),
+  ).resolves.toEqual({ batchItemFailures: [] });
+  const failure = {
+    failure_code: 'StartFailed',
+    failure_message:
+      'EventBridge could not start an execution: NO_PERMISSIONS: not authorized to perform states:StartExecution',
+  };
+  await expect(photo.row()).resolves.toMatchObject({
+    status: 'failed',
+    ...failure,
+    failure_retryable: true,
+    object_version: 'v1',
+    object_sequencer: '1A',
+  });
+  const misplaced = await database.admin`SELECT * FROM misplaced_uploads WHERE object_key = ${lost}`;
+  expect(misplaced).toMatchObject([failure]);
+  expect(recording.recorded).toContainEqual({
+    name: metricNames.photosFailed,
+    value: 1,
+    dimensions: { Class: 'setup' },
+  });
+  // It comes again, and something else has been uploaded since.
+  await receive(notStarted({ ...photo.object, etag: 'v0', sequencer: '19' }));
+  await expect(photo.row()).resolves.toMatchObject({ object_version: 'v1' });
 });
 
 test('a photo that the platform registered does not stay processing when its execution is stopped', async () => {

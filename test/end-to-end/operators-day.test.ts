@@ -129,9 +129,10 @@ describe('on an operator’s day', () => {
     });
   }, 120_000);
 
-  test('a dead letter starts what its event should have started', async () => {
+  test('an upload that started no execution is failed, and one command indexes it', async () => {
     const { cloud } = harness;
     const deployment = localDeployment(cloud.services);
+    const { sqs, outputs } = deployment;
     const photo = randomUUID();
     const key = `events/${randomUUID()}/${photo}.jpg`;
     harness.dropUploads(true);
@@ -139,20 +140,36 @@ describe('on an operator’s day', () => {
       new PutObjectCommand({ Bucket: cloud.photoBucket, Key: key, Body: await photoWith(2) }),
     );
     harness.dropUploads(false);
-    for (const body of [JSON.stringify(cloud.currentEvent(key)), 'no event']) {
-      await deployment.sqs.send(
-        new SendMessageCommand({ QueueUrl: deployment.outputs.DeadLetterQueueUrl, MessageBody: body }),
-      );
-    }
-    const replay = await ops(['replay-dead-letters', '--local', '--yes', '--json']);
-    expect(JSON.parse(replay.stdout)).toMatchObject({ replayed: 1, not_understood: 1 });
+    // As EventBridge sends it, and as it rests when the database was away for a week.
+    await sqs.send(
+      new SendMessageCommand({
+        QueueUrl: outputs.LastResortDeadLetterQueueUrl,
+        MessageBody: JSON.stringify(cloud.currentEvent(key)),
+        MessageAttributes: { ERROR_CODE: { DataType: 'String', StringValue: 'NO_PERMISSIONS' } },
+      }),
+    );
+    await sqs.send(
+      new SendMessageCommand({ QueueUrl: outputs.ErasureDeadLetterQueueUrl, MessageBody: 'no event' }),
+    );
+    const replay = await ops(['replay-dead-letters', '--local', '--json']);
+    expect(JSON.parse(replay.stdout)).toMatchObject({ returned: 1, not_understood: 1 });
     expect(replay.exitCode).toBe(1);
     await cloud.idle();
+    await expect(ask(deployment, { ask: 'photos', photo_ids: [photo] })).resolves.toMatchObject([
+      {
+        status: 'failed',
+        failure_code: 'StartFailed',
+        failure_message: expect.stringMatching(/NO_PERMISSIONS$/),
+      },
+    ]);
+    await expect(ops(['reprocess', '--local', '--photo', photo, '--yes'])).resolves.toMatchObject({
+      exitCode: 0,
+    });
     await expect(ask(deployment, { ask: 'photos', photo_ids: [photo] })).resolves.toMatchObject([
       { status: 'indexed', face_count: 2 },
     ]);
     // What cannot be understood stays for a person to look at.
-    await expect(readQueues(deployment)).resolves.toMatchObject({ dead_letters: 1 });
+    await expect(readQueues(deployment)).resolves.toMatchObject({ erasure_dead_letters: 1 });
     deployment.close();
   }, 120_000);
 

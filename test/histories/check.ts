@@ -99,6 +99,8 @@ function checkObject({ chronicle, report }: Context, upload: Upload): void {
         );
       case 'ExecutionAborted':
         return isStopped;
+      case 'StartFailed':
+        return chronicle.refused.has(upload.id);
       default:
         return false;
     }

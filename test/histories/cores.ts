@@ -1,4 +1,5 @@
 /** The functions behind the Tasks, by their names in the ASL: the one place that knows how they are called. */
+import { announcePhotos } from '../../lambdas/announce-photos/announce-photos.ts';
 import { answerOperator } from '../../lambdas/answer-operator/answer-operator.ts';
 import type { Question } from '../../lambdas/answer-operator/questions.ts';
 import { confirmErasure } from '../../lambdas/confirm-erasure/confirm-erasure.ts';
@@ -226,12 +227,21 @@ export const cores: Readonly<Record<string, Core>> = {
     confirmErasure(stores(environment), parseRequest(confirmErasureRequestSchema, request)),
 };
 
-/** The queue of the last resort hands over the end of an execution. */
+/** The queue of the last resort hands over the end of an execution, or an upload that started none. */
 export async function lastResort(environment: Environment, event: object): Promise<void> {
   const body = JSON.stringify(event);
   const { batchItemFailures } = await markEnded(stores(environment), [{ messageId: 'message', body }]);
   if (batchItemFailures.length > 0) {
     throw new Error('The last resort wants the message again, with nothing in its way');
+  }
+}
+
+/** The queue of announcements hands over a batch. */
+export async function announce(environment: Environment, inputs: readonly object[]): Promise<void> {
+  const records = inputs.map((input, i) => ({ messageId: String(i), body: JSON.stringify(input) }));
+  const { batchItemFailures } = await announcePhotos(stores(environment), records);
+  if (batchItemFailures.length > 0) {
+    throw new Error('Announcements are wanted again, with nothing in their way');
   }
 }
 

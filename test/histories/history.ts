@@ -24,8 +24,8 @@ export type FaultName = keyof typeof faultNames;
 
 /**
  * `id` names the operation, and the execution that its event starts; what that execution starts in turn has the name with a
- * plus, and the event of its end, if it was no success, the name with an exclamation mark. So a step means the same when others
- * are left out.
+ * plus, the event of its end, if it was no success, the name with an exclamation mark, and the announcement of an upload the name
+ * with a question mark. So a step means the same when others are left out.
  */
 export type Step =
   | { op: 'put'; id: string; key: KeyName; content: ContentName }
@@ -35,6 +35,8 @@ export type Step =
   | { op: 'again'; id: string; of: string }
   /** Never delivered. */
   | { op: 'lose'; of: string }
+  /** Of an upload no execution could be started, however often it was tried. */
+  | { op: 'refuse'; of: string }
   | { op: 'person'; id: string; event: EventName; person: string }
   | { op: 'event'; id: string; event: EventName }
   | { op: 'retention'; id: string }
@@ -86,6 +88,7 @@ const usual: Weights = {
   rename: 3,
   interrupt: 5,
   lose: 1,
+  refuse: 1,
 };
 
 /** Few keys and contents, so that things collide; each theme has its own kind of trouble. */
@@ -108,6 +111,7 @@ const themes: readonly Theme[] = [
       lose_results: 5,
       drop_collection: 5,
       lose: 2,
+      refuse: 4,
     },
   },
   {
@@ -176,7 +180,7 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
     // The newer ones are more likely to be on their way.
     const label = labels[Math.floor(labels.length * Math.sqrt(random()))]!;
     const kind = random();
-    return kind < 0.85 ? label : kind < 0.95 ? `${label}+` : `${label}!`;
+    return kind < 0.7 ? label : kind < 0.8 ? `${label}+` : kind < 0.85 ? `${label}!` : `${label}?`;
   };
   const starts = (): string => {
     const id = String(++ids);
@@ -226,7 +230,13 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
         return;
       }
       case 'lose':
-        steps.push({ op, of: loseEvents && random() < 0.5 ? pick(labels) : `${pick(labels)}!` });
+        steps.push({
+          op,
+          of: loseEvents && random() < 0.5 ? pick(labels) : `${pick(labels)}${pick(['!', '?'])}`,
+        });
+        return;
+      case 'refuse':
+        steps.push({ op, of: pick(labels) });
         return;
       case 'fault':
         steps.push({ op, of: anyLabel(), fault: pick(['answer', 'answer', 'rekognition', 'put', 'crash']) });
@@ -300,6 +310,8 @@ export function describe(step: Step): string {
       return `#${step.id} the event of #${step.of} once more`;
     case 'lose':
       return `the event of #${step.of} is lost`;
+    case 'refuse':
+      return `no execution can be started for #${step.of}`;
     case 'person':
       return `#${step.id} erase person ${step.person} of ${step.event}`;
     case 'event':

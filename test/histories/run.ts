@@ -3,7 +3,7 @@
 import { awsErrorDetails, PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import type { ExecutionInput } from '../../lambdas/shared/contract/payloads.ts';
 import { seededRandom } from '../support/random.ts';
-import { cores, type Environment, lastResort, personRequest, reconcile } from './cores.ts';
+import { announce, cores, type Environment, lastResort, personRequest, reconcile } from './cores.ts';
 import type { HistoryDatabase, Rows } from './database.ts';
 import {
   type Actor,
@@ -70,6 +70,8 @@ export interface Chronicle {
   uploads: Upload[];
   deletions: { id: string; key: KeyName; at: Tick }[];
   asks: Ask[];
+  /** Uploads of which an execution could not be started. */
+  refused: Set<string>;
   /** Executions of index-photo, by the upload that they are about. */
   indexing: { upload: string; execution: Execution }[];
   executions: Execution[];
@@ -106,6 +108,8 @@ class Run {
   /** What each label was started with, to be delivered again. */
   readonly #deliveries = new Map<string, (label: string) => void>();
   readonly #sequencers = new Map<KeyName, () => string>();
+  /** Inputs of executions, as the upload rule sends them to the queue of announcements. */
+  readonly #announced: object[] = [];
   readonly #chronicle: Chronicle;
   #tick: Tick = 0;
   #calls = 0;
@@ -123,6 +127,7 @@ class Run {
       uploads: [],
       deletions: [],
       asks: [],
+      refused: new Set(),
       indexing: [],
       executions: [],
       mishaps: [],
@@ -204,6 +209,9 @@ class Run {
         return;
       case 'lose':
         this.#lose(step.of);
+        return;
+      case 'refuse':
+        this.#refuse(step.of);
         return;
       case 'person': {
         const collection = this.#world.collections.get(`${COLLECTION_PREFIX}${eventIds[step.event]}`);
@@ -295,7 +303,28 @@ class Run {
       const input = { lane: 'live', bucket: PHOTO_BUCKET, object, event_time };
       const execution = this.#execute(label, 'index-photo', input, { key, etag });
       this.#chronicle.indexing.push({ upload: id, execution });
+      this.#announce(`${label}?`, input);
     });
+  }
+
+  /** A batch is one announcement, or takes all along that there were: a queue may hand over what it did before. */
+  #announce(label: string, input: object): void {
+    this.#announced.push(input);
+    const isAlone = this.#random() < 0.5;
+    this.#invoke(label, 'announcement', () =>
+      announce(this.#environment, isAlone ? [input] : this.#announced),
+    );
+  }
+
+  #invoke(label: string, what: string, work: () => Promise<void>): void {
+    const invocation = new Invocation(label, async () => {
+      try {
+        await work();
+      } catch (thrown) {
+        this.#chronicle.mishaps.push({ class: 'internal-error', detail: `${what}: ${thrown}` });
+      }
+    });
+    this.#actors.set(label, invocation);
   }
 
   #delete(id: string, key: KeyName): void {
@@ -345,12 +374,33 @@ class Run {
     const actor = this.#actors.get(label);
     if (label.endsWith('!')) {
       this.#dropped.add(label);
-    } else if (!(actor instanceof Execution && this.#isEventOfS3(label))) {
+    } else if (!label.endsWith('?') && !(actor instanceof Execution && this.#isEventOfS3(label))) {
       return;
     }
     if (actor?.state === 'new') {
       this.#actors.delete(label);
     }
+  }
+
+  /** EventBridge gives the event of an upload up, and leaves it to the last resort. */
+  #refuse(label: string): void {
+    const upload = this.#chronicle.uploads.find(({ id }) => id === label);
+    const execution = this.#actors.get(label);
+    if (!upload || !(execution instanceof Execution) || execution.state !== 'new') {
+      return;
+    }
+    this.#actors.delete(label);
+    this.#chronicle.refused.add(label);
+    const { object, event_time: time } = execution.input as ExecutionInput;
+    const event = {
+      id: this.#uuid(),
+      'detail-type': 'Object Created',
+      time,
+      detail: { bucket: { name: PHOTO_BUCKET }, object },
+    };
+    this.#deliver(`${label}!`, (name) =>
+      this.#invoke(name, 'last resort', () => lastResort(this.#environment, event)),
+    );
   }
 
   #isEventOfS3(label: string): boolean {
@@ -430,16 +480,7 @@ class Run {
       ...(cause !== undefined && { cause }),
     };
     this.#deliver(label, (name) =>
-      this.#actors.set(
-        name,
-        new Invocation(name, async () => {
-          try {
-            await lastResort(this.#environment, { detail });
-          } catch (thrown) {
-            this.#chronicle.mishaps.push({ class: 'internal-error', detail: `last resort: ${thrown}` });
-          }
-        }),
-      ),
+      this.#invoke(name, 'last resort', () => lastResort(this.#environment, { detail })),
     );
   }
 

@@ -32,12 +32,14 @@ const connectAs = (user: string) => ({
   ],
 });
 /** What Lambda's poller does with the function's role. */
-const endedExecutions = Object.fromEntries(
-  ['DeleteMessage', 'GetQueueAttributes', 'ReceiveMessage'].map((action) => [
-    `sqs:${action}`,
-    ['{LastResort/Queue.Arn}'],
-  ]),
-);
+const polls = (queue: string) =>
+  Object.fromEntries(
+    ['DeleteMessage', 'GetQueueAttributes', 'ReceiveMessage'].map((action) => [
+      `sqs:${action}`,
+      [`{${queue}.Arn}`],
+    ]),
+  );
+const endedExecutions = polls('LastResort/Queue');
 /** What Step Functions needs to write its own log. */
 const logDelivery = Object.fromEntries(
   [
@@ -104,6 +106,12 @@ const expected: Record<string, RoleGrants['allowed']> = {
     ...network,
     ...connectAs('rollcall_pipeline'),
     ...endedExecutions,
+  },
+  'Announcements/AnnouncePhotosRole': {
+    ...logs('Announcements/AnnouncePhotos'),
+    ...network,
+    ...connectAs('rollcall_pipeline'),
+    ...polls('Announcements/Queue'),
   },
   ...Object.fromEntries(
     ['RequestErasure', 'ListErasures', 'ConfirmErasure'].map((name) => [

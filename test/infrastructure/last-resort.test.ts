@@ -22,7 +22,11 @@ test('hears of every execution of the machine that ended without success', () =>
 });
 
 test('both queues keep what they get for two weeks, encrypted, over TLS only', () => {
-  for (const name of ['LastResort/Queue', 'LastResort/DeadLetters']) {
+  for (const [name, rules] of [
+    // Ends of executions, and uploads that started none.
+    ['LastResort/Queue', ['LastResort/Rule', 'UploadRule/Rule']],
+    ['LastResort/DeadLetters', ['LastResort/Rule']],
+  ] as const) {
     expect(queues[name]?.Properties).toMatchObject({
       MessageRetentionPeriod: 14 * 24 * 3600,
       SqsManagedSseEnabled: true,
@@ -32,13 +36,15 @@ test('both queues keep what they get for two weeks, encrypted, over TLS only', (
     expect(statements).toContainEqual(
       expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
     );
-    expect(statements.filter(({ Effect }) => Effect === 'Allow')).toEqual([
-      expect.objectContaining({
-        Action: expect.anything(),
-        Principal: { Service: 'events.amazonaws.com' },
-        Condition: { ArnEquals: { 'aws:SourceArn': expect.anything() } },
-      }),
-    ]);
+    const allowed = statements.filter(({ Effect }) => Effect === 'Allow');
+    expect(allowed).toHaveLength(rules.length);
+    for (const { Principal } of allowed) {
+      expect(Principal).toEqual({ Service: 'events.amazonaws.com' });
+    }
+    const sources = allowed.map(({ Condition }) =>
+      readable.text((Condition as { ArnEquals: Record<string, unknown> }).ArnEquals['aws:SourceArn']),
+    );
+    expect(sources.sort()).toEqual(rules.map((rule) => `{${rule}.Arn}`));
   }
 });
 
@@ -54,7 +60,7 @@ test('an end that cannot be written comes again for days, and then rests in the 
 });
 
 test('mark-failed reads the queue in batches of which each message is judged by itself', () => {
-  const mapping = readable.only('AWS::Lambda::EventSourceMapping').Properties;
+  const mapping = readable.resources('AWS::Lambda::EventSourceMapping')['LastResort/Mapping']!.Properties;
   expect(readable.text(mapping.EventSourceArn)).toBe('{LastResort/Queue.Arn}');
   expect(readable.text(mapping.FunctionName)).toBe('{PhotoIndexing/MarkFailed}');
   expect(mapping.FunctionResponseTypes).toEqual(['ReportBatchItemFailures']);

@@ -66,9 +66,11 @@ describe('both buckets', () => {
   });
 });
 
+type Target = Record<string, Record<string, unknown>>;
+
 describe('the rule', () => {
   const rule = readable.resources('AWS::Events::Rule')['UploadRule/Rule']!.Properties;
-  const [target] = rule.Targets as [Record<string, Record<string, unknown>>];
+  const [target, announcement] = rule.Targets as [Target, Target];
 
   test('hears of every object of the photo bucket but folder markers', () => {
     expect(rule.EventPattern).toEqual({
@@ -110,29 +112,31 @@ describe('the rule', () => {
     });
   });
 
-  test('tries for a day, then keeps the event for two weeks', () => {
-    expect(target.RetryPolicy).toEqual({ MaximumEventAgeInSeconds: 86_400, MaximumRetryAttempts: 185 });
-    expect(readable.text(target.DeadLetterConfig?.Arn)).toBe('{UploadRule/DeadLetters.Arn}');
-    expect(readable.resources('AWS::SQS::Queue')['UploadRule/DeadLetters']!.Properties).toMatchObject({
-      MessageRetentionPeriod: 14 * 24 * 3600,
-      SqsManagedSseEnabled: true,
+  test('announces the same photo, to a queue that hands over whole batches, and keeps nothing for long', () => {
+    expect(readable.text(announcement.Arn)).toBe('{Announcements/Queue.Arn}');
+    expect(announcement.InputTransformer).toEqual(target.InputTransformer);
+    expect(announcement.RetryPolicy).toEqual({ MaximumEventAgeInSeconds: 3_600 });
+    const { Properties: queue } = readable.resources('AWS::SQS::Queue')['Announcements/Queue']!;
+    expect(queue).toMatchObject({ MessageRetentionPeriod: 24 * 3_600, SqsManagedSseEnabled: true });
+    const { Properties: mapping } = readable.resources('AWS::Lambda::EventSourceMapping')[
+      'Announcements/Mapping'
+    ]!;
+    expect(mapping).toMatchObject({
+      BatchSize: 100,
+      MaximumBatchingWindowInSeconds: 1,
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+      ScalingConfig: { MaximumConcurrency: 2 },
     });
-    const { Statement: statements } = readable.resources('AWS::SQS::QueuePolicy')[
-      'UploadRule/DeadLetters/Policy'
-    ]!.Properties.PolicyDocument as {
-      Statement: Statement[];
-    };
-    expect(statements).toContainEqual(
-      expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
-    );
-    const allowed = statements.filter(({ Effect }) => Effect === 'Allow');
-    expect(allowed).toEqual([
-      expect.objectContaining({
-        Action: 'sqs:SendMessage',
-        Principal: { Service: 'events.amazonaws.com' },
-        Condition: { ArnEquals: { 'aws:SourceArn': expect.anything() } },
-      }),
-    ]);
+    expect(readable.text(mapping.EventSourceArn)).toBe('{Announcements/Queue.Arn}');
+    expect(readable.text(mapping.FunctionName)).toBe('{Announcements/AnnouncePhotos}');
+    const fn = readable.resources('AWS::Lambda::Function')['Announcements/AnnouncePhotos']!.Properties;
+    // https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    expect(queue.VisibilityTimeout as number).toBeGreaterThanOrEqual(6 * (fn.Timeout as number) + 1);
+  });
+
+  test('tries for a day, then leaves the photo to the last resort', () => {
+    expect(target.RetryPolicy).toEqual({ MaximumEventAgeInSeconds: 86_400, MaximumRetryAttempts: 185 });
+    expect(readable.text(target.DeadLetterConfig?.Arn)).toBe('{LastResort/Queue.Arn}');
   });
 });
 
@@ -240,6 +244,7 @@ describe('the functions', () => {
       false,
     ],
     ['QuotaReading/ReadQuota', 30, ['LEDGER_TABLE'], false],
+    ['Announcements/AnnouncePhotos', 90, [], true],
   ];
   /** Megabytes, where they are not 512. */
   const memory: Record<string, number> = {
@@ -311,6 +316,7 @@ describe('the functions', () => {
     const user = (name: string) => environment(own(readable)[name]).DATABASE_USER;
     expect(user('PhotoIndexing/PersistResults')).toBe('rollcall_pipeline');
     expect(user('PhotoIndexing/MarkFailed')).toBe('rollcall_pipeline');
+    expect(user('Announcements/AnnouncePhotos')).toBe('rollcall_pipeline');
     expect(user('Schema/MigrateDatabase')).toBe('rollcall_migrator');
     expect(environment(own(readable)['PhotoIndexing/MarkFailed'])).toMatchObject({
       DATABASE_AUTH: 'iam',
@@ -594,7 +600,6 @@ describe('the stack', () => {
       'DailyImageCap',
       'Dashboard',
       'DatabaseSecretArn',
-      'DeadLetterQueueUrl',
       'EraseFacesStateMachineArn',
       'ErasureDeadLetterQueueUrl',
       'IdempotencyTableName',

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { asksForHelp } from '../../cli/command.ts';
 import { type CommandName, commands, parseOpsArguments, startsWork, usage } from '../../ops/arguments.ts';
-import { erasureOfDeadLetter, inputOfDeadLetter } from '../../ops/commands/replay-dead-letters.ts';
+import { erasureOfDeadLetter } from '../../ops/commands/replay-dead-letters.ts';
 import { hint } from '../../ops/hint.ts';
 import { atMost, priceOf } from '../../ops/price.ts';
 
@@ -163,30 +163,9 @@ test('12,000 photos cost about $12', () => {
   expect(atMost(3)).toBe('less than a cent');
 });
 
-describe('a dead letter', () => {
-  const object = { key: `events/${ID}/a.jpg`, etag: 'e1', size: 5, sequencer: '0A' };
-  const event = {
-    source: 'aws.s3',
-    'detail-type': 'Object Created',
-    time: '2026-05-01T10:00:00Z',
-    detail: { bucket: { name: 'photos' }, object, reason: 'PutObject' },
-  };
-
-  test('becomes the input that the rule would have made', () => {
-    expect(inputOfDeadLetter(JSON.stringify(event))).toEqual({
-      lane: 'live',
-      bucket: 'photos',
-      object,
-      event_time: '2026-05-01T10:00:00Z',
-    });
-  });
-
-  test('that is an input already stays as it is', () => {
-    const input = { lane: 'backfill', bucket: 'photos', object };
-    expect(inputOfDeadLetter(JSON.stringify(input))).toEqual(input);
-  });
-
-  test.each(['', 'not JSON', 'null', '{}', '{"detail":{"object":{}}}'])('%j is not understood', (body) => {
-    expect(inputOfDeadLetter(body)).toBeUndefined();
-  });
-});
+test.each(['', 'not JSON', 'null', '{}', '{"detail":{"object":{}}}'])(
+  'a dead letter that reads %j is not understood',
+  (body) => {
+    expect(erasureOfDeadLetter(body)).toBeUndefined();
+  },
+);

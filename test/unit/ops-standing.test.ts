@@ -40,7 +40,7 @@ function facts({
     resting: 0,
     summary: { value: summary },
     queues: {
-      value: { dead_letters: 3, erasure_dead_letters: 0, last_resort: 0, last_resort_dead_letters: 0 },
+      value: { erasure_dead_letters: 0, last_resort: 0, last_resort_dead_letters: 3 },
     },
     ledger: { value: { ...ledger, ...held } },
     running: { value: { executions: 0, oldestMs: null } },

@@ -5,6 +5,7 @@ import {
   copyOf,
   type KeyRows,
   NEVER_ERASED,
+  needsAnnouncement,
   needsRow,
   othersAfter,
   othersWith,
@@ -64,12 +65,14 @@ interface Happening {
   /** Undefined for a deletion. */
   version: string | undefined;
   sequencer: string;
+  /** Of an upload: that it was made, and not yet what came of it. */
+  isAnnounced?: true;
 }
 
 /** What `photos/rows.ts` does to the rows of one photo id, with every upload a success. */
 function apply(
   rows: Map<string, PhotoState>,
-  { key, version, sequencer: at }: Happening,
+  { key, version, sequencer: at, isAnnounced }: Happening,
   erasedBefore: Date | null = null,
 ): void {
   const ownId = `own of ${key}`;
@@ -111,6 +114,12 @@ function apply(
   const uploadedAt = new Date(0);
   const erasure = { ...NEVER_ERASED, erasedBefore };
   const upload = { event_id: EVENT, key, version, sequencer: at, uploadedAt };
+  if (isAnnounced) {
+    if (needsAnnouncement(about, upload, erasure)) {
+      rows.set('photo', registered);
+    }
+    return;
+  }
   if (!known && !needsRow(about, upload)) {
     return;
   }
@@ -180,16 +189,23 @@ const happenings = (keys: string[]) =>
       ),
     );
 
-/** The same events in any order, some of them more than once. */
+/** The same events in any order, some of them more than once, and uploads announced before and after they are told. */
 const shuffled = (keys: string[]) =>
-  happenings(keys).chain((list) =>
-    fc
-      .tuple(
-        fc.shuffledSubarray(list, { minLength: list.length }),
-        fc.array(fc.constantFrom(...list), { maxLength: 4 }),
-      )
-      .map(([order, again]) => ({ list, order: [...order, ...again] })),
-  );
+  happenings(keys).chain((list) => {
+    const announced = list.flatMap((one) =>
+      one.version === undefined ? [] : [{ ...one, isAnnounced: true as const }],
+    );
+    return fc
+      .subarray(announced)
+      .chain((some) => {
+        const told: Happening[] = [...list, ...some];
+        return fc.tuple(
+          fc.shuffledSubarray(told, { minLength: told.length }),
+          fc.array(fc.constantFrom(...told), { maxLength: 4 }),
+        );
+      })
+      .map(([order, again]) => ({ list, order: [...order, ...again] }));
+  });
 
 const lastOf = (list: readonly Happening[], key: string) => list.filter((one) => one.key === key).at(-1);
 
@@ -238,6 +254,37 @@ test('of several keys of one photo id each object has a row, or is a copy of one
       }
     }),
     { numRuns: 3_000 },
+  );
+});
+
+test('an announcement makes a row where there is none, and changes none that is there', () => {
+  fc.assert(
+    fc.property(
+      shuffled(['P.jpg', 'P.JPG']),
+      fc.record({
+        key: fc.constantFrom('P.jpg', 'P.JPG'),
+        version: fc.constantFrom('A', 'D'),
+        sequencer,
+        isAnnounced: fc.constant(true as const),
+      }),
+      fc.option(fc.integer({ min: -1, max: 1 })),
+      ({ order }, announcement, erasedBefore) => {
+        const rows = new Map<string, PhotoState>();
+        for (const one of order) {
+          apply(rows, one);
+        }
+        const before = new Map(rows);
+        apply(rows, announcement, erasedBefore === null ? null : new Date(erasedBefore));
+        const made = [...rows].filter(([id]) => !before.has(id));
+        expect(new Map([...rows].filter(([id]) => before.has(id)))).toEqual(before);
+        expect(made.every(([, row]) => row.status === 'processing' && row.object_version === null)).toBe(
+          true,
+        );
+        // What was uploaded at 0 is not to be indexed any more.
+        expect(made.length > 0 && erasedBefore === 1).toBe(false);
+      },
+    ),
+    { numRuns: 2_000 },
   );
 });
 

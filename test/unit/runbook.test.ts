@@ -35,12 +35,7 @@ describe('the runbook', () => {
 
   test('has a section for every queue, with what it means and how to mend', () => {
     const queues = sections('Queues');
-    const outputs = [
-      'DeadLetterQueueUrl',
-      'ErasureDeadLetterQueueUrl',
-      'LastResortQueueUrl',
-      'LastResortDeadLetterQueueUrl',
-    ];
+    const outputs = ['ErasureDeadLetterQueueUrl', 'LastResortQueueUrl', 'LastResortDeadLetterQueueUrl'];
     expect(queues.size).toBe(outputs.length);
     for (const output of outputs) {
       const about = [...queues.values()].find((text) => text.includes(`Output \`${output}\``));

@@ -76,6 +76,8 @@ export const failureKinds = {
   QuotaExceeded: { class: 'setup', retryable: true },
   DatabaseMisconfigured: { class: 'setup', retryable: true },
   MissingConfiguration: { class: 'setup', retryable: true },
+  // Thrown by nobody: what mark-failed writes for an upload of which EventBridge could start no execution.
+  StartFailed: { class: 'setup', retryable: true },
 } as const satisfies Record<string, FailureKind>;
 
 export type FailureName = keyof typeof failureKinds;
@@ -96,6 +98,12 @@ export function isFailureName(name: string): name is FailureName {
 
 export function failureKind(name: FailureName): FailureKind {
   return failureKinds[name];
+}
+
+/** Whether whoever comes next would meet the same: the database is away, or something is set up wrong. */
+export function isTroubleForAll(name: FailureName): boolean {
+  const { class: failureClass } = failureKind(name);
+  return failureClass === 'database' || failureClass === 'setup';
 }
 
 /** The fields of an AWS SDK error that say what happened; all optional, because anything can be thrown. */

@@ -69,6 +69,8 @@ export const logEvents = {
   /** A failure of a photo that is indexed, superseded, or already failed. */
   failureWithoutEffect: 'face_index.failure_without_effect',
   lastResortFailed: 'last_resort.failed',
+  photosAnnounced: 'photos.announced',
+  announcementFailed: 'photos.announcement_failed',
   throttled: 'face_index.throttled',
   attemptFailed: 'attempt.failed',
   faceWithoutId: 'face_index.face_without_id',

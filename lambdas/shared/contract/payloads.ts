@@ -171,6 +171,17 @@ export const executionEndedSchema = v.object({
 export type ExecutionEnded = v.InferOutput<typeof executionEndedSchema>;
 
 /**
+ * S3's "Object Created", as EventBridge delivers it; in a dead-letter queue, what the upload rule could start no execution of.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+ */
+export const objectCreatedSchema = v.object({
+  'detail-type': v.literal('Object Created'),
+  id: storable,
+  time: v.pipe(v.string(), v.isoTimestamp()),
+  detail: v.object({ bucket: v.object({ name: v.string() }), object: s3ObjectSchema }),
+});
+
+/**
  * An object as the item reader of a Distributed Map lists it (Etag, seconds since the epoch).
  * https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
  */

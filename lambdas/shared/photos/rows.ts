@@ -70,8 +70,56 @@ async function firstRow(sql: Transaction, { photoId, keyId }: PhotoKey): Promise
   if (photoId === keyId) {
     return undefined;
   }
-  await sql`SELECT pg_advisory_xact_lock(hashtextextended(${photoId}, 1))`;
+  await lockFirstRows(sql, [photoId]);
   return selectForUpdate(sql, photoId);
+}
+
+/** In the order of the ids, so that two batches never wait for each other. */
+async function lockFirstRows(sql: Transaction, photoIds: readonly string[]): Promise<void> {
+  await sql`
+    SELECT pg_advisory_xact_lock(hashtextextended(id, 1))
+    FROM (${idList(sql, photoIds.toSorted())}) AS ids (id)`;
+}
+
+/**
+ * The rows of many keys. Of photos that have none yet, none is written by anybody else until the transaction ends; those that
+ * are there are not locked.
+ */
+export async function lockRowsToCome(
+  sql: Transaction,
+  keys: readonly PhotoKey[],
+): Promise<(key: PhotoKey) => KeyRows<PhotoRow>> {
+  const named = keys.filter(({ photoId, keyId }) => photoId !== keyId).map(({ photoId }) => photoId);
+  if (named.length > 0) {
+    await lockFirstRows(sql, [...new Set(named)]);
+  }
+  const ids = new Set(keys.flatMap(({ photoId, keyId }) => [photoId, keyId]));
+  const found = await sql<PhotoRow[]>`
+    SELECT ${photoColumns(sql)} FROM photos WHERE id IN (${uuidList(sql, [...ids])})`;
+  const rows = new Map(found.map((row) => [row.id, row]));
+  return ({ photoId, keyId }) => ({
+    photo: rows.get(photoId),
+    own: keyId === photoId ? undefined : rows.get(keyId),
+  });
+}
+
+/** Rows for photos that have none; whoever was faster keeps theirs. @returns how many were made */
+export async function registerPhotos(
+  sql: Transaction,
+  eventId: string,
+  photos: readonly { id: string; object_key: string }[],
+): Promise<number> {
+  if (photos.length === 0) {
+    return 0;
+  }
+  await sql`INSERT INTO events (id) VALUES (${eventId}) ON CONFLICT DO NOTHING`;
+  const { count } = await sql`
+    INSERT INTO photos (id, event_id, object_key)
+    SELECT id, ${eventId}, object_key
+    FROM jsonb_to_recordset(${sql.json([...photos])}) AS announced (id uuid, object_key text)
+    ORDER BY id
+    ON CONFLICT DO NOTHING`;
+  return count;
 }
 
 async function ownRow(sql: Transaction, key: PhotoKey): Promise<PhotoRow | undefined> {
@@ -83,10 +131,7 @@ async function register(
   photo: { event_id: string; photo_id: string },
   objectKey: string,
 ): Promise<void> {
-  await sql`INSERT INTO events (id) VALUES (${photo.event_id}) ON CONFLICT DO NOTHING`;
-  await sql`
-    INSERT INTO photos (id, event_id, object_key) VALUES (${photo.photo_id}, ${photo.event_id}, ${objectKey})
-    ON CONFLICT DO NOTHING`;
+  await registerPhotos(sql, photo.event_id, [{ id: photo.photo_id, object_key: objectKey }]);
 }
 
 /**
@@ -135,10 +180,14 @@ export async function writeTaken(
 
 async function selectForUpdate(sql: Transaction, photoId: string): Promise<PhotoRow | undefined> {
   const [row] = await sql<PhotoRow[]>`
-    SELECT id, event_id, status, object_key, object_version, object_sequencer, other_objects, face_count,
-           unindexed_faces, faces_erased_at, execution_arn
-    FROM photos WHERE id = ${photoId} FOR UPDATE`;
+    SELECT ${photoColumns(sql)} FROM photos WHERE id = ${photoId} FOR UPDATE`;
   return row;
+}
+
+function photoColumns(sql: Transaction) {
+  return sql`
+    id, event_id, status, object_key, object_version, object_sequencer, other_objects, face_count, unindexed_faces,
+    faces_erased_at, execution_arn`;
 }
 
 /** What the row will know of other keys. Those that had its bytes until now become photos of their own. */

@@ -151,6 +151,17 @@ export function needsRow(rows: KeyRows, upload: Upload): boolean {
   return standingOfUpload(rows, upload, NEVER_ERASED).standing === 'current';
 }
 
+/**
+ * Whether an upload that was just announced gets a row: only where its photo has none at all, and would be given one by its
+ * result. So an announcement changes nothing that is written, whenever it comes, and the row that it makes is the one that
+ * the platform may make beforehand: about a key, and no object yet.
+ */
+export function needsAnnouncement(rows: KeyRows, upload: Upload, erasure: EventErasure): boolean {
+  // An erasure that is under way is waited for by whatever stores faces; the photo comes all the same.
+  const { standing } = standingOfUpload(rows, upload, { ...erasure, erasing: false });
+  return rows.photo === undefined && standing === 'current';
+}
+
 /** Where the result or the failure of an upload stands. */
 export function standingOfUpload(rows: KeyRows, upload: Upload, erasure: EventErasure): Ruling {
   const { photo } = rows;

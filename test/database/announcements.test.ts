@@ -1,0 +1,231 @@
+/** Rows of photos that were just uploaded, on a real PostgreSQL. */
+import { randomUUID } from 'node:crypto';
+import type postgres from 'postgres';
+import { announcePhotos } from '../../lambdas/announce-photos/announce-photos.ts';
+import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import { logEvents, metricNames } from '../../lambdas/shared/contract/names.ts';
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import { databaseError } from '../../lambdas/shared/database/errors.ts';
+import { erasureWorld } from '../support/erasure-world.ts';
+import { useTestDatabase } from '../support/postgres.ts';
+import { recordingTelemetry } from '../support/recording-telemetry.ts';
+
+const database = useTestDatabase('pooled');
+let world: ReturnType<typeof erasureWorld>;
+beforeAll(() => {
+  world = erasureWorld(database);
+});
+
+function announcer(failures: (Error | undefined)[] = []) {
+  const recording = recordingTelemetry();
+  let connections = 0;
+  const withDatabase = async <Result>(work: (sql: postgres.Sql) => Promise<Result>): Promise<Result> => {
+    const failure = failures[connections++];
+    if (failure) {
+      throw failure;
+    }
+    return work(database.pipeline).catch((error: unknown) => {
+      throw databaseError(error);
+    });
+  };
+  const announce = (...inputs: unknown[]) =>
+    announcePhotos(
+      { telemetry: recording.telemetry, withDatabase },
+      inputs.map((input, i) => ({
+        messageId: `m${i}`,
+        body: typeof input === 'string' ? input : JSON.stringify(input),
+      })),
+    );
+  return { recording, announce, connections: () => connections };
+}
+
+let sequencers = 0x10;
+/** What the upload rule sends. */
+const uploadOf = (key: string, rest: object = {}) => ({
+  lane: 'live',
+  bucket: 'photos',
+  object: { key, size: 1_000, etag: 'A', sequencer: (++sequencers).toString(16).toUpperCase(), ...rest },
+  event_time: new Date().toISOString(),
+});
+const aPhoto = () => {
+  const event_id = randomUUID();
+  const photo_id = randomUUID();
+  return { event_id, photo_id, key: `events/${event_id}/${photo_id}.jpg` };
+};
+const rowsOf = (eventId: string) =>
+  database.admin`SELECT * FROM photos WHERE event_id = ${eventId} ORDER BY object_key`;
+const DONE = { batchItemFailures: [] };
+
+test('a batch of uploads: a processing row for each photo, in one transaction an event', async () => {
+  const { announce, connections, recording } = announcer();
+  const events = [randomUUID(), randomUUID()];
+  const uploads = events.flatMap((event) =>
+    Array.from({ length: 50 }, (_, i) => uploadOf(`events/${event}/IMG ${i}.jpg`)),
+  );
+  await expect(announce(...uploads)).resolves.toEqual(DONE);
+  expect(connections()).toBe(2);
+  for (const event of events) {
+    const rows = await rowsOf(event);
+    expect(rows).toHaveLength(50);
+    expect(rows[0]).toMatchObject({
+      id: parsePhotoKey(`events/${event}/IMG 0.jpg`).photoId,
+      status: 'processing',
+      object_key: `events/${event}/IMG 0.jpg`,
+      object_version: null,
+      object_sequencer: null,
+      execution_arn: null,
+    });
+  }
+  expect(recording.lines).toEqual([
+    expect.objectContaining({ level: 'info', event: logEvents.photosAnnounced, photos: 100, messages: 100 }),
+  ]);
+  // As a queue delivers: again, in another order.
+  await expect(announce(...uploads.toReversed())).resolves.toEqual(DONE);
+  await expect(rowsOf(events[0]!)).resolves.toHaveLength(50);
+});
+
+test('what is no photo of an event has no row, and holds up nobody', async () => {
+  const { announce } = announcer();
+  const photo = aPhoto();
+  const batch = [
+    uploadOf('lost/IMG_1.jpg'),
+    uploadOf(`events/${photo.event_id}/no-extension`),
+    'no JSON',
+    { lane: 'live' },
+    uploadOf(photo.key),
+  ];
+  await expect(announce(...batch)).resolves.toEqual(DONE);
+  await expect(rowsOf(photo.event_id)).resolves.toHaveLength(1);
+});
+
+describe('a row that is there stays as it is', () => {
+  test.each<[string, (photo: ReturnType<typeof aPhoto>) => Promise<unknown>]>([
+    ['indexed', async (photo) => (await world.index(photo, { version: 'A', sequencer: '01' }, 2)).persist()],
+    [
+      'failed',
+      (photo) => world.fail({ key: photo.key, etag: 'A', sequencer: '01', size: 0 }, 'InvalidImageFormat'),
+    ],
+    [
+      'deleted',
+      async (photo) => {
+        await (await world.index(photo, { version: 'A', sequencer: '01' }, 1)).persist();
+        await world.erase(
+          { request: 'photo_deleted', object: { key: photo.key, sequencer: '02' } },
+          {
+            executionArn: 'arn:deleted',
+          },
+        );
+      },
+    ],
+    [
+      'erased',
+      async (photo) => {
+        await (await world.index(photo, { version: 'A', sequencer: '01' }, 1)).persist();
+        await world.erase({ request: 'event', event_id: photo.event_id }, { executionArn: 'arn:erased' });
+      },
+    ],
+    [
+      'processing',
+      (photo) => database.admin`
+        WITH event AS (INSERT INTO events (id) VALUES (${photo.event_id}))
+        INSERT INTO photos (id, event_id, object_key, created_at)
+        VALUES (${photo.photo_id}, ${photo.event_id}, 'of the platform', '2026-01-01')`,
+    ],
+  ])('%s', async (status, make) => {
+    const photo = aPhoto();
+    await make(photo);
+    const before = await rowsOf(photo.event_id);
+    expect(before).toMatchObject([{ status }]);
+    const { announce } = announcer();
+    // Earlier, the same, and later.
+    for (const [etag, sequencer] of [
+      ['0', '00'],
+      ['A', '01'],
+      ['B', 'FF'],
+    ]) {
+      await expect(announce(uploadOf(photo.key, { etag, sequencer }))).resolves.toEqual(DONE);
+    }
+    await expect(rowsOf(photo.event_id)).resolves.toEqual(before);
+  });
+});
+
+test('an upload whose deletion is known already, or whose event was erased since, gets no row', async () => {
+  const { announce } = announcer();
+  const gone = aPhoto();
+  await world.erase(
+    { request: 'photo_deleted', object: { key: gone.key, sequencer: 'F0' } },
+    {
+      executionArn: 'arn:gone',
+    },
+  );
+  await announce(uploadOf(gone.key, { sequencer: 'E0' }));
+  await expect(rowsOf(gone.event_id)).resolves.toMatchObject([{ status: 'deleted', object_key: gone.key }]);
+
+  const late = aPhoto();
+  await database.admin`INSERT INTO events (id, erasure_requested_at) VALUES (${late.event_id}, now())`;
+  const before = { ...uploadOf(late.key), event_time: '2026-01-01T00:00:00Z' };
+  await announce(before);
+  await expect(rowsOf(late.event_id)).resolves.toEqual([]);
+  await announce({ ...before, event_time: '2100-01-01T00:00:00Z' });
+  await expect(rowsOf(late.event_id)).resolves.toMatchObject([{ status: 'processing' }]);
+});
+
+test("another event's photo with that id is not touched", async () => {
+  const { announce } = announcer();
+  const theirs = aPhoto();
+  const mine = randomUUID();
+  await announce(uploadOf(theirs.key), uploadOf(`events/${mine}/${theirs.photo_id}.jpg`));
+  await expect(rowsOf(theirs.event_id)).resolves.toHaveLength(1);
+  await expect(rowsOf(mine)).resolves.toEqual([]);
+});
+
+test('waits for whoever is just writing the first of a photo', async () => {
+  const photo = aPhoto();
+  const { keyId } = parsePhotoKey(photo.key);
+  const { announce } = announcer();
+  let announcing: Promise<unknown> | undefined;
+  await database.admin.begin(async (sql) => {
+    // What the deletion of a photo does that nobody has heard of.
+    await sql`SELECT pg_advisory_xact_lock(hashtextextended(${photo.photo_id}, 1))`;
+    await sql`INSERT INTO events (id) VALUES (${photo.event_id})`;
+    await sql`
+      INSERT INTO photos (id, event_id, object_key, object_sequencer, status, deleted_at)
+      VALUES (${keyId}, ${photo.event_id}, ${photo.key}, 'F0', 'deleted', now())`;
+    let isOver = false;
+    announcing = announce(uploadOf(photo.key, { sequencer: 'E0' })).finally(() => {
+      isOver = true;
+    });
+    const waits = async () =>
+      (await database.admin`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`).length > 0;
+    while (!isOver && !(await waits())) {
+      // It has not come that far.
+    }
+  });
+  await expect(announcing).resolves.toEqual(DONE);
+  await expect(rowsOf(photo.event_id)).resolves.toMatchObject([{ id: keyId, status: 'deleted' }]);
+});
+
+test('while the database is away everything comes again, without an attempt for each event', async () => {
+  const away = new PipelineError('DatabaseUnavailable', 'away');
+  const { announce, recording, connections } = announcer([away]);
+  const [one, other] = [aPhoto(), aPhoto()];
+  await expect(announce(uploadOf(one.key), uploadOf('lost/a.jpg'), uploadOf(other.key))).resolves.toEqual({
+    batchItemFailures: [{ itemIdentifier: 'm0' }, { itemIdentifier: 'm2' }],
+  });
+  expect(connections()).toBe(1);
+  expect(recording.recorded).toEqual([
+    { name: metricNames.failedAttempts, value: 1, dimensions: { Error: 'DatabaseUnavailable' } },
+  ]);
+  expect(recording.lines).toEqual([
+    expect.objectContaining({ level: 'warn', event: logEvents.announcementFailed }),
+  ]);
+});
+
+test('an event that cannot be written does not hold up the others', async () => {
+  const { announce } = announcer([new PipelineError('InternalError', 'only this one')]);
+  const [one, other] = [aPhoto(), aPhoto()];
+  await expect(announce(uploadOf(one.key), uploadOf(other.key))).resolves.toEqual({
+    batchItemFailures: [{ itemIdentifier: 'm0' }],
+  });
+  await expect(rowsOf(other.event_id)).resolves.toMatchObject([{ status: 'processing' }]);
+});
