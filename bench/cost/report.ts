@@ -5,6 +5,10 @@ import { LATENCY_MS, SLOT_WAIT_MS } from './lambda-time.ts';
 import type { Quantities, RunOptions } from './quantities.ts';
 import { reconciliationSection } from './reconciliation.ts';
 
+/** Announcements that are batches of their own: three requests, and an invocation of 50 ms with 512 MB. */
+const ALONE_USD_PER_1000 =
+  1_000 * (3 * listPrices.sqsRequest + listPrices.lambdaRequest + 0.025 * listPrices.lambdaGigabyteSecond);
+
 export interface CostReport {
   options: RunOptions;
   quantities: Quantities;
@@ -109,9 +113,8 @@ ${cost.items
 
 How it was counted: ${quantities.photos} photos of ${facesPerPhoto.toFixed(1)} faces on average, sent in one burst through the whole pipeline on one
 machine. The state machine's transitions, each function's invocations, DynamoDB's consumed capacity as the table reports it,
-S3's requests as they pass, every byte that is logged, and for each [announcement](adr/0017-announced-before-it-is-indexed.md) what SQS
-charges in a batch: one request to send it, two for ten of them. A photo that comes alone pays three, and an invocation of its own:
-$${(1_000 * (3 * listPrices.sqsRequest + listPrices.lambdaRequest + 0.025 * listPrices.lambdaGigabyteSecond)).toFixed(4)} instead of that. Rekognition answers after ${options.latencyMs} ms (median, lognormal), which is
+S3's requests as they pass, and every byte that is logged. Of the [announcements](adr/0017-announced-before-it-is-indexed.md), SQS
+is asked once to send each, and twice for ten of a batch; photos that come one by one cost about $${ALONE_USD_PER_1000.toFixed(4)} per 1,000 for that. Rekognition answers after ${options.latencyMs} ms (median, lognormal), which is
 what the functions mostly wait for; with another latency, "Lambda, time" moves by
 $${(1_000 * 0.1 * listPrices.lambdaGigabyteSecond * indexFacesMemoryGb(report) || 0).toFixed(4)} for each 100 ms.
 

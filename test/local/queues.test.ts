@@ -101,3 +101,27 @@ test('a function that fails keeps its whole batch for later; messages survive a 
   working.stop();
   expect(seen).toEqual(['kept 2']);
 }, 15_000);
+
+test('a batch is gathered for as long as its window, and beyond what SQS hands out at once', async () => {
+  const batches: string[][] = [];
+  for (let i = 0; i < 24; i++) {
+    store.queues.send(arn('work'), `m${i}`);
+  }
+  const subscription = store.queues.subscribe({
+    queueArn: arn('work'),
+    batchSize: 25,
+    windowSeconds: 600,
+    concurrency: 1,
+    reportsFailures: true,
+    async invoke({ Records }) {
+      batches.push(Records.map(({ body }) => body));
+      return null;
+    },
+  });
+  expect(subscription.isIdle).toBe(false);
+  // The last one fills the batch: nobody waits for the window.
+  store.queues.send(arn('work'), 'm24');
+  await until(() => batches.length > 0 && subscription.isIdle);
+  subscription.stop();
+  expect(batches.map((batch) => batch.length)).toEqual([25]);
+}, 15_000);
