@@ -414,7 +414,9 @@ function report(
 ): void {
   const durationMs = Math.max(0, now() - Date.parse(started_at));
   const { message, event } = outcomeLines[outcome.effect];
-  logger.info(message, {
+  // Somebody may be missing from the search: that is to be seen at every log level.
+  const isPart = outcome.effect === 'stored' && outcome.unindexed_count > 0;
+  logger[isPart ? 'warn' : 'info'](isPart ? 'The photo is indexed, without some of its faces' : message, {
     event,
     photo_id: outcome.photo_id,
     event_id: outcome.event_id,

@@ -109,6 +109,29 @@ function aPhoto() {
 }
 
 describe('persistResults', () => {
+  test('a face that was seen and not indexed is told as a warning, with its reason; all else is not', async () => {
+    const levelOf = async (faces: string[], unindexed: StoredResult['unindexed_faces'], again = false) => {
+      const photo = aPhoto();
+      const object = photo.upload('v1', '0A');
+      photo.store(object, faces, { unindexed_faces: unindexed });
+      await photo.persist(object);
+      if (again) {
+        await photo.persist(object);
+      }
+      return photo.recording.lines.at(-1);
+    };
+    const blurred = { Reasons: ['LOW_SHARPNESS' as const] };
+    await expect(levelOf(['u1'], [blurred, blurred])).resolves.toMatchObject({
+      level: 'warn',
+      event: 'face_index.succeeded',
+      unindexed_count: 2,
+      unindexed_reasons: { LOW_SHARPNESS: 2 },
+    });
+    await expect(levelOf(['u2'], [])).resolves.toMatchObject({ level: 'info' });
+    // It was told before.
+    await expect(levelOf(['u3'], [blurred], true)).resolves.toMatchObject({ level: 'info', effect: 'known' });
+  });
+
   test('writes event, photo and faces', async () => {
     const photo = aPhoto();
     const v1 = photo.upload('v1', '0A');

@@ -51,6 +51,21 @@ describe('lambdaHandler', () => {
     });
   });
 
+  test.each([
+    [{ input: { object: { key: 'k' } } }, 1],
+    [{ input: { object: { key: 'k' }, slot: { throttles: 4 } } }, 5],
+    [{ input: { object: { key: 'k' }, slot: { throttles: 'many' } } }, 1],
+    [{ Records: [] }, undefined],
+    [null, undefined],
+  ])('says which attempt of a photo failed: %j', async (request, attempt) => {
+    const handler = lambdaHandler(async () => {
+      throw new PipelineError('RekognitionThrottled', 'slow down');
+    });
+    const lines = await printedBy(() => handler(request, {} as Context).catch(() => {}));
+    const failed = lines.filter(({ event }) => event === 'attempt.failed');
+    expect(failed.map((line) => line.attempt)).toEqual([attempt]);
+  });
+
   test('prints nothing when there is nothing to say', async () => {
     const handler = lambdaHandler(async () => ({}));
     await expect(printedBy(() => handler({}, {} as Context))).resolves.toEqual([]);

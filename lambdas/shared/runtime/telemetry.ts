@@ -1,7 +1,7 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics } from '@aws-lambda-powertools/metrics';
 import type { Context } from 'aws-lambda';
-import { awsErrorDetails, failureKind, isFailureName, PipelineError } from '../contract/errors.ts';
+import { awsErrorDetails, failureKind, isFailureName, PipelineError, property } from '../contract/errors.ts';
 import {
   logEvents,
   METRICS_NAMESPACE,
@@ -57,6 +57,7 @@ export function lambdaHandler<Result>(
         event: logEvents.attemptFailed,
         error_type: error.name,
         retryable: failureKind(error.name).retryable,
+        attempt: attemptOf(request),
       });
       countBy(telemetry, metricNames.failedAttempts, error.name);
       throw error;
@@ -78,6 +79,15 @@ function named(thrown: unknown): PipelineError {
   return isFailureName(name)
     ? new PipelineError(name, message, { cause: thrown })
     : new PipelineError('InternalError', `${name}: ${message}`, { cause: thrown });
+}
+
+/** Which attempt at its photo, counted by the throttled ones as everywhere; undefined where it is about no photo. */
+function attemptOf(request: unknown): number | undefined {
+  const input = property(request, 'input');
+  const throttles = property(property(input, 'slot'), 'throttles');
+  return property(input, 'object') === undefined
+    ? undefined
+    : (typeof throttles === 'number' ? throttles : 0) + 1;
 }
 
 function correlation(request: unknown): Record<string, unknown> {
