@@ -32,6 +32,7 @@ beforeAll(async () => {
 }, 60_000);
 afterEach(async () => {
   payloads = [];
+  paced = 0;
   rekognition?.destroy();
   await server?.close();
 });
@@ -95,11 +96,17 @@ async function largeEvent() {
 
 /** What travels through Step Functions, in bytes. */
 let payloads: number[] = [];
+/** Calls whose turn was waited for. */
+let paced = 0;
 
 /** The erasure as it is deployed, against that endpoint. */
 function eraser() {
   const world = erasureWorld(database);
-  const pace = evenPace(5, { now: Date.now, sleep: (ms) => sleep(ms) });
+  const evenly = evenPace(5, { now: Date.now, sleep: (ms) => sleep(ms) });
+  const pace = () => {
+    paced += 1;
+    return evenly();
+  };
   world.tasks.RemoveFaces = async (request) => {
     const removed = await removeFaces(
       {
@@ -127,12 +134,13 @@ test('an event of 10,000 faces is erased in two calls', async () => {
     DeleteCollection: { accepted: 1, throttled: 0 },
     ListFaces: { accepted: 1, throttled: 0 },
   });
+  expect(paced).toBe(2);
   await expect(rekognition!.send(new ListFacesCommand({ CollectionId: collectionId }))).rejects.toMatchObject(
     { name: 'ResourceNotFoundException' },
   );
 }, 90_000);
 
-test('10,000 faces of 400 deleted photos are erased in a few calls, and nothing is throttled', async () => {
+test('10,000 faces of 400 deleted photos are erased in a few calls, each of which waits for its turn', async () => {
   const { eventId, collectionId, photos } = await largeEvent();
   const world = eraser();
   const deletions = photos.map(({ photo_id }, i) => ({
@@ -156,6 +164,8 @@ test('10,000 faces of 400 deleted photos are erased in a few calls, and nothing 
   expect(Math.max(...payloads)).toBeGreaterThan(150_000);
   expect(Math.max(...payloads)).toBeLessThan(250_000);
   const { DeleteFaces, ListFaces } = server!.calls();
+  // So few would not be throttled in any case: the pace itself is in test/unit/pace.test.ts.
+  expect(paced).toBe(DeleteFaces.accepted + ListFaces.accepted);
   expect([DeleteFaces.throttled, ListFaces.throttled]).toEqual([0, 0]);
   expect(DeleteFaces.accepted).toBeLessThanOrEqual(5);
   const { Faces } = await rekognition!.send(new ListFacesCommand({ CollectionId: collectionId }));

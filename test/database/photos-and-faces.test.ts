@@ -327,8 +327,8 @@ describe('markFailed', () => {
 });
 
 describe('migrateDatabase', () => {
-  test('a second run applies nothing, two at once take turns', async () => {
-    const migrator = () => migrateDatabase(database.connectAs('rollcall_migrator'), MIGRATIONS);
-    await expect(Promise.all([migrator(), migrator()])).resolves.toEqual([[], []]);
+  // Deployments at once, on a database that has nothing yet, are in pooler.test.ts.
+  test('a second run applies nothing', async () => {
+    await expect(migrateDatabase(database.connectAs('rollcall_migrator'), MIGRATIONS)).resolves.toEqual([]);
   });
 });

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import type { S3Client } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
@@ -8,6 +10,7 @@ import { markEnded } from '../../lambdas/mark-failed/mark-ended.ts';
 import { classifyFailure } from '../../lambdas/mark-failed/mark-failed.ts';
 import { requestErasure } from '../../lambdas/request-erasure/request-erasure.ts';
 import { isFailureName, PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import { metricNames } from '../../lambdas/shared/contract/names.ts';
 import {
   ensureCollectionRequestSchema,
   indexFacesRequestSchema,
@@ -187,28 +190,82 @@ test('whatever the version of a photo is called, its response stays in its folde
   );
 });
 
+/** By the folder in `lambdas/`. */
 const schemas = {
-  ensureCollection: ensureCollectionRequestSchema,
-  reserveSlot: reserveSlotRequestSchema,
-  indexFaces: indexFacesRequestSchema,
-  persistResults: persistResultsRequestSchema,
-  markFailed: markFailedRequestSchema,
-  requestErasure: requestErasureRequestSchema,
-  listErasures: listErasuresRequestSchema,
-  removeFaces: removeFacesRequestSchema,
-  confirmErasure: confirmErasureRequestSchema,
+  'ensure-collection': ensureCollectionRequestSchema,
+  'reserve-slot': reserveSlotRequestSchema,
+  'index-faces': indexFacesRequestSchema,
+  'persist-results': persistResultsRequestSchema,
+  'mark-failed': markFailedRequestSchema,
+  'request-erasure': requestErasureRequestSchema,
+  'list-erasures': listErasuresRequestSchema,
+  'remove-faces': removeFacesRequestSchema,
+  'confirm-erasure': confirmErasureRequestSchema,
 } as Record<string, v.GenericSchema>;
 
+/** What the functions were really sent; batches of a queue apart. */
+function recordedRequests(name: string): unknown[] {
+  const file = path.join(import.meta.dirname, `../contract/0.1.0/requests/${name}.json`);
+  const requests = JSON.parse(readFileSync(file, 'utf8')) as object[];
+  return requests.filter((one) => !('Records' in one));
+}
+
+/** The paths of everything in a value that holds nothing itself. */
+function leaves(value: unknown, at: string[] = []): string[][] {
+  return typeof value === 'object' && value !== null
+    ? Object.entries(value).flatMap(([name, item]) => leaves(item, [...at, name]))
+    : [at];
+}
+
+/** A text; what JSON cannot hold is told by name. */
+const asJson = (value: unknown) =>
+  JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? String(item) : item));
+
+function withLeaf(value: unknown, [name, ...rest]: string[], leaf: unknown): unknown {
+  if (name === undefined) {
+    return leaf;
+  }
+  const copy = structuredClone(value) as Record<string, unknown>;
+  copy[name] = withLeaf(copy[name], rest, leaf);
+  return copy;
+}
+
 test.each(Object.entries(schemas))(
-  '%s takes what it knows, and refuses the rest as InvalidInput',
+  '%s takes what it was sent, and nothing of another kind in the place of what it reads',
+  (name, schema) => {
+    const requests = recordedRequests(name);
+    expect(requests.length).toBeGreaterThan(0);
+    for (const request of requests) {
+      const read = leaves(parseRequest(schema, request));
+      expect(read.length).toBeGreaterThan(1);
+      for (const at of read) {
+        const wrong = withLeaf(request, at, { of: 'another kind' });
+        // Where it is not refused, it is not read.
+        const taken = refusal(schema, wrong) === undefined ? leaves(parseRequest(schema, wrong)) : [];
+        const place = at.join('.');
+        expect(taken.map((path) => path.join('.')).filter((path) => path.startsWith(`${place}.`))).toEqual(
+          [],
+        );
+      }
+    }
+  },
+);
+
+function refusal(schema: v.GenericSchema, request: unknown): string | undefined {
+  try {
+    parseRequest(schema, request);
+    return undefined;
+  } catch (error) {
+    return classified(error);
+  }
+}
+
+test.each(Object.entries(schemas))(
+  'whatever %s is sent, it is refused by that name or taken',
   (_, schema) => {
     fc.assert(
       fc.property(request, (hostile) => {
-        try {
-          parseRequest(schema, hostile);
-        } catch (error) {
-          expect(classified(error)).toBe('InvalidInput');
-        }
+        expect([undefined, 'InvalidInput']).toContain(refusal(schema, hostile));
       }),
       { numRuns: 500 },
     );
@@ -420,36 +477,62 @@ test('whatever a state machine caught becomes a failure that can be stored', () 
   );
 });
 
-test('whatever rests in the queue of the last resort is done with, or comes again', async () => {
-  const { telemetry } = recordingTelemetry();
-  const withDatabase = async () => {
-    throw new PipelineError('DatabaseUnavailable', 'away');
-  };
-  await fc.assert(
-    fc.asyncProperty(
-      fc.oneof(
-        text,
-        fc.json(),
-        fc
-          .record({
-            executionArn: text,
-            status: fc.constantFrom('FAILED', 'ABORTED', 'OTHER'),
-            startDate: fc.nat(),
-            input: fc.oneof(text, fc.json()),
-            error: text,
-            cause: text,
-          })
-          .map((detail) => JSON.stringify({ detail })),
+test('whatever is in the queue of the last resort is asked for once and comes again, or is counted and done with', async () => {
+  const hostileBody = fc.oneof(
+    text,
+    fc.json(),
+    fc
+      .record({
+        id: fc.oneof(fc.constant('1'), text),
+        time: fc.constantFrom('2026-05-01T10:00:00Z', 'now'),
+        object,
+      })
+      .map(({ id, time, object: created }) =>
+        asJson({
+          'detail-type': 'Object Created',
+          id,
+          time,
+          detail: { bucket: { name: 'photos' }, object: created },
+        }),
       ),
-      async (body) => {
-        const { batchItemFailures } = await markEnded({ telemetry, withDatabase, now: () => 0 }, [
-          { messageId: 'm1', body },
-        ]);
-        expect(batchItemFailures.length).toBeLessThanOrEqual(1);
-      },
-    ),
+    fc
+      .record({
+        executionArn: text,
+        status: fc.constantFrom('FAILED', 'ABORTED', 'OTHER'),
+        startDate: fc.nat(),
+        input: fc.oneof(
+          text,
+          fc.json(),
+          object.map((uploaded) => asJson({ bucket: 'photos', object: uploaded })),
+        ),
+        error: text,
+        cause: text,
+      })
+      .map((detail) => JSON.stringify({ detail })),
+  );
+  let again = 0;
+  let done = 0;
+  await fc.assert(
+    fc.asyncProperty(hostileBody, async (body) => {
+      const recording = recordingTelemetry();
+      let asked = 0;
+      const withDatabase = async () => {
+        asked++;
+        throw new PipelineError('DatabaseUnavailable', 'away');
+      };
+      const deps = { telemetry: recording.telemetry, withDatabase, now: () => 0 };
+      const { batchItemFailures } = await markEnded(deps, [{ messageId: 'm1', body }]);
+      expect(batchItemFailures).toEqual(asked > 0 ? [{ itemIdentifier: 'm1' }] : []);
+      expect(asked).toBeLessThanOrEqual(1);
+      // As a whole and by its class, in one entry.
+      expect(recording.total(metricNames.photosFailed)).toBe(1 - asked);
+      again += asked;
+      done += 1 - asked;
+    }),
     RUNS,
   );
+  // Both happen.
+  expect(Math.min(again, done)).toBeGreaterThan(RUNS.numRuns / 20);
 });
 
 test('an erasure that is asked for wrongly is refused before the database is asked', async () => {
