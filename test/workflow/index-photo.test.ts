@@ -229,6 +229,7 @@ describe('the definition', () => {
       'InvalidS3Object',
       'PhotoIdTaken',
       'ResultLostTooOften',
+      'StartFailed',
       'ThrottledTooOften',
       'TurnOver',
     ]);
