@@ -71,6 +71,108 @@ test('there is no other constraint', async () => {
   expect(rows.map(({ name }) => name).sort()).toEqual(Object.keys(refused).sort());
 });
 
+test.each([
+  [
+    'a failure that does not say whether it can be tried again',
+    `failed_photo_has_a_reason`,
+    photo('status, failure_code', `'failed', 'LedgerBusy'`),
+  ],
+  [
+    'a failure without a reason',
+    `failed_photo_has_a_reason`,
+    photo('status, failure_retryable', `'failed', true`),
+  ],
+])('%s is refused', async (_, constraint, statement) => {
+  await expect(database.admin.unsafe(statement)).rejects.toMatchObject({ constraint_name: constraint });
+});
+
+test('an erasure has one of these reasons', async () => {
+  const reasons = [
+    'photo_deleted',
+    'photo_replaced',
+    'late_result',
+    'person_requested',
+    'event_requested',
+    'event_expired',
+  ];
+  const inserted = database.admin.begin(async (sql) => {
+    for (const reason of reasons) {
+      await sql`INSERT INTO erasures (event_id, reason) VALUES (${EVENT}, ${reason})`;
+    }
+    throw new Error('not for good');
+  });
+  await expect(inserted).rejects.toThrow('not for good');
+});
+
+/** By table: the columns that may be empty, and what the others hold where nobody says. */
+const COLUMNS: Record<string, { nullable: string; defaults?: Record<string, string> }> = {
+  erased_faces: {
+    nullable: 'bounding_box erased_at etag',
+    defaults: { requested_at: 'clock_timestamp()' },
+  },
+  erasure_turn: {
+    nullable: 'execution_arn',
+    defaults: { batch: '0', only_row: 'true', until: "'-infinity'::timestamp with time zone" },
+  },
+  erasures: {
+    nullable: 'begun_at execution_arn finished_at last_error photo_id removed_at',
+    defaults: {
+      faces: '0',
+      id: 'gen_random_uuid()',
+      not_before: 'now()',
+      photos: '0',
+      postponed: '0',
+      requested_at: 'now()',
+      results: '0',
+      search: 'false',
+    },
+  },
+  events: {
+    nullable:
+      'erased_at erasure_requested_at expires_at face_model_version faces_erased_at name photographer_id rekognition_collection_id',
+    defaults: { created_at: 'now()' },
+  },
+  face_removals: { nullable: '' },
+  faces: {
+    nullable: 'bounding_box confidence rekognition_face_id rekognition_response',
+    defaults: { id: 'gen_random_uuid()', indexed_at: 'now()' },
+  },
+  misplaced_uploads: { nullable: '', defaults: { failed_at: 'now()' } },
+  paid_images: { nullable: 'photographer_id' },
+  photos: {
+    nullable:
+      'deleted_at execution_arn face_count faces_erased_at failed_at failure_code failure_message failure_retryable indexed_at object_etag object_sequencer object_version other_objects unindexed_faces',
+    defaults: { created_at: 'now()', status: "'processing'::photo_status" },
+  },
+  result_removals: { nullable: '' },
+  schema_migrations: { nullable: '', defaults: { applied_at: 'now()' } },
+};
+
+test('what may be empty, and what is filled in', async () => {
+  const columns = await database.admin<
+    { table: string; name: string; nullable: boolean; filled: string | null }[]
+  >`
+    SELECT relname AS table, attname AS name, NOT attnotnull AS nullable, pg_get_expr(adbin, adrelid) AS filled
+    FROM pg_attribute JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
+      LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE nspname = 'rollcall' AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+    ORDER BY relname, attname`;
+  const found = Object.entries(Object.groupBy(columns, ({ table }) => table)).map(([table, of = []]) => {
+    const defaults = of.flatMap(({ name, filled }) => (filled === null ? [] : [[name, filled] as const]));
+    return [
+      table,
+      {
+        nullable: of
+          .filter(({ nullable }) => nullable)
+          .map(({ name }) => name)
+          .join(' '),
+        ...(defaults.length > 0 && { defaults: Object.fromEntries(defaults) }),
+      },
+    ];
+  });
+  expect(Object.fromEntries(found)).toEqual(COLUMNS);
+});
+
 test('a receipt is final', async () => {
   const attempt = database.admin.begin(async (sql) => {
     await sql.unsafe(`UPDATE erasures SET finished_at = now(), faces = 3 WHERE id = '${ERASURE}'`);

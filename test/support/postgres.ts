@@ -67,6 +67,8 @@ function connectTo(port: number, user: string, pooler?: Pooler): postgres.Sql {
   });
 }
 
+const CACHE = path.join(PROJECT_ROOT, 'node_modules/.cache/rollcall');
+
 /** What a migrated database is made of. */
 const INPUTS = [
   'migrations',
@@ -76,13 +78,17 @@ const INPUTS = [
   'package-lock.json',
 ];
 
+/** Where the data of a migrated database are kept, made of the project's files as they are now. */
+export function migratedFolder(): string {
+  return path.join(CACHE, `postgres-${hashInputs(INPUTS)}`);
+}
+
 /**
  * The folder of a database with the roles of the bootstrap and the migrations applied, made once for all test files: making
  * one takes longer than most tests of a file.
  */
 async function migratedData(): Promise<string> {
-  const cache = path.join(PROJECT_ROOT, 'node_modules/.cache/rollcall');
-  const data = path.join(cache, `postgres-${hashInputs(INPUTS)}`);
+  const data = migratedFolder();
   if (!existsSync(data)) {
     const folder = await newFolder();
     const { server, port } = await serverIn(folder);
@@ -97,8 +103,8 @@ async function migratedData(): Promise<string> {
     await Promise.all([admin, migrator].map((sql) => sql.end({ timeout: 1 })));
     await server.stop();
     // Renamed when it is whole, so that two test files can do this at once.
-    await mkdir(cache, { recursive: true });
-    const fresh = await mkdtemp(path.join(cache, 'postgres-new-'));
+    await mkdir(CACHE, { recursive: true });
+    const fresh = await mkdtemp(path.join(CACHE, 'postgres-new-'));
     copy(path.join(folder, 'postgres'), fresh);
     await rm(folder, { recursive: true });
     await rename(path.join(fresh, 'postgres'), data).catch(() => {});
