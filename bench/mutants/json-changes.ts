@@ -6,9 +6,12 @@ export interface JsonChange {
   what: string;
 }
 
+/** Lists whose order counts: the first that fits is taken. A retrier's errors are in no other one. */
+const ORDERED = /\.(Choices|Catch)$/;
+
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** Every key and every element left out, every number another, every text another, every two neighbours in a list swapped. */
+/** Every key and every element left out, every number another, every text another, every two neighbours of a list whose order counts swapped. */
 export function changesOf(definition: Json): (JsonChange & { definition: Json })[] {
   const found: (JsonChange & { definition: Json })[] = [];
   const visit = (value: Json, at: string, put: (other: Json | undefined) => Json): void => {
@@ -23,7 +26,7 @@ export function changesOf(definition: Json): (JsonChange & { definition: Json })
       value.forEach((element, i) => {
         const elementAt = `${at}[${i}]`;
         found.push({ at: elementAt, what: 'left out', definition: put(value.toSpliced(i, 1)) });
-        if (i + 1 < value.length && typeof element === 'object') {
+        if (i + 1 < value.length && ORDERED.test(at)) {
           const swapped = value.with(i, value[i + 1]!).with(i + 1, element);
           found.push({ at: elementAt, what: 'after the next', definition: put(swapped) });
         }

@@ -4,20 +4,18 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { environmentNames } from '../shared/contract/names.ts';
 import { parseRequest } from '../shared/contract/payloads.ts';
 import { removeFacesRequestSchema } from '../shared/erasure/contract.ts';
-import { evenPace } from '../shared/rekognition/pace.ts';
+import { DELETIONS_PER_SECOND, evenPace } from '../shared/rekognition/pace.ts';
 import { clientOptions } from '../shared/runtime/clients.ts';
 import { requireEnv } from '../shared/runtime/environment.ts';
 import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { removeFaces } from './remove-faces.ts';
 
-/** The quota of DeleteFaces in every Region; only one execution at a time removes. */
-const CALLS_PER_SECOND = 5;
-
 // One attempt: the state machine holds the retries.
 const rekognition = new RekognitionClient(clientOptions(30_000, 1));
 const s3 = new S3Client(clientOptions(10_000, 3));
 const resultsBucket = requireEnv(environmentNames.resultsBucket);
-const pace = evenPace(CALLS_PER_SECOND, { now: Date.now, sleep: (ms) => sleep(ms) });
+// Only one execution at a time removes.
+const pace = evenPace(DELETIONS_PER_SECOND, { now: Date.now, sleep: (ms) => sleep(ms) });
 
 export const handler = lambdaHandler((request) =>
   removeFaces(

@@ -51,6 +51,8 @@ function setUp(setup: Setup = {}) {
   const rekognition = fakeClient<RekognitionClient>({
     IndexFaces: () => {
       calledAt = now;
+      // Rekognition takes its time.
+      now += 700;
       return (setup.index ?? (() => ({ FaceRecords: [{ Face: { FaceId: 'f1' } }], UnindexedFaces: [] })))();
     },
   });
@@ -150,9 +152,26 @@ describe('indexFaces', () => {
       event_id: EVENT,
       object_version: 'etag1',
       called_at: new Date(NOW + 640).toISOString(),
+      indexed_at: new Date(NOW + 1_340).toISOString(),
       face_records: [{ Face: { FaceId: 'f1' } }],
       unindexed_faces: [],
     });
+  });
+
+  test.each([
+    ['is gone', notFound, 'InvalidS3Object'],
+    ['was replaced', () => ({ ETag: '"etag2"' }), 'PhotoSuperseded'],
+  ])('takes no slot for a photo that %s', async (_, photoHead, name) => {
+    let slots = 0;
+    const { run, rekognition } = setUp({
+      photoHead,
+      takeSlot: async () => {
+        slots++;
+        return { slotMs: NOW, intervalMs: 20, cuts: 0, day: 20260501 };
+      },
+    });
+    await expect(run()).rejects.toMatchObject({ name });
+    expect([slots, rekognition.calls.length]).toEqual([0, 0]);
   });
 
   test.each(['full', 'minimal'] as const)('keeps of the response what is configured: %s', async (kept) => {

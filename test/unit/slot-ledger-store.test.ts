@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DeleteItemCommand, type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
+import { readLedger } from '../../lambdas/shared/line/item.ts';
 import {
   apply,
   type Change,
@@ -19,6 +20,7 @@ import {
 import { type SlotLedger, slotLedger } from '../../lambdas/shared/line/store.ts';
 import { startTables, type Tables } from '../../local/tables.ts';
 import { seededRandom } from '../support/random.ts';
+import { fakeClient } from '../support/fake-client.ts';
 
 const TABLE = 'ledger';
 const CLOSEST_MS = 20;
@@ -305,6 +307,12 @@ describe('reserve', () => {
     await setItem({ line_ms: clock.now + 1_000 });
     await expect(backfill()).resolves.toBe(clock.now);
   });
+});
+
+test('reads what was written last: an answer of a moment ago could still know of no pause', async () => {
+  const dynamodb = fakeClient<DynamoDBClient>({ GetItem: () => ({}) });
+  await readLedger(dynamodb.client, 'ledger');
+  expect(dynamodb.calls).toMatchObject([['GetItem', { TableName: 'ledger', ConsistentRead: true }]]);
 });
 
 describe('errors of DynamoDB', () => {

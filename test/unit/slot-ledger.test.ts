@@ -8,6 +8,7 @@ import {
   dayOf,
   GATE_AHEAD_MS,
   type GateSlot,
+  giveBack,
   holds,
   intervalAt,
   joinLine,
@@ -364,6 +365,141 @@ describe('what holds the pipeline', () => {
       { numRuns: 50 },
     );
   });
+});
+
+describe('a write that was decided on what is over', () => {
+  const around = (ms: number) => fc.option(fc.integer({ min: -ms, max: ms }).map((off) => NOON + off));
+  const days = fc.constantFrom(20260430, 20260501, 20260502);
+  /** What others can have done to the item since it was looked at. */
+  const between = fc.oneof(
+    fc.constant<LedgerState>({ paused_ms: NOON }),
+    fc.nat(12).map((daily_image_cap): LedgerState => ({ daily_image_cap })),
+    fc.tuple(days, fc.nat(12)).map(([day, images]): LedgerState => ({ day, images })),
+    fc.nat(12).map((images): LedgerState => ({ images })),
+    fc.constant<LedgerState>({ cuts: 4, cut_ms: NOON, interval_ms: 50, throttled_interval_ms: 40 }),
+    fc.nat(6_000).map((ahead): LedgerState => ({ next_ms: NOON + ahead })),
+    fc.nat(6_000).map((ahead): LedgerState => ({ line_ms: NOON + ahead })),
+    fc.nat(6_000).map((ahead): LedgerState => ({ backfill_ms: NOON + ahead })),
+  );
+  const situation = fc.record({
+    seen: fc
+      .record({
+        next_ms: around(5_000),
+        line_ms: around(3_000),
+        backfill_ms: around(3_000),
+        day: fc.option(days),
+        images: fc.option(fc.nat(12)),
+        cuts: fc.option(fc.constant(3)),
+        daily_image_cap: fc.option(fc.integer({ min: 1, max: 12 })),
+      })
+      .map(
+        (state) =>
+          Object.fromEntries(Object.entries(state).filter(([, value]) => value !== null)) as LedgerState,
+      ),
+    changes: fc.array(between, { maxLength: 2 }),
+    lane: fc.constantFrom<Lane>('live', 'backfill'),
+  });
+  const configured = { ...config, dailyImageCap: 10 };
+
+  test('is not made at the gate: what is written is what the item as it is would be given', () => {
+    fc.assert(
+      fc.property(situation, ({ seen, changes, lane }) => {
+        const { line_ms: _, ...item } = Object.assign({}, seen, ...changes) as LedgerState;
+        const decision = takeSlot({ ...seen, line_ms: 0 }, configured, { nowMs: NOON, lane });
+        if ('change' in decision && holds(item, decision.change)) {
+          const now = granted(takeSlot(item, configured, { nowMs: NOON, lane }));
+          expect(apply(item, decision.change)).toEqual(apply(item, now.change));
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test('is not made in the line, which a pause closes, and a live line to backfill', () => {
+    fc.assert(
+      fc.property(situation, ({ seen, changes, lane }) => {
+        // The day's cap is the gate's to keep.
+        const { images: _, ...item } = Object.assign({}, seen, ...changes) as LedgerState;
+        item.daily_image_cap = 100;
+        const decision = joinLine(seen, config, { nowMs: NOON, lane });
+        if ('change' in decision && holds(item, decision.change)) {
+          const now = joinLine(item, config, { nowMs: NOON, lane });
+          expect(now).toMatchObject({ chain: decision.chain });
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  test('does not count a day back: callers behind midnight count for the day that the ledger has reached', () => {
+    const reached: LedgerState = { day: 20260502, images: 4, daily_image_cap: 5 };
+    const late = { nowMs: Date.UTC(2026, 4, 1, 23, 59, 59), lane: 'live' as const };
+    const after = apply(reached, granted(takeSlot(reached, config, late)).change);
+    expect(after).toMatchObject({ day: 20260502, images: 5 });
+    expect(joinLine(after, config, late)).toMatchObject({ refused: 'DailyImageCapReached' });
+  });
+
+  test('does not cut twice, and gives no image back to another day', () => {
+    fc.assert(
+      fc.property(fc.nat(3), fc.nat(3), fc.nat(2), fc.nat(2), (seen, is, day, today) => {
+        const slot: GateSlot = { slotMs: NOON, intervalMs: 20, cuts: seen, day };
+        const cut = afterThrottle({ cuts: seen }, config, slot, NOON)!;
+        expect(holds({ cuts: is }, cut)).toBe(is === seen);
+        expect(holds({ day: today, images: 3 }, giveBack(slot))).toBe(day === today);
+        expect(apply({ day, images: 3 }, giveBack(slot)).images).toBe(2);
+      }),
+    );
+  });
+});
+
+describe('the floor of the pace', () => {
+  test('is a fiftieth of the quota, however often it is cut, and what was throttled is not remembered below it', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(1, 5, 50, 80), (perSecond) => {
+        const quota = { perSecond };
+        let item: LedgerState = {};
+        for (let i = 1; i <= 40; i++) {
+          const nowMs = NOON + 600 * i;
+          const slot = {
+            slotMs: nowMs,
+            intervalMs: intervalAt(item, quota, nowMs),
+            cuts: item.cuts ?? 0,
+            day: 0,
+          };
+          item = apply(item, afterThrottle(item, quota, slot, nowMs)!);
+        }
+        const floorMs = 1_000 / (0.02 * perSecond);
+        expect(item.interval_ms).toBeGreaterThan(0.9 * floorMs);
+        expect(item.interval_ms).toBeLessThanOrEqual(floorMs);
+        const slower = { slotMs: NOON, intervalMs: 3 * floorMs, cuts: 0, day: 0 };
+        expect(afterThrottle({}, quota, slower, NOON)!.set).toMatchObject({
+          interval_ms: floorMs,
+          throttled_interval_ms: floorMs,
+        });
+      }),
+    );
+  });
+
+  test('a throttled call within half a second of a cut says nothing, and one after it cuts again', () => {
+    const item: LedgerState = { cuts: 1, cut_ms: NOON, interval_ms: 25, throttled_interval_ms: 20 };
+    const slot: GateSlot = { slotMs: NOON, intervalMs: 25, cuts: 1, day: 0 };
+    expect(afterThrottle(item, config, slot, NOON + 499)).toBeUndefined();
+    expect(afterThrottle(item, config, slot, NOON + 500)).toHaveProperty('set.cuts', 2);
+  });
+
+  test.each([
+    [true, 80, 1_000 / 80],
+    [true, undefined, 20],
+    [false, 80, 20],
+  ])(
+    'the quota that was read counts where it is asked for (%s, %s)',
+    (readsQuota, quota_per_second, closest) => {
+      const state = { ...(quota_per_second !== undefined && { quota_per_second }) };
+      const intervalMs = intervalAt(state, { perSecond: 50, readsQuota }, NOON);
+      expect(intervalMs).toBeGreaterThanOrEqual(closest);
+      expect(intervalMs).toBeLessThan(closest * 1.003);
+    },
+  );
 });
 
 describe('in virtual time', () => {

@@ -21,3 +21,6 @@ export function evenPace(
 
 /** ListFaces in most Regions; ListCollections, DescribeCollection and DeleteCollection everywhere. */
 export const LISTINGS_PER_SECOND = 5;
+
+/** DeleteFaces, in every Region. */
+export const DELETIONS_PER_SECOND = 5;
