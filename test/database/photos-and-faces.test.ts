@@ -162,7 +162,17 @@ describe('persistResults', () => {
     });
     const [event] = await database.admin`SELECT * FROM events WHERE id = ${photo.event_id}`;
     expect(event).toMatchObject({ rekognition_collection_id: photo.collection, face_model_version: '7.0' });
-    expect(photo.recording.total(metricNames.facesIndexed)).toBe(2);
+    expect(
+      Object.fromEntries(
+        photo.recording.recorded.map(({ name, value, dimensions }) => [name, [value, dimensions]]),
+      ),
+    ).toEqual({
+      [metricNames.photosIndexed]: [1, {}],
+      [metricNames.facesIndexed]: [2, {}],
+      [metricNames.facesUnindexed]: [1, {}],
+      [metricNames.photosWithoutFaces]: [0, {}],
+      [metricNames.processingTime]: [5_000, {}],
+    });
     expect(photo.recording.lines.at(-1)).toMatchObject({
       event: 'face_index.succeeded',
       face_count: 2,

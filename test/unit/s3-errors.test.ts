@@ -134,6 +134,22 @@ describe.each(Object.keys(operations) as (keyof typeof operations)[])('%s of our
   });
 });
 
+test.each([
+  ['NoSuchKey', 400, true],
+  ['NotFound', 400, true],
+  ['NoSuchVersion', 400, true],
+  ['MethodNotAllowed', 400, true],
+  ['WhateverElse', 404, true],
+  ['WhateverElse', 405, true],
+  ['WhateverElse', 400, false],
+  ['NoSuchBucket', 404, false],
+])('%s with %i says that the object is missing: %s', async (code, status, isMissing) => {
+  const { s3 } = clientOf({ GET: { status, code } });
+  const context = { operation: 'GetObject', bucket: BUCKET, key: KEY } as const;
+  const error = s3Error(await failureOf(operations.GetObject(s3)), context, 'ResultNotFound');
+  expect([error.name === 'ResultNotFound', isMissingObject(error)]).toEqual([isMissing, isMissing]);
+});
+
 test('whom nobody answered tries again', () => {
   const reset = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
   expect(
