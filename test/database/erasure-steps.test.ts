@@ -68,6 +68,11 @@ describe.each(['faces', 'event'] as const)('of %s', (kind) => {
     const [open] = await world.receipts(eventId);
     expect(open).toMatchObject({ finished_at: null, results: 7 * removed.results.length });
     expect(await world.traces(eventId)).toMatchObject({ outbox: 1 });
+    if (kind === 'event') {
+      // Erased is an event of which nothing is left.
+      const [event] = await database.admin`SELECT erased_at FROM events WHERE id = ${eventId}`;
+      expect(event).toEqual({ erased_at: null });
+    }
 
     const second = await batchOf(first.input);
     expect(second.batch.results).toEqual([folder]);

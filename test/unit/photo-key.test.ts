@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { validate, version } from 'uuid';
-import { foldersByEvent, parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import { foldersByEvent, parsePhotoKey, photoKeyOf } from '../../lambdas/shared/contract/photo-key.ts';
 
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
 const PHOTO = '9d2c4f60-71d4-4f5e-8a39-0f6f5b8f4c11';
@@ -73,6 +73,20 @@ describe('parsePhotoKey', () => {
     `events/${EVENT}/${'ä'.repeat(600)}.jpg`,
   ])('refuses %j', (key) => {
     expect(() => parsePhotoKey(key)).toThrow(expect.objectContaining({ name: 'InvalidPhotoKey' }));
+  });
+
+  test('a key has 1,024 bytes at most, a name may have several lines, and a refusal quotes as much as one reads', () => {
+    const longest = `events/${EVENT}/${'n'.repeat(1_024 - 48)}.jpg`;
+    expect(Buffer.byteLength(longest)).toBe(1_024);
+    expect(parsePhotoKey(longest).eventId).toBe(EVENT);
+    expect(parsePhotoKey(`events/${EVENT}/two\nlines/a\nb.jpg`).eventId).toBe(EVENT);
+    expect(() => parsePhotoKey(`x${longest}`)).toThrow(
+      `The key ${JSON.stringify(`x${longest}`.slice(0, 200))} is not of the form`,
+    );
+    expect(photoKeyOf(longest)).toEqual(parsePhotoKey(longest));
+    expect(photoKeyOf('events/')).toBeUndefined();
+    // What is no key at all is a fault of the code, and not hidden.
+    expect(() => photoKeyOf(7 as never)).toThrow(TypeError);
   });
 
   test('either parses or refuses any key whatever, and quickly', () => {

@@ -21,16 +21,26 @@ interface Setup {
   /** Whether what is deleted stays listed. */
   isSticky?: boolean;
   objects?: string[];
+  /** Of every call of Rekognition. */
+  failure?: Error;
   errors?: { Key: string; Code: string }[];
 }
 
-function setUp({ batch, collection = new Map(), refused = {}, isSticky, objects = [], errors }: Setup = {}) {
+function setUp({
+  batch,
+  collection = new Map(),
+  refused = {},
+  isSticky,
+  objects = [],
+  failure,
+  errors,
+}: Setup = {}) {
   const order: string[] = [];
   let faces: Map<string, string> | undefined = collection;
   const bucket = new Set(objects);
   const there = () => {
-    if (!faces) {
-      throw awsError('ResourceNotFoundException');
+    if (failure || !faces) {
+      throw failure ?? awsError('ResourceNotFoundException');
     }
     return faces;
   };
@@ -190,6 +200,21 @@ test.each([['faces'], ['event']] as const)(
     expect(bucket.size).toBe(1);
   },
 );
+
+test.each([
+  ['ThrottlingException', 'RekognitionThrottled'],
+  ['InternalServerError', 'RekognitionUnavailable'],
+  ['AccessDeniedException', 'AccessDenied'],
+])('%s of Rekognition is no collection that is gone', async (name, expected) => {
+  for (const kind of ['faces', 'event'] as const) {
+    const { run, order } = setUp({
+      batch: { kind, face_ids: faceIds(1), results: ['results/a.json'] },
+      failure: awsError(name, name === 'InternalServerError' ? 500 : 400),
+    });
+    await expect(run()).rejects.toMatchObject({ name: expected });
+    expect(order).not.toContain('DeleteObjects');
+  }
+});
 
 test('a collection that is gone is as good as an empty one', async () => {
   const { run } = setUp({ batch: { face_ids: faceIds(2), deleted_photos: ['p'] } });

@@ -19,15 +19,24 @@ interface Answer {
   code?: string;
 }
 
+interface Request {
+  method: string;
+  query: Record<string, string>;
+  headers: Record<string, string>;
+}
+
 /** The SDK's own client over what S3 answers, by method: what it throws is what it throws in production. */
-function clientOf(answers: Record<string, Answer>): { s3: S3Client; asked: string[] } {
+function clientOf(answers: Record<string, Answer>): { s3: S3Client; asked: string[]; requests: Request[] } {
   const asked: string[] = [];
+  const requests: Request[] = [];
   const s3 = new S3Client({
     region: 'eu-west-1',
     credentials: { accessKeyId: 'a', secretAccessKey: 's' },
     maxAttempts: 1,
     requestHandler: {
-      handle: async ({ method }: { method: string }) => {
+      handle: async (request: Request) => {
+        const { method } = request;
+        requests.push(request);
         asked.push(method);
         const { status, code } = answers[method] ?? { status: 500 };
         const body =
@@ -42,7 +51,7 @@ function clientOf(answers: Record<string, Answer>): { s3: S3Client; asked: strin
       },
     } as never,
   });
-  return { s3, asked };
+  return { s3, asked, requests };
 }
 
 async function failureOf(work: Promise<unknown>): Promise<PipelineError> {
@@ -100,6 +109,23 @@ describe('a photo that S3 does not show', () => {
       expect([status, client.asked]).toEqual([status, asked]);
     }
   });
+});
+
+test.each([undefined, 'v1'])('what is asked for is the version that was meant: %s', async (versionId) => {
+  const { s3, requests } = clientOf({ HEAD: { status: 403 }, GET: { status: 403 } });
+  await failureOf(headObject(s3, { bucket: BUCKET, key: KEY, versionId }, 'InvalidS3Object'));
+  expect(requests.map(({ method, query, headers }) => [method, query.versionId, headers.range])).toEqual([
+    ['HEAD', versionId, undefined],
+    ['GET', versionId, 'bytes=0-0'],
+  ]);
+});
+
+test.each([
+  ['that it is empty', 416, 'InvalidRange'],
+  ['nothing', 403, undefined],
+])('a refusal keeps its own words where the first byte says %s', async (_, status, code) => {
+  const error = await head({ HEAD: { status: 403 }, GET: { status, ...(code && { code }) } });
+  expect(error).toMatchObject({ name: 'AccessDenied', message: expect.stringMatching(/^HeadObject/) });
 });
 
 const operations = {
