@@ -1,6 +1,6 @@
 /** The steps of an erasure one at a time, where test/database/erasure.test.ts runs them to the end: what each leaves for the next. */
 import { randomUUID } from 'node:crypto';
-import type { ErasureBatch, ErasureStep, RemovedBatch } from '../../lambdas/shared/erasure-contract.ts';
+import type { ErasureBatch, ErasureStep, RemovedBatch } from '../../lambdas/shared/erasure/contract.ts';
 import { erasureWorld } from '../support/erasure-world.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 

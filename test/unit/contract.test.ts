@@ -1,6 +1,6 @@
 /** What an execution may be started with: what cannot be compared or stored is refused before anything is done. */
 import fc from 'fast-check';
-import { executionInputSchema, parseRequest } from '../../lambdas/shared/contract.ts';
+import { executionInputSchema, parseRequest } from '../../lambdas/shared/contract/payloads.ts';
 
 const input = (object: object) => ({
   lane: 'live',

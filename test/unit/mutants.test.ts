@@ -1,11 +1,11 @@
 /** The mutators of `npm run mutants` themselves: what they change, and that what is left out of the count still is a change. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { equivalents } from '../../bench/mutants/equivalents.ts';
-import { changesOf, describeChange } from '../../bench/mutants/json-changes.ts';
-import { describeMutation, mutated, mutationsOf } from '../../bench/mutants/mutations.ts';
-import { changesOfSql } from '../../bench/mutants/sql-changes.ts';
-import { testsOf } from '../../bench/mutants/tests.ts';
+import { equivalents } from '../mutants/equivalents.ts';
+import { changesOf, describeChange } from '../mutants/json-changes.ts';
+import { describeMutation, mutated, mutationsOf } from '../mutants/mutations.ts';
+import { changesOfSql } from '../mutants/sql-changes.ts';
+import { testsOf } from '../mutants/tests.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
@@ -32,18 +32,18 @@ test.each([
   expect(changes(source).toSorted()).toEqual(expected.toSorted());
 });
 
-test.each([
-  'lambdas/shared/slot-ledger.ts',
-  'lambdas/confirm-erasure/confirm-erasure.ts',
-])('every change of %s is one, in its place', (file) => {
-  const source = read(file);
-  const wrong = mutationsOf(file, source).filter((mutation) => {
-    const after = mutated(source, mutation);
-    const before = source.slice(0, mutation.start);
-    return after === source || !after.startsWith(before) || before.split('\n').length !== mutation.line;
-  });
-  expect(wrong).toEqual([]);
-});
+test.each(['lambdas/shared/line/rules.ts', 'lambdas/confirm-erasure/confirm-erasure.ts'])(
+  'every change of %s is one, in its place',
+  (file) => {
+    const source = read(file);
+    const wrong = mutationsOf(file, source).filter((mutation) => {
+      const after = mutated(source, mutation);
+      const before = source.slice(0, mutation.start);
+      return after === source || !after.startsWith(before) || before.split('\n').length !== mutation.line;
+    });
+    expect(wrong).toEqual([]);
+  },
+);
 
 test('everything in a state machine and in the migrations is taken away once', () => {
   const machine = JSON.parse(read('state-machines/erase-faces.asl.json'));
@@ -67,7 +67,7 @@ test('everything in a state machine and in the migrations is taken away once', (
 });
 
 test('a file is tested by what imports it', () => {
-  expect(testsOf('lambdas/shared/upload-check.ts', false)).toEqual(['test/unit/upload-check.test.ts']);
+  expect(testsOf('lambdas/shared/photos/upload-check.ts', false)).toEqual(['test/unit/upload-check.test.ts']);
   expect(testsOf('lambdas/confirm-erasure/confirm-erasure.ts', true)).toContain(
     'test/database/erasure.test.ts',
   );

@@ -3,8 +3,12 @@ import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import type { S3Client } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { removeFaces } from '../../lambdas/remove-faces/remove-faces.ts';
-import type { ErasureBatch } from '../../lambdas/shared/erasure-contract.ts';
-import { DELETIONS_PER_SECOND, evenPace, LISTINGS_PER_SECOND } from '../../lambdas/shared/pace.ts';
+import type { ErasureBatch } from '../../lambdas/shared/erasure/contract.ts';
+import {
+  DELETIONS_PER_SECOND,
+  evenPace,
+  LISTINGS_PER_SECOND,
+} from '../../lambdas/shared/rekognition/pace.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 

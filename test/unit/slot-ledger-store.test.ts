@@ -19,8 +19,8 @@ import {
 } from '../../lambdas/shared/line/rules.ts';
 import { type SlotLedger, slotLedger } from '../../lambdas/shared/line/store.ts';
 import { startTables, type Tables } from '../../local/tables.ts';
-import { seededRandom } from '../support/random.ts';
 import { fakeClient } from '../support/fake-client.ts';
+import { seededRandom } from '../support/random.ts';
 
 const TABLE = 'ledger';
 const CLOSEST_MS = 20;

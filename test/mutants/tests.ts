@@ -32,10 +32,7 @@ const OPERATORS = /\/(cli|ops|doctor)[^/]*$/;
 const SLOW: Record<string, string[]> = {
   'test/unit/hostile-input.test.ts': [],
   'test/unit/line.test.ts': [],
-  'test/unit/slot-ledger-store.test.ts': [
-    'lambdas/shared/slot-ledger-store.ts',
-    'lambdas/shared/ledger-item.ts',
-  ],
+  'test/unit/slot-ledger-store.test.ts': ['lambdas/shared/line/store.ts', 'lambdas/shared/line/item.ts'],
 };
 
 const importsByFile = new Map<string, string[]>();

@@ -11,7 +11,7 @@ import { expect } from 'expect';
 import fc from 'fast-check';
 import * as circus from 'jest-circus';
 import { PROJECT_ROOT } from '../../local/synthesis.ts';
-import { migratedFolder } from '../../test/support/postgres.ts';
+import { migratedFolder } from '../support/postgres.ts';
 
 export interface Trial {
   /** Relative to the project, as all files here. */

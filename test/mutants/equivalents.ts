@@ -13,25 +13,25 @@ interface Equivalent {
 
 export const equivalents: Equivalent[] = [
   {
-    file: 'lambdas/shared/pace.ts',
+    file: 'lambdas/shared/rekognition/pace.ts',
     line: 'let nextMs = 0;',
     change: '0 -> 1',
     because: 'Both are long ago: the first call is at now.',
   },
   ...['mine > now() -> true', '> -> >='].map((change) => ({
-    file: 'lambdas/shared/pace.ts',
+    file: 'lambdas/shared/rekognition/pace.ts',
     line: 'if (mine > now()) {',
     change,
     because: 'Sleeping for no time is not sleeping.',
   })),
   {
-    file: 'lambdas/shared/head-object.ts',
+    file: 'lambdas/shared/storage/head-object.ts',
     line: 'await body?.transformToByteArray();',
     change: 'await body?.transformToByteArray(); -> ;',
     because: 'Reads the byte so that the connection can be used again: nothing that is returned tells it.',
   },
   {
-    file: 'lambdas/shared/head-object.ts',
+    file: 'lambdas/shared/storage/head-object.ts',
     line: 'await body?.transformToByteArray();',
     change: '?. -> .',
     because: 'Without a body it throws, without a status: that is no reason either.',

@@ -4,16 +4,16 @@ import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { runCommand } from '../local/cli/command.ts';
-import { exitCodes, UserError } from '../local/cli/user-error.ts';
-import { PROJECT_ROOT } from '../local/synthesis.ts';
-import { equivalentOf } from './mutants/equivalents.ts';
-import { changesOf, describeChange } from './mutants/json-changes.ts';
-import { describeMutation, mutated, mutationsOf } from './mutants/mutations.ts';
-import { type Outcome, poolOf } from './mutants/pool.ts';
-import { changesOfSql } from './mutants/sql-changes.ts';
-import { testsOf } from './mutants/tests.ts';
-import type { Trial } from './mutants/worker.ts';
+import { runCommand } from '../../cli/command.ts';
+import { exitCodes, UserError } from '../../cli/user-error.ts';
+import { PROJECT_ROOT } from '../../local/synthesis.ts';
+import { equivalentOf } from './equivalents.ts';
+import { changesOf, describeChange } from './json-changes.ts';
+import { describeMutation, mutated, mutationsOf } from './mutations.ts';
+import { type Outcome, poolOf } from './pool.ts';
+import { changesOfSql } from './sql-changes.ts';
+import { testsOf } from './tests.ts';
+import type { Trial } from './worker.ts';
 
 const usage = `Usage: npm run mutants -- [FILE...] [--asl] [--sql] [--fresh] [--workers N] [--verbose]
 
@@ -28,7 +28,7 @@ neither the file nor its tests, is not tried again.
   --workers N  processes (one a core)
   --verbose    also the changes that were noticed, and by which test
 
-Exits with 1 when the tests notice fewer than 95 % of the changes of a file, apart from those in bench/mutants/equivalents.ts.
+Exits with 1 when the tests notice fewer than 95 % of the changes of a file, apart from those in test/mutants/equivalents.ts.
 `;
 
 const ENOUGH = 0.95;
@@ -44,11 +44,11 @@ const WITH_DATABASE = new Set([
   'lambdas/read-rows/read-rows.ts',
   'lambdas/remove-faces/remove-faces.ts',
   'lambdas/request-erasure/request-erasure.ts',
-  'lambdas/shared/erasures.ts',
-  'lambdas/shared/misplaced-uploads.ts',
-  'lambdas/shared/photo-rows.ts',
-  'lambdas/shared/row-pages.ts',
-  'lambdas/shared/stored-counts.ts',
+  'lambdas/shared/erasure/outbox.ts',
+  'lambdas/shared/photos/misplaced-uploads.ts',
+  'lambdas/shared/photos/rows.ts',
+  'lambdas/shared/photos/row-pages.ts',
+  'lambdas/shared/storage/stored-counts.ts',
   'lambdas/skip-indexed/skip-indexed.ts',
 ]);
 
@@ -60,7 +60,10 @@ const LEFT_OUT = [
   'lambdas/*/handler.ts',
   'lambdas/bootstrap-database/*.ts',
   'lambdas/migrate-database/*.ts',
-  'lambdas/shared/{clients,collections,database,environment,idempotency,names}.ts',
+  'lambdas/shared/database/connection.ts',
+  'lambdas/shared/contract/names.ts',
+  'lambdas/shared/rekognition/collections.ts',
+  'lambdas/shared/runtime/{clients,environment,idempotency}.ts',
 ];
 
 const CACHE = path.join(PROJECT_ROOT, 'node_modules/.cache/rollcall/mutants.json');
@@ -249,7 +252,7 @@ function writeCache(cache: Cache): void {
 /** Of the file, of its tests and what they stand on, and of the mutators. */
 function keyOf(file: string, tests: string[]): string {
   const hash = createHash('sha256');
-  const support = globSync(['test/support/*.ts', 'bench/mutants/*.ts'], { cwd: PROJECT_ROOT }).sort();
+  const support = globSync(['test/support/*.ts', 'test/mutants/*.ts'], { cwd: PROJECT_ROOT }).sort();
   for (const input of [file, ...tests, ...support]) {
     hash.update(`${input}\n`).update(readFileSync(path.join(PROJECT_ROOT, input)));
   }
