@@ -203,6 +203,15 @@ const said: Record<string, Record<string, Said>> = {
       Type: 'Choice',
       Choices: [
         {
+          Or: [
+            { Variable: '$.marked.effect', StringEquals: 'deleted' },
+            { Variable: '$.marked.effect', StringEquals: 'superseded' },
+            { Variable: '$.marked.effect', StringEquals: 'erased' },
+            { Variable: '$.marked.effect', StringEquals: 'indexed' },
+          ],
+          Next: 'PhotoSettled',
+        },
+        {
           And: [
             { Variable: '$.marked.erasure_requested', IsPresent: true },
             { Variable: '$.marked.erasure_requested', BooleanEquals: true },
@@ -220,6 +229,7 @@ const said: Record<string, Record<string, Said>> = {
       Catch: [{ ResultPath: null, Next: 'PhotoFailed' }],
       Next: 'PhotoFailed',
     },
+    PhotoSettled: { Type: 'Succeed' },
     PhotoFailed: { Type: 'Fail', ErrorPath: '$.failure.Error', CausePath: '$.failure.Cause' },
   },
   reconcile: {
