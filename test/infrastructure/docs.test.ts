@@ -1,6 +1,5 @@
 /** What the documentation tells one to type, or to look for, is there: commands, options, queries, outputs, metrics, widgets. */
-import { globSync, readFileSync } from 'node:fs';
-import path from 'node:path';
+import { globSync } from 'node:fs';
 import { asksForHelp } from '../../cli/command.ts';
 import { metricNames } from '../../lambdas/shared/contract/names.ts';
 import { ConfigurationError, parseConfig } from '../../lib/config/config.ts';
@@ -8,11 +7,9 @@ import { defaultAlarmThresholds } from '../../lib/observability/alarm-thresholds
 import { parseResetArguments, parseStartArguments, parseUpArguments } from '../../local/cli/arguments.ts';
 import { commands, parseOpsArguments } from '../../ops/arguments.ts';
 import { dashboardOf } from '../support/observability.ts';
+import { pages, ROOT, read } from '../support/pages.ts';
 import { synthesised } from '../support/synthesised.ts';
 
-const ROOT = path.join(import.meta.dirname, '../..');
-const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
-const pages = globSync(['README.md', 'SECURITY.md', 'docs/**/*.md'], { cwd: ROOT }).sort();
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
 
 /** What stands for something of the reader's own. */

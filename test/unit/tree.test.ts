@@ -1,9 +1,7 @@
-/** The tree that docs/architecture.md draws is the tree on disk, so that no room is forgotten. */
-import { readdirSync, readFileSync } from 'node:fs';
+/** What the pages say of the tree is so: the folders that docs/architecture.md draws, and every file that any page names. */
+import { existsSync, globSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-
-const ROOT = path.join(import.meta.dirname, '../..');
-const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
+import { pages, ROOT, read } from '../support/pages.ts';
 
 /** Folders of the checkout that git does not keep. */
 const ignored = new Set([
@@ -49,4 +47,35 @@ test('a Lambda is a verb and a noun, with a handler', () => {
     expect(readdirSync(path.join(ROOT, folder))).toContain('handler.ts');
     expect(foldersIn(folder)).toEqual([]);
   }
+});
+
+/** Paths in backticks that begin with a folder of the project; placeholders stand for any name. */
+function filesNamedIn(page: string): string[] {
+  const top = foldersIn('.').map((folder) => folder.replaceAll('.', '\\.'));
+  const names = read(page).matchAll(new RegExp(`\`((?:${top.join('|')})/[^\`\\s]*)\``, 'g'));
+  return [...names].map(([, name]) => name!);
+}
+
+test('every file that a page names is there', () => {
+  const named = pages.flatMap((page) => filesNamedIn(page).map((file) => ({ page, file })));
+  expect(named.filter(({ page }) => page === 'CONTRIBUTING.md').length).toBeGreaterThan(30);
+  const missing = named.filter(({ file }) => {
+    const pattern = file.replaceAll(/<[^>]+>|\{[^},]+\}|NNNN_name/g, '*');
+    // The threat model leaves the ending of a test out.
+    return globSync([pattern, `${pattern}.test.ts`], { cwd: ROOT }).length === 0;
+  });
+  expect(missing).toEqual([]);
+});
+
+test('every link to a file leads to it', () => {
+  const links = pages.flatMap((page) =>
+    [...read(page).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)].map(([, target]) => ({
+      page,
+      target: target!,
+    })),
+  );
+  expect(links.length).toBeGreaterThan(80);
+  expect(
+    links.filter(({ page, target }) => !existsSync(path.join(ROOT, path.dirname(page), target))),
+  ).toEqual([]);
 });
