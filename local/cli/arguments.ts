@@ -31,6 +31,21 @@ Removes the state of the local run, for good: its photos, faces and database. It
 ROLLCALL_STATE_DIR names another state than .rollcall.
 `;
 
+/** Beside the ports of the local run, which count on from its PostgreSQL. */
+const DEFAULT_REKOGNITION_PORT = 25500;
+
+export const rekognitionUsage = `Usage: npm run local:rekognition -- [--port N] [--data FOLDER] [--s3-endpoint URL] [--region REGION]
+
+Serves Rekognition's face collections on this machine, to any AWS SDK or CLI, until Ctrl-C.
+
+  --port N            where it listens, on 127.0.0.1 (${DEFAULT_REKOGNITION_PORT})
+  --data FOLDER       where collections are kept; without it, they go when it ends
+  --s3-endpoint URL   where images in S3 are read, with the credentials in the environment; without it, images come as bytes
+  --region REGION     whose default quotas it enforces, and which its ARNs name (us-east-1)
+
+What it knows of the API, and what it does not: local/rekognition/README.md
+`;
+
 export interface StartArguments {
   json: boolean;
   /** As typed; undefined for the sample photos. */
@@ -95,6 +110,45 @@ export function parseUpArguments(argv: readonly string[], env: Environment): { p
   return { postgresPort: readPort(options, env) };
 }
 
+export interface RekognitionArguments {
+  port: number;
+  /** As typed. */
+  data: string | undefined;
+  s3Endpoint: string | undefined;
+  region: string;
+}
+
+/** Reads the arguments of `npm run local:rekognition`. */
+export function parseRekognitionArguments(argv: readonly string[]): RekognitionArguments {
+  const { options, positionals } = readTokens(
+    argv,
+    { port: 'string', data: 'string', 's3-endpoint': 'string', region: 'string' },
+    'npm run local:rekognition -- --help shows how.',
+  );
+  if (positionals.length > 0) {
+    throw new UserError(
+      `npm run local:rekognition takes options only, but got ${positionals.join(', ')}: npm needs -- before them.`,
+    );
+  }
+  const port = options.get('port');
+  const s3Endpoint = options.get('s3-endpoint');
+  if (s3Endpoint !== undefined && !/^https?:$/.test(URL.parse(s3Endpoint)?.protocol ?? '')) {
+    throw new UserError(
+      `--s3-endpoint takes a URL such as http://127.0.0.1:9000, not ${JSON.stringify(s3Endpoint)}.`,
+    );
+  }
+  const region = options.get('region') ?? 'us-east-1';
+  if (!/^[a-z]{2}(-[a-z]+)+-\d$/.test(region)) {
+    throw new UserError(`--region takes a Region such as eu-west-1, not ${JSON.stringify(region)}.`);
+  }
+  return {
+    port: port === undefined ? DEFAULT_REKOGNITION_PORT : parsePort('--port', port),
+    data: options.get('data'),
+    s3Endpoint,
+    region,
+  };
+}
+
 /** `npm run local:reset` takes none: which state is meant, ROLLCALL_STATE_DIR says. */
 export function parseResetArguments(argv: readonly string[]): void {
   const { positionals } = readTokens(argv, {});
@@ -114,6 +168,7 @@ function readPort(options: ReadonlyMap<string, string>, env: Environment): numbe
 function readTokens(
   argv: readonly string[],
   known: Readonly<Record<string, 'string' | 'boolean'>>,
+  hint = HELP_HINT,
 ): { options: Map<string, string>; positionals: string[] } {
   const { tokens, positionals } = parseArgs({
     args: [...argv],
@@ -128,13 +183,13 @@ function readTokens(
     }
     const type = Object.hasOwn(known, token.name) ? known[token.name] : undefined;
     if (!type) {
-      throw new UserError(`There is no option ${token.rawName}. ${HELP_HINT}`);
+      throw new UserError(`There is no option ${token.rawName}. ${hint}`);
     }
     if (type === 'boolean' && token.value !== undefined) {
-      throw new UserError(`${token.rawName} takes no value. ${HELP_HINT}`);
+      throw new UserError(`${token.rawName} takes no value. ${hint}`);
     }
     if (type === 'string' && (!token.value || (!token.inlineValue && token.value.startsWith('-')))) {
-      throw new UserError(`${token.rawName} needs a value. ${HELP_HINT}`);
+      throw new UserError(`${token.rawName} needs a value. ${hint}`);
     }
     options.set(token.name, token.value ?? '');
   }

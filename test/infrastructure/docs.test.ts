@@ -4,7 +4,12 @@ import { asksForHelp } from '../../cli/command.ts';
 import { metricNames } from '../../lambdas/shared/contract/names.ts';
 import { ConfigurationError, parseConfig } from '../../lib/config/config.ts';
 import { defaultAlarmThresholds } from '../../lib/observability/alarm-thresholds.ts';
-import { parseResetArguments, parseStartArguments, parseUpArguments } from '../../local/cli/arguments.ts';
+import {
+  parseRekognitionArguments,
+  parseResetArguments,
+  parseStartArguments,
+  parseUpArguments,
+} from '../../local/cli/arguments.ts';
 import { commands, parseOpsArguments } from '../../ops/arguments.ts';
 import { dashboardOf } from '../support/observability.ts';
 import { pages, ROOT, read } from '../support/pages.ts';
@@ -73,6 +78,8 @@ function parse(command: string): unknown {
       return parseStartArguments(argv, {});
     case 'local:up':
       return parseUpArguments(argv, {});
+    case 'local:rekognition':
+      return parseRekognitionArguments(argv);
     case 'local:reset':
       return parseResetArguments(argv);
     default:

@@ -25,7 +25,7 @@ export interface Command {
 
 /** Runs `local/{script}.ts` as its npm script does. */
 export function run(
-  script: 'start' | 'up' | 'reset',
+  script: 'start' | 'up' | 'reset' | 'rekognition',
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Command {
