@@ -26,9 +26,10 @@ import { startErasure } from '../../ops/erasures.ts';
 import { silent } from '../../ops/progress.ts';
 import { readWorld } from '../../ops/reading.ts';
 import { UNLIMITED } from '../../ops/time-limit.ts';
-import { etagOf, executionPrefix, type Harness, type Incident, type Run } from './harness.ts';
+import type { Harness } from './harness.ts';
 import { brokenPhoto, faceAt, GROUPS, photoWith } from './photos.ts';
 import { type FaultPlan, faultPlan, type Outage, type Refusal } from './plan.ts';
+import { etagOf, executionPrefix, type Incident, type Run } from './scene.ts';
 
 /** Photos on their way up at once. */
 const UPLOADS_AT_ONCE = 8;
