@@ -111,146 +111,41 @@ export interface LocalStateMachine {
  */
 export function createStateMachine(options: StateMachineOptions): LocalStateMachine {
   const { arn } = options;
-  const definition = JSON.parse(options.definition) as StateMachineDefinition;
-  const timeoutMs = (definition.TimeoutSeconds ?? 0) * 1000;
-  delete definition.TimeoutSeconds;
-  scaleRetries(definition.States, options.retryScale ?? 1);
-  const maps = takeOutDistributedMaps(definition.States);
-  const engine = new StateMachine(definition, {
-    validationOptions: { noValidate: !options.validates || options.retryScale !== undefined },
-  });
-  const tasks = collectTasks(definition.States);
+  const program = readDefinition(options);
   const journal = openJournal(options.folder, nameOf(arn));
-  const open = new Map<
-    string,
-    { stop(outcome: Outcome): void; cutOff(reason: symbol): void; execution: Execution }
-  >();
-  const ended = new Map<string, Execution>();
+  const executions = new Executions();
   const listeners = new Set<(end: ExecutionEnd) => void>();
-  const waiting: (() => void)[] = [];
   let started = 0;
   let stopping = false;
 
   async function run(executionArn: string, input: unknown): Promise<void> {
     const startedAt = new Date();
     options.publish?.(statusChange(arn, { executionArn, status: 'RUNNING', input, startedAt }));
-    const events: HistoryEvent[] = [];
-    const mapRuns: MapRun[] = [];
-    const over = new AbortController();
-    /** How it was ended from outside. */
-    let stopped: Outcome | undefined;
-    const invoke = async (name: string, resource: string, payload: unknown) => {
-      const map = maps.get(name);
-      return map
-        ? runMap(map, name, payload as MapParameters, { executionArn, mapRuns, invoke, signal: over.signal })
-        : options.invoke(resource, payload, over.signal);
-    };
-    const execution = engine.run(structuredClone(input) as Parameters<typeof engine.run>[0], {
-      overrides: { taskResourceLocalHandlers: taskHandlers(tasks, invoke, over.signal) },
-      // The engine adds Execution.Input and Execution.StartTime itself.
-      context: {
-        Execution: { Id: executionArn, Name: nameOf(executionArn) },
-        StateMachine: { Id: arn, Name: nameOf(arn) },
-      },
-    });
-    // The engine goes on with a state that is at work, and cuts the wait before its next try short: not here.
-    const cutOff = (reason?: symbol) => {
-      over.abort(reason);
-      execution.abort();
-    };
-    const stop = (outcome: Outcome) => {
-      stopped ??= outcome;
-      cutOff();
-    };
-    open.set(executionArn, {
-      stop,
-      cutOff,
-      execution: { executionArn, status: 'RUNNING', history: events, input, startedAt, mapRuns },
-    });
-    const timer = setTimeout(() => stop(TIMED_OUT), Math.min(timeoutMs || MAX_TIMER_MS, MAX_TIMER_MS));
-    const history = recordHistory(execution.eventLogs, events);
-    const outcome = await execution.result.then(succeeded, failed);
-    clearTimeout(timer);
-    await history;
-    open.delete(executionArn);
+    const running = execute(program, options, { executionArn, input, startedAt });
+    executions.opened(running);
+    const outcome = await running.outcome;
+    executions.closed(executionArn);
+    // What is cut off has not ended: the journal has it begin anew.
     if (!stopping) {
-      const transitions = events.filter(
-        ({ type }) => type === 'StateEntered' || type === 'StateRetried',
-      ).length;
-      const end: ExecutionEnd = {
-        executionArn,
-        input,
-        ...(stopped ?? outcome),
-        startedAt,
-        endedAt: new Date(),
-        transitions,
-      };
-      journal.ended(end);
-      remember({ executionArn, status: end.status, history: events, input, startedAt, end, mapRuns });
-      options.publish?.(statusChange(arn, end));
-      for (const listener of listeners) {
-        listener(end);
-      }
+      tellEnd(running.execution, outcome);
     }
-    if (open.size === 0) {
-      for (const resolve of waiting.splice(0)) {
-        resolve();
-      }
-    }
+    executions.settle();
   }
 
-  async function runMap(
-    map: DistributedMapState,
-    name: string,
-    parameters: MapParameters,
-    of: { executionArn: string; mapRuns: MapRun[]; invoke: InvokeState; signal: AbortSignal },
-  ): Promise<object> {
-    if (!options.maps) {
-      throw new Error(`The local run has nothing to run the Distributed Map ${name} with`);
-    }
-    const run = startMapRun(of.executionArn, name, map.MaxConcurrency ?? 0);
-    of.mapRuns.push(run);
-    const { StartAt, States } = map.ItemProcessor;
-    const child = new StateMachine({ StartAt, States } as StateMachineDefinition, {
-      validationOptions: { noValidate: true },
-    });
-    const childTasks = collectTasks(States);
-    const runChild = async (childName: string, input: object) => {
-      const childArn = `${of.executionArn.slice(0, of.executionArn.lastIndexOf(':'))}/${name}:${childName}`;
-      const running = child.run(input as never, {
-        overrides: { taskResourceLocalHandlers: taskHandlers(childTasks, of.invoke, of.signal) },
-        context: {
-          Execution: { Id: childArn, Name: childName },
-          StateMachine: { Id: arn, Name: nameOf(arn) },
-        },
-      });
-      const onAbort = () => running.abort();
-      of.signal.addEventListener('abort', onAbort);
-      try {
-        return await running.result;
-      } catch (error) {
-        throw error instanceof ExecutionError ? error.cause : error;
-      } finally {
-        of.signal.removeEventListener('abort', onAbort);
-      }
+  function tellEnd({ executionArn, history, input, startedAt, mapRuns }: Execution, outcome: Outcome): void {
+    const end: ExecutionEnd = {
+      executionArn,
+      input,
+      ...outcome,
+      startedAt,
+      endedAt: new Date(),
+      transitions: history.filter(({ type }) => type === 'StateEntered' || type === 'StateRetried').length,
     };
-    try {
-      const result = await runDistributedMap(map, parameters, run, options.maps, runChild, of.signal);
-      run.status = 'SUCCEEDED';
-      return result;
-    } catch (error) {
-      run.status = of.signal.aborted ? 'ABORTED' : 'FAILED';
-      throw error;
-    } finally {
-      run.endedAt = new Date();
-    }
-  }
-
-  function remember(execution: Execution): void {
-    ended.set(execution.executionArn, execution);
-    const [oldest] = ended.keys();
-    if (ended.size > HISTORIES_KEPT && oldest !== undefined) {
-      ended.delete(oldest);
+    journal.ended(end);
+    executions.remember({ executionArn, status: end.status, history, input, startedAt, end, mapRuns });
+    options.publish?.(statusChange(arn, end));
+    for (const listener of listeners) {
+      listener(end);
     }
   }
 
@@ -271,35 +166,23 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
       checkPayload(input, 'The execution input');
       return startNamed(name, input);
     },
-    abort: (executionArn, reason = {}) => open.get(executionArn)?.stop({ status: 'ABORTED', ...reason }),
-    timeOut: (executionArn) => open.get(executionArn)?.stop(TIMED_OUT),
-    describe: (executionArn) => open.get(executionArn)?.execution ?? ended.get(executionArn),
-    list: () =>
-      [...ended.values(), ...[...open.values()].map(({ execution }) => execution)].sort(
-        (a, b) => b.startedAt.getTime() - a.startedAt.getTime(),
-      ),
+    abort: (executionArn, reason = {}) =>
+      executions.running(executionArn)?.stop({ status: 'ABORTED', ...reason }),
+    timeOut: (executionArn) => executions.running(executionArn)?.stop(TIMED_OUT),
+    describe: (executionArn) => executions.find(executionArn),
+    list: () => executions.list(),
     onEnd(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     get isOpen() {
-      return open.size > 0;
+      return executions.open > 0;
     },
     get unfinished() {
-      return open.size + journal.interruptedCount();
+      return executions.open + journal.interruptedCount();
     },
-    waitingAfter: () =>
-      new Set(
-        [...open.values()].flatMap(({ execution }) => {
-          const last = execution.history.at(-1);
-          return last?.type === 'StateFailed' && last.error !== undefined ? [last.error] : [];
-        }),
-      ),
-    async idle() {
-      if (open.size > 0) {
-        await new Promise<void>((resolve) => waiting.push(resolve));
-      }
-    },
+    waitingAfter: () => executions.waitingAfter(),
+    idle: () => executions.idle(),
     get started() {
       return started;
     },
@@ -312,11 +195,247 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
     },
     stop() {
       stopping = true;
-      for (const execution of open.values()) {
-        execution.cutOff(CUT_OFF);
-      }
+      executions.cutOff();
     },
   };
+}
+
+/** A definition, as it is run. */
+interface Program {
+  engine: StateMachine;
+  /** The Tasks' resources by state. */
+  tasks: ReadonlyMap<string, string>;
+  /** By state; the engine takes them for Tasks. */
+  maps: ReadonlyMap<string, DistributedMapState>;
+  /** 0 for none. */
+  timeoutMs: number;
+}
+
+function readDefinition(options: StateMachineOptions): Program {
+  const definition = JSON.parse(options.definition) as StateMachineDefinition;
+  const timeoutMs = (definition.TimeoutSeconds ?? 0) * 1000;
+  delete definition.TimeoutSeconds;
+  scaleRetries(definition.States, options.retryScale ?? 1);
+  const maps = takeOutDistributedMaps(definition.States);
+  const engine = new StateMachine(definition, {
+    validationOptions: { noValidate: !options.validates || options.retryScale !== undefined },
+  });
+  return { engine, tasks: collectTasks(definition.States), maps, timeoutMs };
+}
+
+/** An execution at work. */
+interface Running {
+  /** Grows with it. */
+  execution: Execution;
+  /** Resolves to how it ended, or was ended from outside; never rejects. */
+  outcome: Promise<Outcome>;
+  /** Ends it from outside. */
+  stop(outcome: Outcome): void;
+  /** Lets nobody wait for it any more. */
+  cutOff(reason?: symbol): void;
+}
+
+/** Begins an execution on the engine. */
+function execute(
+  { engine, tasks, maps, timeoutMs }: Program,
+  { arn, invoke: invokeResource, maps: services }: StateMachineOptions,
+  { executionArn, input, startedAt }: Pick<Execution, 'executionArn' | 'input' | 'startedAt'>,
+): Running {
+  const history: HistoryEvent[] = [];
+  const mapRuns: MapRun[] = [];
+  const over = new AbortController();
+  /** How it was ended from outside. */
+  let stopped: Outcome | undefined;
+  const invoke: InvokeState = async (name, resource, payload) => {
+    const map = maps.get(name);
+    return map
+      ? runMap(map, name, payload as MapParameters, {
+          arn,
+          services,
+          executionArn,
+          mapRuns,
+          invoke,
+          signal: over.signal,
+        })
+      : invokeResource(resource, payload, over.signal);
+  };
+  const running = engine.run(structuredClone(input) as Parameters<typeof engine.run>[0], {
+    overrides: { taskResourceLocalHandlers: taskHandlers(tasks, invoke, over.signal) },
+    context: contextOf(arn, executionArn, nameOf(executionArn)),
+  });
+  // The engine goes on with a state that is at work, and cuts the wait before its next try short: not here.
+  const cutOff = (reason?: symbol) => {
+    over.abort(reason);
+    running.abort();
+  };
+  const stop = (outcome: Outcome) => {
+    stopped ??= outcome;
+    cutOff();
+  };
+  const timer = setTimeout(() => stop(TIMED_OUT), Math.min(timeoutMs || MAX_TIMER_MS, MAX_TIMER_MS));
+  const recorded = recordHistory(running.eventLogs, history);
+  const ended = async (): Promise<Outcome> => {
+    const outcome = await running.result.then(succeeded, failed);
+    clearTimeout(timer);
+    await recorded;
+    return stopped ?? outcome;
+  };
+  return {
+    execution: { executionArn, status: 'RUNNING', history, input, startedAt, mapRuns },
+    outcome: ended(),
+    stop,
+    cutOff,
+  };
+}
+
+/** The engine adds Execution.Input and Execution.StartTime itself. */
+function contextOf(arn: string, executionArn: string, name: string) {
+  return {
+    Execution: { Id: executionArn, Name: name },
+    StateMachine: { Id: arn, Name: nameOf(arn) },
+  };
+}
+
+/** What a Distributed Map is run with. */
+interface MapSurroundings {
+  /** Of the state machine. */
+  arn: string;
+  services: MapServices | undefined;
+  executionArn: string;
+  /** Gets the run. */
+  mapRuns: MapRun[];
+  invoke: InvokeState;
+  signal: AbortSignal;
+}
+
+async function runMap(
+  map: DistributedMapState,
+  name: string,
+  parameters: MapParameters,
+  of: MapSurroundings,
+): Promise<object> {
+  if (!of.services) {
+    throw new Error(`The local run has nothing to run the Distributed Map ${name} with`);
+  }
+  const run = startMapRun(of.executionArn, name, map.MaxConcurrency ?? 0);
+  of.mapRuns.push(run);
+  try {
+    const result = await runDistributedMap(
+      map,
+      parameters,
+      run,
+      of.services,
+      childRunner(map, name, of),
+      of.signal,
+    );
+    run.status = 'SUCCEEDED';
+    return result;
+  } catch (error) {
+    run.status = of.signal.aborted ? 'ABORTED' : 'FAILED';
+    throw error;
+  } finally {
+    run.endedAt = new Date();
+  }
+}
+
+/** What runs one child execution of a Distributed Map to its end. */
+function childRunner(
+  { ItemProcessor: { StartAt, States } }: DistributedMapState,
+  mapName: string,
+  { arn, executionArn, invoke, signal }: MapSurroundings,
+): (name: string, input: object) => Promise<unknown> {
+  const child = new StateMachine({ StartAt, States } as StateMachineDefinition, {
+    validationOptions: { noValidate: true },
+  });
+  const tasks = collectTasks(States);
+  const execution = executionArn.slice(0, executionArn.lastIndexOf(':'));
+  return async (name, input) => {
+    const running = child.run(input as never, {
+      overrides: { taskResourceLocalHandlers: taskHandlers(tasks, invoke, signal) },
+      context: contextOf(arn, `${execution}/${mapName}:${name}`, name),
+    });
+    const onAbort = () => running.abort();
+    signal.addEventListener('abort', onAbort);
+    try {
+      return await running.result;
+    } catch (error) {
+      throw error instanceof ExecutionError ? error.cause : error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  };
+}
+
+/** The executions of a machine: those that are open, and the last that ended. */
+class Executions {
+  readonly #open = new Map<string, Running>();
+  readonly #ended = new Map<string, Execution>();
+  readonly #waiting: (() => void)[] = [];
+
+  get open(): number {
+    return this.#open.size;
+  }
+
+  opened(running: Running): void {
+    this.#open.set(running.execution.executionArn, running);
+  }
+
+  closed(executionArn: string): void {
+    this.#open.delete(executionArn);
+  }
+
+  /** Tells those who wait for it that none is open. */
+  settle(): void {
+    if (this.#open.size === 0) {
+      for (const resolve of this.#waiting.splice(0)) {
+        resolve();
+      }
+    }
+  }
+
+  async idle(): Promise<void> {
+    if (this.#open.size > 0) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  remember(execution: Execution): void {
+    this.#ended.set(execution.executionArn, execution);
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size > HISTORIES_KEPT && oldest !== undefined) {
+      this.#ended.delete(oldest);
+    }
+  }
+
+  running(executionArn: string): Running | undefined {
+    return this.#open.get(executionArn);
+  }
+
+  find(executionArn: string): Execution | undefined {
+    return this.#open.get(executionArn)?.execution ?? this.#ended.get(executionArn);
+  }
+
+  /** The latest first. */
+  list(): Execution[] {
+    return [...this.#ended.values(), ...[...this.#open.values()].map(({ execution }) => execution)].sort(
+      (a, b) => b.startedAt.getTime() - a.startedAt.getTime(),
+    );
+  }
+
+  waitingAfter(): Set<string> {
+    return new Set(
+      [...this.#open.values()].flatMap(({ execution }) => {
+        const last = execution.history.at(-1);
+        return last?.type === 'StateFailed' && last.error !== undefined ? [last.error] : [];
+      }),
+    );
+  }
+
+  cutOff(): void {
+    for (const running of this.#open.values()) {
+      running.cutOff(CUT_OFF);
+    }
+  }
 }
 
 /**
