@@ -61,7 +61,7 @@ export interface CloudOptions {
   onLambdaOutput?: (functionName: string, line: string) => void;
   /** What each invocation used of this machine. */
   onInvocation?: (functionName: string, used: InvocationUsage) => void;
-  /** Execution environments of one function at most; default twice the cores and two. */
+  /** Execution environments of one function at most; default one more than there are cores. */
   lambdaConcurrency?: number;
   /** Quotas, faults and detector threads of the local Rekognition. */
   rekognition?: Pick<
@@ -310,21 +310,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     closers.push((abort) => lambdas.stop({ abort }));
     // What waits for Rekognition fails and frees its idempotency record, which the next run would have to wait for.
     closers.push((abort) => (abort ? rekognitionServer.close() : undefined));
-    const invoke = async (resource: string, payload: unknown, signal?: AbortSignal) => {
-      if (resource.endsWith(':states:startExecution.sync:2')) {
-        return startAndWait(machines, payload as StartRequest, signal);
-      }
-      if (resource.endsWith(':states:startExecution')) {
-        const { StateMachineArn, Input, Name } = payload as StartRequest;
-        const ExecutionArn = machines.get(StateMachineArn)!.start(Input, Name);
-        return { ExecutionArn, StartDate: new Date().toISOString() };
-      }
-      const fn = functions.get(resource.split(':').slice(0, 7).join(':'));
-      if (!fn) {
-        throw new LocalError('UnsupportedTemplateError', `The local run cannot call ${resource}.`);
-      }
-      return between.invoke ? between.invoke(fn, payload, lambdas) : lambdas.invoke(fn, payload);
-    };
+    const invoke = invokerOf(machines, functions, lambdas, between);
     await runTriggers(stack, assembly, inState('triggers.json'), async (name, resource) => {
       step(name);
       await invoke(resource, {});
@@ -343,18 +329,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         machine.stop();
       }
     });
-    /** Calls that a rule began: nobody waits for them, as with any asynchronous invocation, but for `idle`. */
-    const called = new Set<Promise<unknown>>();
-    const call = (fn: LambdaFunction, input: unknown) => {
-      const running: Promise<unknown> = invoke(fn.arn, input)
-        // What the function throws is in its own log.
-        .catch(() => {})
-        .finally(() => called.delete(running));
-      called.add(running);
-    };
+    const background = backgroundCalls(invoke);
     const router = createRouter(
       stack,
-      { machines, functions, call },
+      { machines, functions, call: background.call },
       objects.queues,
       inState('logs', 'dead-letters.log'),
     );
@@ -397,15 +375,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     if (options.schedules) {
       closers.push(startClock(schedules, fire, { scale: time.schedules }).stop);
     }
-    const idle = async () => {
-      do {
-        await Promise.all([...machines.values()].map((machine) => machine.idle()));
-        await Promise.all(called);
-        while (subscriptions.some((subscription) => !subscription.isIdle)) {
-          await sleep(20);
-        }
-      } while ([...machines.values()].some((machine) => machine.isOpen));
-    };
+    const idle = () => untilIdle([...machines.values()], subscriptions, background.settled);
 
     function currentEvent(key: string): BusEvent {
       const event = objects.currentEvent(photoBucket, key);
@@ -425,47 +395,16 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       dynamodb: tables.client,
       outputs,
       services,
-      onExecutionEnd(listener) {
-        const removers = [...machines.values()].map((machine) => machine.onEnd(listener));
-        return () => {
-          for (const remove of removers) {
-            remove();
-          }
-        };
-      },
-      async startExecution(input, stateMachineArn = outputs.StateMachineArn!) {
-        const machine = machines.get(stateMachineArn);
-        if (!machine) {
-          throw new Error(`There is no state machine ${stateMachineArn}`);
-        }
-        return machine.start(input);
-      },
-      abortExecution: (arn) => machineOf(machines, arn)?.abort(arn),
-      timeOutExecution: (arn) => machineOf(machines, arn)?.timeOut(arn),
-      describeExecution: (arn) => machineOf(machines, arn)?.describe(arn),
+      ...executionsOf(machines, outputs, idle),
       currentEvent,
       deliver: router.publish,
       redeliver: async (key) => router.publish(currentEvent(key)),
       schedules,
       fireSchedule: (rule, at = new Date()) => fire(rule, at),
-      async reconcile(at = new Date()) {
-        const machine = machines.get(outputs.ReconcileStateMachineArn!)!;
-        const { promise, resolve } = Promise.withResolvers<ExecutionEnd>();
-        const stopListening = machine.onEnd(resolve);
-        machine.start({ scope: 'all', as_of: at.toISOString() });
-        const end = await promise;
-        stopListening();
-        await idle();
-        return end;
-      },
       rekognitionCalls: (operation) =>
         (rekognitionServer.calls() as Record<string, { accepted: number }>)[operation]?.accepted ?? 0,
       privileges: authority.report,
       authority,
-      executionsStarted: () =>
-        [...machines.values()].reduce((started, machine) => started + machine.started, 0),
-      waitingAfter: () => machines.get(outputs.StateMachineArn!)!.waitingAfter(),
-      unfinished: () => [...machines.values()].reduce((sum, machine) => sum + machine.unfinished, 0),
       idle,
       failed: postgres.died,
       stop,
@@ -474,6 +413,102 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     await stop({ abort: true });
     throw error;
   }
+}
+
+type Machines = ReadonlyMap<string, LocalStateMachine>;
+
+/** Carries out what a Task's resource names: a function, or an execution that is waited for or not. */
+function invokerOf(
+  machines: Machines,
+  functions: ReadonlyMap<string, LambdaFunction>,
+  lambdas: LambdaRuntime,
+  between: Between,
+) {
+  return async (resource: string, payload: unknown, signal?: AbortSignal): Promise<unknown> => {
+    if (resource.endsWith(':states:startExecution.sync:2')) {
+      return startAndWait(machines, payload as StartRequest, signal);
+    }
+    if (resource.endsWith(':states:startExecution')) {
+      const { StateMachineArn, Input, Name } = payload as StartRequest;
+      const ExecutionArn = machines.get(StateMachineArn)!.start(Input, Name);
+      return { ExecutionArn, StartDate: new Date().toISOString() };
+    }
+    const fn = functions.get(resource.split(':').slice(0, 7).join(':'));
+    if (!fn) {
+      throw new LocalError('UnsupportedTemplateError', `The local run cannot call ${resource}.`);
+    }
+    return between.invoke ? between.invoke(fn, payload, lambdas) : lambdas.invoke(fn, payload);
+  };
+}
+
+/** Calls that a rule began: nobody waits for them, as with any asynchronous invocation, but for `idle`. */
+function backgroundCalls(invoke: (resource: string, payload: unknown) => Promise<unknown>) {
+  const called = new Set<Promise<unknown>>();
+  return {
+    call(fn: LambdaFunction, input: unknown): void {
+      const running: Promise<unknown> = invoke(fn.arn, input)
+        // What the function throws is in its own log.
+        .catch(() => {})
+        .finally(() => called.delete(running));
+      called.add(running);
+    },
+    settled: async (): Promise<void> => {
+      await Promise.all(called);
+    },
+  };
+}
+
+/** Resolves when no execution is open, no call of a rule under way and no message of a queue at work. */
+async function untilIdle(
+  machines: readonly LocalStateMachine[],
+  subscriptions: readonly Subscription[],
+  callsSettled: () => Promise<void>,
+): Promise<void> {
+  do {
+    await Promise.all(machines.map((machine) => machine.idle()));
+    await callsSettled();
+    while (subscriptions.some((subscription) => !subscription.isIdle)) {
+      await sleep(20);
+    }
+  } while (machines.some((machine) => machine.isOpen));
+}
+
+/** What a cloud says and does of the executions of all its machines. */
+function executionsOf(machines: Machines, outputs: Cloud['outputs'], idle: () => Promise<void>) {
+  const all = [...machines.values()];
+  return {
+    onExecutionEnd(listener) {
+      const removers = all.map((machine) => machine.onEnd(listener));
+      return () => {
+        for (const remove of removers) {
+          remove();
+        }
+      };
+    },
+    async startExecution(input, stateMachineArn = outputs.StateMachineArn!) {
+      const machine = machines.get(stateMachineArn);
+      if (!machine) {
+        throw new Error(`There is no state machine ${stateMachineArn}`);
+      }
+      return machine.start(input);
+    },
+    abortExecution: (arn) => machineOf(machines, arn)?.abort(arn),
+    timeOutExecution: (arn) => machineOf(machines, arn)?.timeOut(arn),
+    describeExecution: (arn) => machineOf(machines, arn)?.describe(arn),
+    async reconcile(at = new Date()) {
+      const machine = machines.get(outputs.ReconcileStateMachineArn!)!;
+      const { promise, resolve } = Promise.withResolvers<ExecutionEnd>();
+      const stopListening = machine.onEnd(resolve);
+      machine.start({ scope: 'all', as_of: at.toISOString() });
+      const end = await promise;
+      stopListening();
+      await idle();
+      return end;
+    },
+    executionsStarted: () => all.reduce((started, machine) => started + machine.started, 0),
+    waitingAfter: () => machines.get(outputs.StateMachineArn!)!.waitingAfter(),
+    unfinished: () => all.reduce((sum, machine) => sum + machine.unfinished, 0),
+  } satisfies Partial<Cloud>;
 }
 
 /** For whoever wants to see what the roles need, and what they are allowed and do not. */
