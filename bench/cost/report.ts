@@ -137,7 +137,7 @@ The start of environments is ${(100 * coldShare).toFixed(0)} % of it.
 
 ### What S3 is read for
 
-Each of the six reads of a photo has its reason, and together they cost $${(6_000 * listPrices.s3Read).toFixed(4)} per 1,000 photos. ReserveSlot looks for a stored
+Each of the six reads of a photo has its reason, and together they cost $${(6_000 * listPrices.s3Read).toFixed(4)} per 1,000 photos. JoinLine looks for a stored
 response (who has one waits in no line, and through no pause); IndexFaces looks for it again (an attempt may have died after it
 was stored: not paid twice), at the photo before its call (nothing is paid for one that is gone) and after it (the faces of a newer upload are
 not kept as this one's); Rekognition reads the photo, and PersistResults the response.

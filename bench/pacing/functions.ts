@@ -4,7 +4,7 @@ import type { Context } from 'aws-lambda';
 
 export type FunctionName =
   | 'EnsureCollection'
-  | 'ReserveSlot'
+  | 'JoinLine'
   | 'IndexFaces'
   | 'PersistResults'
   | 'MarkFailed'
@@ -32,7 +32,7 @@ const WARM_START_MS = 10;
 export function createFunctions(environments: Record<FunctionName, () => Handler>): Functions {
   const idle: Record<FunctionName, Handler[]> = {
     EnsureCollection: [],
-    ReserveSlot: [],
+    JoinLine: [],
     IndexFaces: [],
     PersistResults: [],
     MarkFailed: [],

@@ -13,20 +13,20 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import type { Context } from 'aws-lambda';
 import { type Collection, ensureCollection } from '../../lambdas/ensure-collection/ensure-collection.ts';
 import { indexFaces } from '../../lambdas/index-faces/index-faces.ts';
+import { joinLine } from '../../lambdas/join-line/join-line.ts';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
-import { reserveSlot } from '../../lambdas/reserve-slot/reserve-slot.ts';
 import {
   type ExecutionInput,
   ensureCollectionRequestSchema,
   type IndexResult,
   indexFacesRequestSchema,
+  joinLineRequestSchema,
   type Lane,
   markFailedRequestSchema,
+  type Place,
   parseRequest,
   persistResultsRequestSchema,
-  reserveSlotRequestSchema,
-  type Slot,
 } from '../../lambdas/shared/contract/payloads.ts';
 import { type SlotLedger, slotLedger } from '../../lambdas/shared/line/store.ts';
 import { idempotent } from '../../lambdas/shared/runtime/idempotency.ts';
@@ -82,8 +82,8 @@ export interface WorldOptions {
   sdkAttempts: number;
 }
 
-/** For a strategy that has no ReserveSlot. */
-export const NO_SLOT: Slot = { slot_ms: 0, wait_until: '', throttles: 0, reindexes: 0 };
+/** For a strategy that has no JoinLine. */
+export const NO_PLACE: Place = { place_ms: 0, wait_until: '', throttles: 0, reindexes: 0 };
 
 const endless = { getRemainingTimeInMillis: () => 60_000 } as Context;
 
@@ -190,7 +190,7 @@ export async function startWorld(
     const photo = await ensure({ input, execution_arn, max_recreations: 3 }, context);
     const result = await index(
       unpaced,
-      { input: { ...input, photo, slot: NO_SLOT }, execution_arn },
+      { input: { ...input, photo, place: NO_PLACE }, execution_arn },
       context,
     );
     await persist({
@@ -202,12 +202,12 @@ export async function startWorld(
   // As in the handlers, with one ledger for each execution environment.
   const functions = createFunctions({
     EnsureCollection: () => ensure,
-    ReserveSlot: () => {
+    JoinLine: () => {
       const own = ledgerOf();
       return (request) =>
-        reserveSlot(
+        joinLine(
           { ...common, s3, resultsBucket: 'results', ledger: own },
-          parseRequest(reserveSlotRequestSchema, request),
+          parseRequest(joinLineRequestSchema, request),
         );
     },
     IndexFaces: () => {

@@ -20,7 +20,7 @@ import {
   versionIdOf,
 } from '../shared/contract/payloads.ts';
 import { resultMetadata, resultsKey, type StoredResult } from '../shared/contract/stored-result.ts';
-import type { GateSlot } from '../shared/line/rules.ts';
+import type { Slot } from '../shared/line/rules.ts';
 import type { SlotLedger } from '../shared/line/store.ts';
 import { checkUpload } from '../shared/photos/upload-check.ts';
 import { rekognitionError, s3Error } from '../shared/runtime/aws-errors.ts';
@@ -93,8 +93,8 @@ const MAX_FOLLOWED_CALLS = 20;
 const UNKNOWN_CALL = 'unknown';
 
 /** The call whose response persist-results found lost, or older than an erasure; undefined where none was. */
-function lostCall({ input: { slot, result } }: IndexFacesRequest): string | undefined {
-  return slot.reindexes > 0 ? (result?.called_at ?? UNKNOWN_CALL) : undefined;
+function lostCall({ input: { place, result } }: IndexFacesRequest): string | undefined {
+  return place.reindexes > 0 ? (result?.called_at ?? UNKNOWN_CALL) : undefined;
 }
 
 async function indexOnce(
@@ -111,7 +111,7 @@ async function indexOnce(
   }
   const before = await checkPhoto(deps, request);
 
-  const slot = await deps.ledger.takeSlot({ lane: input.lane, placeMs: input.slot.slot_ms });
+  const slot = await deps.ledger.takeSlot({ lane: input.lane, placeMs: input.place.place_ms });
   const calledMs = deps.now();
   const response = await callRekognition(deps, request, slot);
   await checkUnchanged(deps, request, before);
@@ -170,8 +170,8 @@ async function checkUnchanged(
 
 async function callRekognition(
   deps: IndexFacesDeps,
-  { input: { bucket, object, photo, slot } }: IndexFacesRequest,
-  gateSlot: GateSlot,
+  { input: { bucket, object, photo, place } }: IndexFacesRequest,
+  slot: Slot,
 ): Promise<IndexFacesCommandOutput> {
   const versionId = versionIdOf(object['version-id']);
   const { metrics, logger } = deps.telemetry;
@@ -200,8 +200,8 @@ async function callRekognition(
     const error = rekognitionError(thrown);
     if (error.name === 'RekognitionThrottled') {
       metrics.addMetric(metricNames.throttles, 'Count', 1);
-      logger.warn(error.message, { event: logEvents.throttled, attempt: slot.throttles + 1 });
-      await tell(deps, deps.ledger.reportThrottle(gateSlot));
+      logger.warn(error.message, { event: logEvents.throttled, attempt: place.throttles + 1 });
+      await tell(deps, deps.ledger.reportThrottle(slot));
     } else {
       countBy(deps.telemetry, metricNames.rekognitionErrors, error.name);
     }
@@ -209,7 +209,7 @@ async function callRekognition(
     if (awsErrorDetails(thrown).httpStatus === undefined) {
       metrics.addMetric(metricNames.imagesBilled, 'Count', 1);
     } else {
-      await tell(deps, deps.ledger.giveBack(gateSlot));
+      await tell(deps, deps.ledger.giveBack(slot));
     }
     throw error;
   }

@@ -86,7 +86,7 @@ export function markFailed(deps: MarkFailedDeps, request: MarkFailedRequest): Pr
       failure: classifyFailure(input.failure),
       execution_arn,
       startedMs: Date.parse(started_at),
-      throttles: input.slot?.throttles ?? 0,
+      throttles: input.place?.throttles ?? 0,
     },
     { keepFirstReason: false },
   );

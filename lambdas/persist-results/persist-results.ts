@@ -426,7 +426,7 @@ function report(
     unindexed_count: outcome.unindexed_count,
     ...(!(stored instanceof PipelineError) && { unindexed_reasons: reasons(stored) }),
     duration_ms: durationMs,
-    attempt: (input.slot?.throttles ?? 0) + 1,
+    attempt: (input.place?.throttles ?? 0) + 1,
   });
   if (outcome.effect !== 'stored') {
     return;

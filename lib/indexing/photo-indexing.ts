@@ -79,9 +79,9 @@ export class PhotoIndexing extends Construct {
     );
     acknowledge(ensureCollection.role!, EVENT_COLLECTIONS, collectionsFinding);
 
-    const reserveSlot = this.pipelineFunction('ReserveSlot', {
+    const joinLine = this.pipelineFunction('JoinLine', {
       config,
-      name: 'reserve-slot',
+      name: 'join-line',
       description: "Takes the next slot of the account's IndexFaces rate",
       timeout: Duration.seconds(15),
       environment: {
@@ -91,12 +91,12 @@ export class PhotoIndexing extends Construct {
         [environmentNames.resultsBucket]: resultsBucket.bucketName,
       },
     });
-    allow(reserveSlot, slots, slotLedger.tableArn);
-    allow(reserveSlot, ['s3:GetObject'], results);
+    allow(joinLine, slots, slotLedger.tableArn);
+    allow(joinLine, ['s3:GetObject'], results);
     // Without the right to list, S3 calls a response that is not there "forbidden".
-    allow(reserveSlot, ['s3:ListBucket'], resultsBucket.bucketArn);
+    allow(joinLine, ['s3:ListBucket'], resultsBucket.bucketArn);
     acknowledge(
-      reserveSlot.role!,
+      joinLine.role!,
       'One object a photo: only the folder that it lies in is known beforehand',
       objectsFinding(resultsBucket, 'results/*'),
     );
@@ -177,7 +177,7 @@ export class PhotoIndexing extends Construct {
     this.markFailed = markFailed;
     this.functions = {
       EnsureCollection: ensureCollection,
-      ReserveSlot: reserveSlot,
+      JoinLine: joinLine,
       IndexFaces: indexFaces,
       PersistResults: persistResults,
       MarkFailed: markFailed,

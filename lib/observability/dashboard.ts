@@ -140,7 +140,7 @@ export class PipelineDashboard extends Construct {
         ],
         leftYAxis: { min: 0, label: 'per second', showUnits: false },
       }),
-      this.graph('Wait in line', percentiles(metricNames.slotDelay)),
+      this.graph('Wait in line', percentiles(metricNames.lineDelay)),
       this.graph('From the start to the rows', percentiles(metricNames.processingTime)),
     );
   }

@@ -12,11 +12,11 @@ import {
   executionEndedSchema,
   executionInputSchema,
   indexFacesRequestSchema,
+  joinLineRequestSchema,
   markFailedRequestSchema,
   objectCreatedSchema,
   parseRequest,
   persistResultsRequestSchema,
-  reserveSlotRequestSchema,
   skipIndexedRequestSchema,
 } from '../../lambdas/shared/contract/payloads.ts';
 import {
@@ -35,7 +35,7 @@ const versions = readdirSync(import.meta.dirname, { withFileTypes: true })
 /** By the folder in `lambdas/`. */
 const requests: Readonly<Record<string, GenericSchema>> = {
   'ensure-collection': ensureCollectionRequestSchema,
-  'reserve-slot': reserveSlotRequestSchema,
+  'join-line': joinLineRequestSchema,
   'index-faces': indexFacesRequestSchema,
   'persist-results': persistResultsRequestSchema,
   'mark-failed': markFailedRequestSchema,

@@ -46,9 +46,9 @@ function shapeOf(value: unknown): unknown {
 /** `PhotoIndexingEnsureCollection…` is a folder's `ensure-collection`. */
 function folderOf(functionName: string): string {
   const names = [
-    ...['ensure-collection', 'reserve-slot', 'index-faces', 'persist-results', 'mark-failed'],
+    ...['ensure-collection', 'join-line', 'index-faces', 'persist-results', 'mark-failed'],
     ...['skip-indexed', 'request-erasure', 'list-erasures', 'remove-faces', 'confirm-erasure'],
-    ...['answer-operator', 'bootstrap-database', 'migrate-database', 'read-quota'],
+    ...['answer-operator', 'bootstrap-database', 'migrate-database', 'read-quota', 'announce-photos'],
   ];
   const plain = functionName.toLowerCase().replaceAll(/[^a-z]/g, '');
   const found = names.find((folder) => plain.includes(folder.replaceAll('-', '')));

@@ -361,7 +361,7 @@ describe('least privilege', () => {
 
   test.each([
     [/^s3:PutObject on .*\/results\/\* for PhotoIndexingIndexFaces/, () => upload(wedding, 'g', 1, 60)],
-    [/^dynamodb:UpdateItem on .* for PhotoIndexingReserveSlot/, () => upload(wedding, 'h', 1, 70)],
+    [/^dynamodb:UpdateItem on .* for PhotoIndexingJoinLine/, () => upload(wedding, 'h', 1, 70)],
     [/^rekognition:IndexFaces/, () => upload(wedding, 'i', 1, 80)],
   ])(
     'without %s a photo fails, and says why',

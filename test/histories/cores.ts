@@ -5,6 +5,7 @@ import type { Question } from '../../lambdas/answer-operator/questions.ts';
 import { confirmErasure } from '../../lambdas/confirm-erasure/confirm-erasure.ts';
 import { type Collection, ensureCollection } from '../../lambdas/ensure-collection/ensure-collection.ts';
 import { indexFaces } from '../../lambdas/index-faces/index-faces.ts';
+import { joinLine } from '../../lambdas/join-line/join-line.ts';
 import { listErasures } from '../../lambdas/list-erasures/list-erasures.ts';
 import { markEnded } from '../../lambdas/mark-failed/mark-ended.ts';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
@@ -12,15 +13,14 @@ import { decide, type FoundEvent } from '../../lambdas/mend-disagreements/decide
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
 import { removeFaces } from '../../lambdas/remove-faces/remove-faces.ts';
 import { requestErasure } from '../../lambdas/request-erasure/request-erasure.ts';
-import { reserveSlot } from '../../lambdas/reserve-slot/reserve-slot.ts';
 import {
   type ExecutionInput,
   ensureCollectionRequestSchema,
   indexFacesRequestSchema,
+  joinLineRequestSchema,
   markFailedRequestSchema,
   parseRequest,
   persistResultsRequestSchema,
-  reserveSlotRequestSchema,
 } from '../../lambdas/shared/contract/payloads.ts';
 import {
   confirmErasureRequestSchema,
@@ -145,16 +145,16 @@ export const cores: Readonly<Record<string, Core>> = {
       },
       parseRequest(ensureCollectionRequestSchema, request),
     ),
-  ReserveSlot: ({ world }, caller, request) =>
-    reserveSlot(
+  JoinLine: ({ world }, caller, request) =>
+    joinLine(
       {
         s3: world.clients(caller).s3,
         resultsBucket: RESULTS_BUCKET,
-        ledger: { reserve: async () => Date.now() },
+        ledger: { joinLine: async () => Date.now() },
         telemetry,
         now: Date.now,
       },
-      parseRequest(reserveSlotRequestSchema, request),
+      parseRequest(joinLineRequestSchema, request),
     ),
   IndexFaces: ({ world }, caller, request) =>
     indexFaces(

@@ -38,7 +38,7 @@ function bundle(name: string): string {
 
 test.each([
   ['PhotoIndexing/EnsureCollection'],
-  ['PhotoIndexing/ReserveSlot'],
+  ['PhotoIndexing/JoinLine'],
   ['PhotoIndexing/IndexFaces'],
   ['PhotoIndexing/PersistResults'],
   ['PhotoIndexing/MarkFailed'],

@@ -76,8 +76,8 @@ const expected: Record<string, RoleGrants['allowed']> = {
     'rekognition:CreateCollection': ['*'],
     'rekognition:DescribeCollection': [COLLECTIONS],
   },
-  [`${indexing}/ReserveSlotRole`]: {
-    ...logs(`${indexing}/ReserveSlot`),
+  [`${indexing}/JoinLineRole`]: {
+    ...logs(`${indexing}/JoinLine`),
     'dynamodb:GetItem': [LEDGER],
     'dynamodb:UpdateItem': [LEDGER],
     's3:GetObject': ['{ResultsBucket.Arn}/results/*'],
@@ -153,7 +153,7 @@ const expected: Record<string, RoleGrants['allowed']> = {
       'IndexFaces',
       'MarkFailed',
       'PersistResults',
-      'ReserveSlot',
+      'JoinLine',
     ].map((name) => `{${indexing}/${name}.Arn}`),
     'states:StartExecution': ['{Erasure/StateMachine}'],
     ...logDelivery,
@@ -293,7 +293,7 @@ test('with an external database a function with Postgres reads one secret, and t
     's3:ListBucket': ['{ResultsBucket.Arn}'],
     ...secret,
   });
-  for (const unchanged of ['EnsureCollection', 'ReserveSlot', 'IndexFaces']) {
+  for (const unchanged of ['EnsureCollection', 'JoinLine', 'IndexFaces']) {
     const name = `${indexing}/${unchanged}Role`;
     expect(roles[name]?.allowed).toEqual(expected[name]);
   }

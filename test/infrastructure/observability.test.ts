@@ -116,7 +116,7 @@ const GOOD: Sample[] = [
   ...printed('DisagreementAge', [3_600]),
   ...failedAttempts('DatabaseUnavailable', 4),
   ...failedAttempts('AccessDenied', 1),
-  ...['EnsureCollection', 'ReserveSlot', 'IndexFaces', 'PersistResults'].flatMap((state) =>
+  ...['EnsureCollection', 'JoinLine', 'IndexFaces', 'PersistResults'].flatMap((state) =>
     called(state, 9_000),
   ),
   ...called('MarkFailed', 10),
@@ -286,7 +286,7 @@ describe.each(Object.entries(readings))(
 
     test('what an operator or the cap holds is not stalled', () => {
       for (const held of ['IndexingPaused', 'DailyImageCapReached']) {
-        expect(state('stalled', [...called('ReserveSlot', 30), ...failedAttempts(held, 30)])).toBe('OK');
+        expect(state('stalled', [...called('JoinLine', 30), ...failedAttempts(held, 30)])).toBe('OK');
       }
     });
 
@@ -557,7 +557,7 @@ test('the log queries read the logs of all functions that handle photos', () => 
   ]);
   for (const { Properties } of queries) {
     expect((Properties.LogGroupNames as unknown[]).map((group) => template.text(group))).toEqual(
-      ['EnsureCollection', 'ReserveSlot', 'IndexFaces', 'PersistResults', 'MarkFailed'].map(
+      ['EnsureCollection', 'JoinLine', 'IndexFaces', 'PersistResults', 'MarkFailed'].map(
         (name) => `{PhotoIndexing/${name}Logs}`,
       ),
     );

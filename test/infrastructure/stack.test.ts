@@ -176,7 +176,7 @@ describe('the functions', () => {
   const PACE = ['INDEX_FACES_PER_SECOND', 'READS_INDEX_FACES_QUOTA'];
   const functions: [path: string, seconds: number, environment: string[], database: boolean][] = [
     ['PhotoIndexing/EnsureCollection', 15, ['IDEMPOTENCY_TABLE', 'COLLECTION_PREFIX'], false],
-    ['PhotoIndexing/ReserveSlot', 15, ['LEDGER_TABLE', ...PACE, 'DAILY_IMAGE_CAP', 'RESULTS_BUCKET'], false],
+    ['PhotoIndexing/JoinLine', 15, ['LEDGER_TABLE', ...PACE, 'DAILY_IMAGE_CAP', 'RESULTS_BUCKET'], false],
     [
       'PhotoIndexing/IndexFaces',
       60,
@@ -352,7 +352,7 @@ describe('the functions', () => {
   });
 
   test("take the Region's default quota when none is configured", () => {
-    for (const name of ['PhotoIndexing/ReserveSlot', 'PhotoIndexing/IndexFaces']) {
+    for (const name of ['PhotoIndexing/JoinLine', 'PhotoIndexing/IndexFaces']) {
       const rate = environment(own(readable)[name]).INDEX_FACES_PER_SECOND as {
         'Fn::If': [string, string, string];
       };

@@ -94,20 +94,20 @@ test("a stage that waits in another's line has no ledger of its own, and no righ
   const sharing = synthesised(configurations.sharingStage);
   expect(Object.keys(sharing.resources('AWS::DynamoDB::Table'))).toEqual(['IdempotencyTable']);
   const roles = rolesOf(sharing);
-  expect(roles['PhotoIndexing/ReserveSlotRole']?.allowed).toMatchObject({
+  expect(roles['PhotoIndexing/JoinLineRole']?.allowed).toMatchObject({
     'dynamodb:GetItem': [LEDGER],
     'dynamodb:UpdateItem': [LEDGER],
   });
   const users = Object.keys(roles).filter((name) => JSON.stringify(roles[name]).includes(LEDGER));
   expect(users.sort()).toEqual([
     'PhotoIndexing/IndexFacesRole',
-    'PhotoIndexing/ReserveSlotRole',
+    'PhotoIndexing/JoinLineRole',
     'QuotaReading/ReadQuotaRole',
     'Reconciliation/BeginReconciliationRole',
     'Reconciliation/MendDisagreementsRole',
   ]);
   const functions = sharing.resources('AWS::Lambda::Function');
-  for (const name of ['ReserveSlot', 'IndexFaces']) {
+  for (const name of ['JoinLine', 'IndexFaces']) {
     expect(functions[`PhotoIndexing/${name}`]?.Properties.Environment).toMatchObject({
       Variables: { LEDGER_TABLE: 'Rollcall-SlotLedger83ED48C5-1ABC' },
     });

@@ -10,12 +10,12 @@ import {
   comeBack,
   type Decision,
   GATE_EARLY_MS,
-  type GateSlot,
   holds,
-  joinLine,
   keepSlot,
   type LedgerConfig,
   type LedgerState,
+  nextPlace,
+  type Slot,
   takeSlot,
 } from '../../lambdas/shared/line/rules.ts';
 import { TokenBucket } from '../../local/rekognition/quota.ts';
@@ -70,7 +70,7 @@ export interface SimulationResult {
   /** Most calls in any window of a second. */
   busiestSecond: number;
   /** Gate slots in the order in which they were given; only kept for small runs. */
-  slots: GateSlot[];
+  slots: Slot[];
   /** Seconds from start to accepted call, by lane. */
   waits: Record<Lane, Float64Array>;
   /** Calls accepted and throttled in each second of the run. */
@@ -80,7 +80,7 @@ export interface SimulationResult {
 /** What happens next to a photo, or to the neighbour. */
 const Stage = {
   start: 0,
-  reserve: 1,
+  joinLine: 1,
   index: 2,
   gate: 3,
   call: 4,
@@ -144,7 +144,7 @@ class Simulation {
   readonly #attempts: Uint16Array;
   readonly #history: Uint32Array;
   readonly #returning: Uint8Array;
-  readonly #slots: GateSlot[];
+  readonly #slots: Slot[];
   readonly #result: SimulationResult;
 
   constructor(options: SimulationOptions) {
@@ -171,7 +171,7 @@ class Simulation {
     this.#attempts = new Uint16Array(photos);
     this.#history = new Uint32Array(photos).fill(HISTORY.startAndEnd);
     this.#returning = new Uint8Array(photos);
-    this.#slots = new Array<GateSlot>(photos);
+    this.#slots = new Array<Slot>(photos);
     this.#result = {
       indexed: 0,
       seconds: 0,
@@ -215,7 +215,7 @@ class Simulation {
     this.#running++;
     this.#result.peakExecutions = Math.max(this.#result.peakExecutions, this.#running);
     this.#pass(photo, HISTORY.task);
-    this.#after(STEP_MS, photo, Stage.reserve);
+    this.#after(STEP_MS, photo, Stage.joinLine);
   }
 
   #reserve(photo: number): void {
@@ -231,7 +231,7 @@ class Simulation {
       });
       this.#wait(photo, 'refused' in place ? 'refused' : place.placeMs);
     } else {
-      const place = this.#extend((state) => joinLine(state, this.#config, { nowMs, lane }));
+      const place = this.#extend((state) => nextPlace(state, this.#config, { nowMs, lane }));
       this.#wait(photo, typeof place === 'object' ? place.slotMs : place);
     }
   }
@@ -241,7 +241,7 @@ class Simulation {
     const attempt = Math.min(10, this.#attempts[photo]!++);
     const [firstMs, mostMs] = why === 'busy' ? [1_000, 60_000] : [2_000, 120_000];
     this.#pass(photo, HISTORY.retry);
-    this.#after(this.#random() * Math.min(mostMs, firstMs * 2 ** attempt), photo, Stage.reserve);
+    this.#after(this.#random() * Math.min(mostMs, firstMs * 2 ** attempt), photo, Stage.joinLine);
   }
 
   #wait(photo: number, placeMs: number | 'refused' | 'busy'): void {
@@ -278,7 +278,7 @@ class Simulation {
       this.#result.sentBack++;
       this.#returning[photo] = 0;
       this.#indexing--;
-      this.#after(STEP_MS, photo, Stage.reserve);
+      this.#after(STEP_MS, photo, Stage.joinLine);
       return;
     }
     this.#slots[photo] = slot;
@@ -326,7 +326,7 @@ class Simulation {
     this.#throttles[photo]!++;
     this.#returning[photo] = 1;
     this.#indexing--;
-    this.#after(STEP_MS, photo, Stage.reserve);
+    this.#after(STEP_MS, photo, Stage.joinLine);
   }
 
   /** The state machine's Retry of IndexFaces: 2 s, doubling to 60 s, full jitter. */
@@ -356,7 +356,7 @@ class Simulation {
     }
   }
 
-  #extend(decide: (state: LedgerState) => Decision): GateSlot | 'refused' | 'busy' {
+  #extend(decide: (state: LedgerState) => Decision): Slot | 'refused' | 'busy' {
     const decision = decide(this.#ledger);
     if ('refused' in decision) {
       return 'refused';

@@ -20,9 +20,8 @@ export const machines = readdirSync(path.join(import.meta.dirname, '../../state-
   file.replace('.asl.json', ''),
 );
 
-/** A definition of today, or of a version that was deployed. */
-export function definitionOf(machine: string, version?: string): Definition {
-  const folder = version ? `../contract/${version}/state-machines` : '../../state-machines';
+export function definitionOf(machine: string): Definition {
+  const folder = '../../state-machines';
   return JSON.parse(
     readFileSync(path.join(import.meta.dirname, folder, `${machine}.asl.json`), 'utf8'),
   ) as Definition;

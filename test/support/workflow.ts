@@ -146,7 +146,7 @@ export const photo = {
 
 const good: Record<string, object> = {
   EnsureCollection: photo,
-  ReserveSlot: { slot_ms: 0, wait_until: '2026-05-01T10:00:00Z', throttles: 0, reindexes: 0 },
+  JoinLine: { place_ms: 0, wait_until: '2026-05-01T10:00:00Z', throttles: 0, reindexes: 0 },
   IndexFaces: { results_key: 'results/r.json', face_count: 2, unindexed_count: 0 },
   PersistResults: { photo_id: photo.photo_id, effect: 'stored', face_count: 2, unindexed_count: 0 },
   MarkFailed: { photo_id: photo.photo_id, effect: 'written', erasure_requested: false },
@@ -189,7 +189,7 @@ export async function runIndexPhoto(
     {
       overrides: {
         taskResourceLocalHandlers: handlers,
-        waitTimeOverrides: { WaitForSlot: 0 },
+        waitTimeOverrides: { WaitInLine: 0 },
         retryIntervalOverrides: Object.fromEntries(taskStates.map((name) => [name, 0])),
       },
       context: {

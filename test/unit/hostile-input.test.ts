@@ -14,10 +14,10 @@ import { metricNames } from '../../lambdas/shared/contract/names.ts';
 import {
   ensureCollectionRequestSchema,
   indexFacesRequestSchema,
+  joinLineRequestSchema,
   markFailedRequestSchema,
   parseRequest,
   persistResultsRequestSchema,
-  reserveSlotRequestSchema,
 } from '../../lambdas/shared/contract/payloads.ts';
 import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import { resultsKey } from '../../lambdas/shared/contract/stored-result.ts';
@@ -111,7 +111,7 @@ const state = nearly(
         anything,
       ),
       slot: nearly(
-        fc.record({ slot_ms: fc.double(), wait_until: text, throttles: fc.nat(), reindexes: fc.nat(3) }),
+        fc.record({ place_ms: fc.double(), wait_until: text, throttles: fc.nat(), reindexes: fc.nat(3) }),
         anything,
       ),
       result: nearly(
@@ -193,7 +193,7 @@ test('whatever the version of a photo is called, its response stays in its folde
 /** By the folder in `lambdas/`. */
 const schemas = {
   'ensure-collection': ensureCollectionRequestSchema,
-  'reserve-slot': reserveSlotRequestSchema,
+  'join-line': joinLineRequestSchema,
   'index-faces': indexFacesRequestSchema,
   'persist-results': persistResultsRequestSchema,
   'mark-failed': markFailedRequestSchema,
@@ -374,7 +374,7 @@ test('whatever Rekognition answers is stored, or is a failure with a name', asyn
                 face_model_version: null,
                 recreations: 0,
               },
-              slot: { slot_ms: 0, wait_until: '', throttles: 0, reindexes: 0 },
+              place: { place_ms: 0, wait_until: '', throttles: 0, reindexes: 0 },
             },
             execution_arn: 'arn',
           }),

@@ -4,7 +4,7 @@ import { indexFaces } from '../../lambdas/index-faces/index-faces.ts';
 import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import { metricNames } from '../../lambdas/shared/contract/names.ts';
 import type { IndexResult } from '../../lambdas/shared/contract/payloads.ts';
-import type { GateSlot } from '../../lambdas/shared/line/rules.ts';
+import type { Slot } from '../../lambdas/shared/line/rules.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
@@ -16,7 +16,7 @@ const RESULT_KEY = `results/${EVENT}/${PHOTO}/etag1.json`;
 
 interface Setup {
   object?: object;
-  slot?: object;
+  place?: object;
   photoHead?: () => unknown;
   resultHead?: () => unknown;
   put?: () => unknown;
@@ -25,7 +25,7 @@ interface Setup {
   result?: IndexResult;
   kept?: 'full' | 'minimal';
   index?: () => unknown;
-  takeSlot?: () => Promise<GateSlot>;
+  takeSlot?: () => Promise<Slot>;
   reportThrottle?: () => Promise<void>;
 }
 
@@ -57,8 +57,8 @@ function setUp(setup: Setup = {}) {
     },
   });
   const recording = recordingTelemetry();
-  const throttles: GateSlot[] = [];
-  const givenBack: GateSlot[] = [];
+  const throttles: Slot[] = [];
+  const givenBack: Slot[] = [];
   const keys: string[] = [];
   const run = () =>
     indexFaces(
@@ -102,12 +102,12 @@ function setUp(setup: Setup = {}) {
             face_model_version: '7.0',
             recreations: 0,
           },
-          slot: {
-            slot_ms: NOW + 640,
+          place: {
+            place_ms: NOW + 640,
             wait_until: '2026-05-01T10:00:00Z',
             throttles: 0,
             reindexes: 0,
-            ...setup.slot,
+            ...setup.place,
           },
           ...(setup.result && { result: setup.result }),
         },
@@ -249,7 +249,7 @@ describe('indexFaces', () => {
 
   test('indexes again after the call whose response was lost', async () => {
     const { run, keys, rekognition, stored } = setUp({
-      slot: { reindexes: 1 },
+      place: { reindexes: 1 },
       result: { results_key: RESULT_KEY, face_count: 4, unindexed_count: 1, called_at: LOST },
       resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1', 'called-at': LOST } }),
     });
@@ -290,7 +290,7 @@ describe('indexFaces', () => {
 
   test('pays nothing when the response that was asked for again is stored, and its record is not', async () => {
     const { run, rekognition } = setUp({
-      slot: { reindexes: 2 },
+      place: { reindexes: 2 },
       result: { results_key: RESULT_KEY, face_count: 4, unindexed_count: 1, called_at: LOST },
       resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1', 'called-at': 'later' } }),
     });

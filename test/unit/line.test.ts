@@ -3,10 +3,10 @@ import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import type { S3Client } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { ensureCollection } from '../../lambdas/ensure-collection/ensure-collection.ts';
-import { reserveSlot } from '../../lambdas/reserve-slot/reserve-slot.ts';
+import { joinLine } from '../../lambdas/join-line/join-line.ts';
 import { failureKind, PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import type { ExecutionInput, Lane } from '../../lambdas/shared/contract/payloads.ts';
-import { apply, joinLine, type LedgerState } from '../../lambdas/shared/line/rules.ts';
+import { apply, type LedgerState, nextPlace } from '../../lambdas/shared/line/rules.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
@@ -57,15 +57,15 @@ function startLine() {
         },
         { input, execution_arn: 'arn', max_recreations: 3 },
       );
-      const { slot_ms } = await reserveSlot(
+      const { place_ms } = await joinLine(
         {
           s3: s3.client,
           resultsBucket: 'results',
           telemetry,
           now: () => nowMs,
           ledger: {
-            reserve: async () => {
-              const decision = joinLine(ledger, config, { nowMs, lane });
+            joinLine: async () => {
+              const decision = nextPlace(ledger, config, { nowMs, lane });
               if ('refused' in decision) {
                 throw new PipelineError(decision.refused, decision.because);
               }
@@ -76,7 +76,7 @@ function startLine() {
         },
         { input: { ...input, photo }, execution_arn: 'arn', max_throttles: 30, max_reindexes: 2 },
       );
-      return slot_ms - nowMs;
+      return place_ms - nowMs;
     } catch (error) {
       if (error instanceof PipelineError && failureKind(error.name).class === 'photo') {
         return undefined;

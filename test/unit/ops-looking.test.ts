@@ -381,22 +381,22 @@ test("an execution's history: how often each state was tried, and why it failed"
     lambdaFunctionFailedEventDetails: { error },
   });
   const events = [
-    entered('ReserveSlot'),
+    entered('JoinLine'),
     scheduled,
     failure('LedgerBusy'),
     scheduled,
     failure('LedgerBusy'),
     scheduled,
-    { type: 'WaitStateEntered', stateEnteredEventDetails: { name: 'WaitForSlot' } },
+    { type: 'WaitStateEntered', stateEnteredEventDetails: { name: 'WaitInLine' } },
     entered('IndexFaces'),
     scheduled,
     failure('RekognitionThrottled'),
-    entered('ReserveSlot'),
+    entered('JoinLine'),
     scheduled,
   ];
   expect(attemptsOf(events as never)).toEqual([
-    { state: 'ReserveSlot', tries: 4, errors: { LedgerBusy: 2 } },
-    { state: 'WaitForSlot', tries: 1, errors: {} },
+    { state: 'JoinLine', tries: 4, errors: { LedgerBusy: 2 } },
+    { state: 'WaitInLine', tries: 1, errors: {} },
     { state: 'IndexFaces', tries: 1, errors: { RekognitionThrottled: 1 } },
   ]);
 });

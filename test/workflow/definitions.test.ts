@@ -132,11 +132,11 @@ const said: Record<string, Record<string, Said>> = {
         { ResultPath: '$.failure', Next: 'PhotoFailed' },
         { ResultPath: '$.failure', Next: 'MarkFailed' },
       ],
-      Next: 'ReserveSlot',
+      Next: 'JoinLine',
     },
-    ReserveSlot: {
+    JoinLine: {
       Type: 'Task',
-      Resource: '<ReserveSlotFunctionArn>',
+      Resource: '<JoinLineFunctionArn>',
       Parameters: {
         'input.$': '$',
         'execution_arn.$': '$$.Execution.Id',
@@ -144,18 +144,18 @@ const said: Record<string, Record<string, Said>> = {
         max_reindexes: 2,
         max_returns: 200,
       },
-      ResultPath: '$.slot',
+      ResultPath: '$.place',
       Catch: [{ ResultPath: '$.failure', Next: 'MarkFailed' }],
-      Next: 'WaitForSlot',
+      Next: 'WaitInLine',
     },
-    WaitForSlot: { Type: 'Wait', TimestampPath: '$.slot.wait_until', Next: 'IndexFaces' },
+    WaitInLine: { Type: 'Wait', TimestampPath: '$.place.wait_until', Next: 'IndexFaces' },
     IndexFaces: {
       Type: 'Task',
       Resource: '<IndexFacesFunctionArn>',
       Parameters: { 'input.$': '$', 'execution_arn.$': '$$.Execution.Id' },
       ResultPath: '$.result',
       Catch: [
-        { ResultPath: '$.returned', Next: 'ReserveSlot' },
+        { ResultPath: '$.returned', Next: 'JoinLine' },
         { ResultPath: '$.returned', Next: 'EnsureCollection' },
         { ResultPath: '$.returned', Next: 'PhotoSuperseded' },
         { ResultPath: '$.failure', Next: 'MarkFailed' },
@@ -172,7 +172,7 @@ const said: Record<string, Record<string, Said>> = {
       },
       ResultPath: '$.outcome',
       Catch: [
-        { ResultPath: '$.returned', Next: 'ReserveSlot' },
+        { ResultPath: '$.returned', Next: 'JoinLine' },
         { ResultPath: '$.returned', Next: 'StartErasure' },
         { ResultPath: '$.failure', Next: 'MarkFailed' },
       ],

@@ -13,7 +13,7 @@ import {
   wayTo,
 } from '../support/workflow.ts';
 
-const HAPPY_PATH = ['EnsureCollection', 'ReserveSlot', 'WaitForSlot', 'IndexFaces', 'PersistResults'];
+const HAPPY_PATH = ['EnsureCollection', 'JoinLine', 'WaitInLine', 'IndexFaces', 'PersistResults'];
 
 /** A bug in a function, an unknown name: never retried, never lost. */
 const UNKNOWN_ERRORS = ['TypeError', 'Error', 'Function.ResponseSizeTooLarge', 'States.DataLimitExceeded'];
@@ -52,13 +52,11 @@ describe('the way of a photo', () => {
     expect(run.status).toBe('SUCCEEDED');
     expect(run.path).toEqual([
       'EnsureCollection',
-      ...Array(4).fill(['ReserveSlot', 'WaitForSlot', 'IndexFaces']).flat(),
+      ...Array(4).fill(['JoinLine', 'WaitInLine', 'IndexFaces']).flat(),
       'PersistResults',
     ]);
     expect(
-      run.requests.ReserveSlot?.map(
-        ({ input }) => (input as { returned?: { Error: string } }).returned?.Error,
-      ),
+      run.requests.JoinLine?.map(({ input }) => (input as { returned?: { Error: string } }).returned?.Error),
     ).toEqual([undefined, 'RekognitionThrottled', 'SlotExpired', 'RekognitionThrottled']);
   });
 
@@ -155,12 +153,12 @@ describe.each(functionStates)('%s', (state) => {
   const leavesBy: Record<string, Record<string, string>> = {
     EnsureCollection: { InvalidPhotoKey: 'PhotoFailed', InvalidInput: 'PhotoFailed' },
     IndexFaces: {
-      RekognitionThrottled: 'ReserveSlot',
-      SlotExpired: 'ReserveSlot',
+      RekognitionThrottled: 'JoinLine',
+      SlotExpired: 'JoinLine',
       CollectionNotFound: 'EnsureCollection',
       PhotoSuperseded: 'PhotoSuperseded',
     },
-    PersistResults: { ResultNotFound: 'ReserveSlot', FacesBeingErased: 'StartErasure' },
+    PersistResults: { ResultNotFound: 'JoinLine', FacesBeingErased: 'StartErasure' },
     MarkFailed: {},
   };
   const lastResort = state === 'MarkFailed' ? 'PhotoFailed' : 'MarkFailed';

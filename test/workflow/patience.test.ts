@@ -29,10 +29,10 @@ describe.each(machines)('%s', (machine) => {
 const indexPhoto = definitionOf('index-photo');
 const eraseFaces = definitionOf('erase-faces');
 test.each([
-  [indexPhoto, 'ReserveSlot', 'IndexingPaused', 6 * DAY, 1_000],
-  [indexPhoto, 'ReserveSlot', 'DailyImageCapReached', 14 * DAY, 1_000],
-  [indexPhoto, 'ReserveSlot', 'BackfillWaits', 2 * DAY, 1_500],
-  [indexPhoto, 'ReserveSlot', 'LedgerBusy', HOUR, 125],
+  [indexPhoto, 'JoinLine', 'IndexingPaused', 6 * DAY, 1_000],
+  [indexPhoto, 'JoinLine', 'DailyImageCapReached', 14 * DAY, 1_000],
+  [indexPhoto, 'JoinLine', 'BackfillWaits', 2 * DAY, 1_500],
+  [indexPhoto, 'JoinLine', 'LedgerBusy', HOUR, 125],
   [indexPhoto, 'PersistResults', 'DatabaseUnavailable', HOUR / 2, 100],
   [indexPhoto, 'MarkFailed', 'DatabaseUnavailable', HOUR / 2, 100],
   [eraseFaces, 'RequestErasure', 'DatabaseUnavailable', 1.9 * DAY, 300],
@@ -47,7 +47,7 @@ test.each([
 });
 
 test('a pause is over for a photo soon after it is over: what it waits grows with what it has waited', () => {
-  const retrier = retrierOf(indexPhoto.States.ReserveSlot, 'IndexingPaused')!;
+  const retrier = retrierOf(indexPhoto.States.JoinLine, 'IndexingPaused')!;
   let waited = 0;
   for (let attempt = 0; attempt < retrier.MaxAttempts; attempt++) {
     const longest = Math.min(
@@ -91,12 +91,12 @@ const HISTORY_LIMIT = 25_000;
 
 describe('the history of an execution has room for all of it', () => {
   test('a photo that is held, waits, meets every trouble and comes back as often as it may', () => {
-    const reserve = indexPhoto.States.ReserveSlot!.Parameters as Record<string, number>;
+    const reserve = indexPhoto.States.JoinLine!.Parameters as Record<string, number>;
     const recreations = indexPhoto.States.EnsureCollection!.Parameters!.max_recreations as number;
     const visits: Record<string, number> = {
       EnsureCollection: 1 + recreations,
-      ReserveSlot: 1 + reserve.max_returns!,
-      WaitForSlot: 1 + reserve.max_returns!,
+      JoinLine: 1 + reserve.max_returns!,
+      WaitInLine: 1 + reserve.max_returns!,
       IndexFaces: 1 + reserve.max_returns!,
       // Once more after it started an erasure.
       PersistResults: 2 + reserve.max_reindexes!,

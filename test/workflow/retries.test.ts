@@ -156,7 +156,7 @@ describe('index-photo', () => {
   test('circles no more often than the page says', () => {
     const text = docs('retries.md').replaceAll(/\s+/g, ' ');
     expect(parameters('EnsureCollection')).toMatchObject({ max_recreations: 3 });
-    expect(parameters('ReserveSlot')).toMatchObject({
+    expect(parameters('JoinLine')).toMatchObject({
       max_throttles: 40,
       max_reindexes: 2,
       max_returns: 200,
@@ -170,7 +170,7 @@ describe('index-photo', () => {
   });
 
   test('waits for its place, and hands on what each state needs to know', () => {
-    expect(states.WaitForSlot).toMatchObject({ Type: 'Wait', TimestampPath: '$.slot.wait_until' });
+    expect(states.WaitInLine).toMatchObject({ Type: 'Wait', TimestampPath: '$.place.wait_until' });
     const paths = Object.fromEntries(
       Object.entries(states).map(([name, state]) => {
         const {
@@ -183,13 +183,13 @@ describe('index-photo', () => {
       }),
     );
     expect(paths).toEqual({
-      EnsureCollection: ['$.photo', 'ReserveSlot', 'PhotoFailed $.failure', 'MarkFailed $.failure'],
-      ReserveSlot: ['$.slot', 'WaitForSlot', 'MarkFailed $.failure'],
-      WaitForSlot: [undefined, 'IndexFaces'],
+      EnsureCollection: ['$.photo', 'JoinLine', 'PhotoFailed $.failure', 'MarkFailed $.failure'],
+      JoinLine: ['$.place', 'WaitInLine', 'MarkFailed $.failure'],
+      WaitInLine: [undefined, 'IndexFaces'],
       IndexFaces: [
         '$.result',
         'PersistResults',
-        'ReserveSlot $.returned',
+        'JoinLine $.returned',
         'EnsureCollection $.returned',
         'PhotoSuperseded $.returned',
         'MarkFailed $.failure',
@@ -197,7 +197,7 @@ describe('index-photo', () => {
       PersistResults: [
         '$.outcome',
         'End',
-        'ReserveSlot $.returned',
+        'JoinLine $.returned',
         'StartErasure $.returned',
         'MarkFailed $.failure',
       ],
@@ -241,9 +241,9 @@ test.each([
   ['RekognitionUnavailable', 'for ten minutes', 'IndexFaces', 10 * SECONDS.min],
   ['StorageUnavailable', 'for ten minutes', 'PersistResults', 10 * SECONDS.min],
   ['IdempotencyStoreUnavailable', 'for ten minutes', 'IndexFaces', 10 * SECONDS.min],
-  ['LedgerBusy', 'for an hour', 'ReserveSlot', SECONDS.h],
+  ['LedgerBusy', 'for an hour', 'JoinLine', SECONDS.h],
   ['DatabaseUnavailable', 'for about an hour', 'PersistResults', SECONDS.h],
-  ['IndexingPaused', 'longer than six days', 'ReserveSlot', 6 * SECONDS.d],
+  ['IndexingPaused', 'longer than six days', 'JoinLine', 6 * SECONDS.d],
   ['RekognitionThrottled', 'for about eight hours', 'EnsureCollection', 8 * SECONDS.h],
   ['IdempotencyAlreadyInProgressError', 'half an hour', 'EnsureCollection', SECONDS.h / 2],
 ] as const)('the runbook on %s: %s', (error, promise, state, seconds) => {

@@ -3,7 +3,7 @@ import type { FunctionName } from '../functions.ts';
 import { functionArn, startMachine } from '../machine.ts';
 import { startQueue } from '../queue.ts';
 import type { Strategy } from '../strategy.ts';
-import { NO_SLOT } from '../world.ts';
+import { NO_PLACE } from '../world.ts';
 
 /** Lambda retries a failed asynchronous invocation after one minute and after two more. */
 const ASYNC_RETRIES_MS = [60_000, 120_000];
@@ -74,7 +74,7 @@ export const retryOnly: readonly Strategy[] = [
         world,
         JSON.stringify(definition),
         (name, payload) => world.functions.invoke(name as FunctionName, payload),
-        { slot: NO_SLOT },
+        { place: NO_PLACE },
       ),
   },
   {

@@ -7,7 +7,7 @@ import {
 import type { FunctionName } from '../functions.ts';
 import { functionArn, startMachine } from '../machine.ts';
 import { meanSeconds, type Strategy } from '../strategy.ts';
-import { NO_SLOT, SEMAPHORE_TABLE, type World } from '../world.ts';
+import { NO_PLACE, SEMAPHORE_TABLE, type World } from '../world.ts';
 
 const SOURCE =
   'https://github.com/aws-samples/aws-stepfunctions-examples/tree/main/sam/app-control-concurrency-with-dynamodb';
@@ -115,7 +115,7 @@ function start(world: World, settings: Settings) {
         return world.functions.invoke(name as FunctionName, payload);
     }
   };
-  return startMachine(world, definition(settings), invoke, { slot: NO_SLOT });
+  return startMachine(world, definition(settings), invoke, { place: NO_PLACE });
 }
 
 /** The sample's updates: the counter, and an attribute for each holder. */

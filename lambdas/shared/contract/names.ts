@@ -24,7 +24,7 @@ export const metricNames = {
   rekognitionErrors: 'RekognitionErrors',
   collectionErrors: 'CollectionErrors',
   throttles: 'Throttles',
-  slotDelay: 'SlotDelay',
+  lineDelay: 'LineDelay',
   processingTime: 'ProcessingTime',
   facesErased: 'FacesErased',
   erasuresFinished: 'ErasuresFinished',
@@ -58,10 +58,10 @@ export const metricDimensions = {
 
 export const logEvents = {
   collectionCreated: 'collection.created',
-  slotReserved: 'slot.reserved',
-  slotNotNeeded: 'slot.not_needed',
+  lineJoined: 'line.joined',
+  lineNotNeeded: 'line.not_needed',
   /** S3 did not say whether the photo needs one. */
-  slotUnknown: 'slot.need_unknown',
+  lineNeedUnknown: 'line.need_unknown',
   facesIndexed: 'face_index.indexed',
   succeeded: 'face_index.succeeded',
   superseded: 'face_index.superseded',

@@ -52,10 +52,10 @@ export const photoSchema = v.object({
 });
 export type Photo = v.InferOutput<typeof photoSchema>;
 
-/** Result of ReserveSlot, at `$.slot`. */
-export const slotSchema = v.object({
+/** Result of JoinLine, at `$.place`. */
+export const placeSchema = v.object({
   /** When IndexFaces may be called, milliseconds since the epoch. */
-  slot_ms: v.number(),
+  place_ms: v.number(),
   /** The same, cut to the whole second: Wait states know no milliseconds. */
   wait_until: v.string(),
   /** Throttled calls of this execution so far. */
@@ -65,7 +65,7 @@ export const slotSchema = v.object({
   /** How often the photo came back here, for whatever reason. Missing in what older code sent. */
   returns: v.optional(v.pipe(v.number(), v.integer())),
 });
-export type Slot = v.InferOutput<typeof slotSchema>;
+export type Place = v.InferOutput<typeof placeSchema>;
 
 /** Result of IndexFaces, at `$.result`: a pointer and counts, never the faces. */
 export const indexResultSchema = v.object({
@@ -97,7 +97,7 @@ export interface PersistOutcome {
 const stateSchema = v.object({
   ...executionInputSchema.entries,
   photo: v.optional(photoSchema),
-  slot: v.optional(slotSchema),
+  place: v.optional(placeSchema),
   result: v.optional(indexResultSchema),
   returned: v.optional(caughtErrorSchema),
   failure: v.optional(caughtErrorSchema),
@@ -110,7 +110,7 @@ export const ensureCollectionRequestSchema = v.object({
 });
 export type EnsureCollectionRequest = v.InferOutput<typeof ensureCollectionRequestSchema>;
 
-export const reserveSlotRequestSchema = v.object({
+export const joinLineRequestSchema = v.object({
   input: v.object({ ...stateSchema.entries, photo: photoSchema }),
   execution_arn: storable,
   max_throttles: v.number(),
@@ -118,10 +118,10 @@ export const reserveSlotRequestSchema = v.object({
   /** Missing in what older definitions send. */
   max_returns: v.optional(v.number()),
 });
-export type ReserveSlotRequest = v.InferOutput<typeof reserveSlotRequestSchema>;
+export type JoinLineRequest = v.InferOutput<typeof joinLineRequestSchema>;
 
 export const indexFacesRequestSchema = v.object({
-  input: v.object({ ...stateSchema.entries, photo: photoSchema, slot: slotSchema }),
+  input: v.object({ ...stateSchema.entries, photo: photoSchema, place: placeSchema }),
   execution_arn: storable,
 });
 export type IndexFacesRequest = v.InferOutput<typeof indexFacesRequestSchema>;

@@ -4,7 +4,7 @@
  *
  * A photo passes two points:
  *
- * 1. **The line** (`joinLine`, by ReserveSlot) tells it when its turn should come, so that it can wait in Step
+ * 1. **The line** (`nextPlace`, by JoinLine) tells it when its turn should come, so that it can wait in Step
  *    Functions for hours at no charge.
  * 2. **The gate** (`takeSlot`, by IndexFaces right before the call) gives it the slot: a moment that no other caller
  *    gets, at least one interval after the slot before.
@@ -83,7 +83,7 @@ export type Decision =
     };
 
 /** A slot of the gate, and the pace that it was given at. */
-export interface GateSlot {
+export interface Slot {
   /** When to call, milliseconds since the epoch. */
   slotMs: number;
   intervalMs: number;
@@ -171,7 +171,7 @@ export function dayOf(ms: number): number {
  * A place in line. The line moves at the pace that the gate will have by then if nothing is throttled: who comes too
  * early is sent back (`SlotExpired`) and no worse off, but a photo that sleeps too long leaves slots unused.
  */
-export function joinLine(
+export function nextPlace(
   state: LedgerState,
   config: LedgerConfig,
   { nowMs, lane }: { nowMs: number; lane: Lane },
@@ -266,9 +266,9 @@ export function takeSlot(
 export function keepSlot(
   state: LedgerState,
   config: LedgerConfig,
-  slot: GateSlot,
+  slot: Slot,
   { nowMs, random }: { nowMs: number; random: number },
-): GateSlot | { refused: Refusal; because: string } | undefined {
+): Slot | { refused: Refusal; because: string } | undefined {
   // The day's cap was met when the slot was given.
   const held = paused(state);
   if (held) {
@@ -291,7 +291,7 @@ export function keepSlot(
 export function afterThrottle(
   state: LedgerState,
   config: LedgerConfig,
-  slot: GateSlot,
+  slot: Slot,
   nowMs: number,
 ): Change | undefined {
   const cuts = state.cuts ?? 0;
@@ -314,7 +314,7 @@ export function afterThrottle(
  * Takes an image off the day's count: the slot led to no paid call. Its place in the chain is gone; the cap counts what
  * is paid or may still be. A slot whose holder died counts for ever, which errs on the cheap side.
  */
-export function giveBack(slot: GateSlot): Change {
+export function giveBack(slot: Slot): Change {
   return { premises: [{ attribute: 'day', is: slot.day }], add: { images: -1 } };
 }
 

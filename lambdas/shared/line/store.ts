@@ -15,14 +15,14 @@ import {
   comeBack,
   type Decision,
   GATE_EARLY_MS,
-  type GateSlot,
   giveBack,
-  joinLine,
   keepSlot,
   type LedgerAttribute,
   type LedgerConfig,
   type LedgerState,
+  nextPlace,
   type Premise,
+  type Slot,
   takeSlot,
 } from './rules.ts';
 
@@ -65,30 +65,30 @@ export interface SlotLedger {
    * @returns when the photo's turn should come, milliseconds since the epoch; one write unit, or none for `returning`
    * @throws PipelineError `IndexingPaused`, `DailyImageCapReached`, `BackfillWaits`, `LedgerBusy`, `AccessDenied`
    */
-  reserve(request: { lane: Lane; returning: boolean; throttles: number }): Promise<number>;
+  joinLine(request: { lane: Lane; returning: boolean; throttles: number }): Promise<number>;
   /**
    * Waits for the photo's place, takes a slot and sleeps until it comes: when this returns, the caller calls
    * IndexFaces at once. One or two write units.
    *
-   * @param placeMs what `reserve` returned
-   * @throws PipelineError `SlotExpired` (back to `reserve`: the line is longer than thought, or held), `LedgerBusy`,
+   * @param placeMs what `joinLine` returned
+   * @throws PipelineError `SlotExpired` (back to `joinLine`: the line is longer than thought, or held), `LedgerBusy`,
    *   `AccessDenied`
    */
-  takeSlot(request: { lane: Lane; placeMs: number }): Promise<GateSlot>;
+  takeSlot(request: { lane: Lane; placeMs: number }): Promise<Slot>;
   /**
    * Tells the ledger that the call made with this slot was throttled: cuts the pace for everyone, unless another
    * caller has reported the same congestion. At most two write units.
    *
    * @throws PipelineError `LedgerBusy`, `AccessDenied`
    */
-  reportThrottle(slot: GateSlot): Promise<void>;
+  reportThrottle(slot: Slot): Promise<void>;
   /**
    * Tells the ledger that the call made with this slot is not going to be charged: it does not count for the day's cap.
    * One write unit.
    *
    * @throws PipelineError `LedgerBusy`, `AccessDenied`
    */
-  giveBack(slot: GateSlot): Promise<void>;
+  giveBack(slot: Slot): Promise<void>;
   /** Stops the gate and the line for everyone. Calls whose slots are less than a moment away still happen. */
   pause(): Promise<void>;
   resume(): Promise<void>;
@@ -183,13 +183,13 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
     }
   }
 
-  async function returnImage(slot: GateSlot): Promise<void> {
+  async function returnImage(slot: Slot): Promise<void> {
     // A conflict means that the slot's day is over, and its count with it.
     await write(giveBack(slot));
   }
 
   /** Sleeps until the slot comes; undefined when it is none any more by then. */
-  async function sleepUntil(slot: GateSlot, goodForMs: number): Promise<GateSlot | undefined> {
+  async function sleepUntil(slot: Slot, goodForMs: number): Promise<Slot | undefined> {
     let kept: ReturnType<typeof keepSlot> = slot;
     const ahead = slot.slotMs - deps.now();
     if (ahead > RECHECK_AFTER_MS) {
@@ -213,9 +213,9 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
   }
 
   return {
-    async reserve({ lane, returning, throttles }) {
+    async joinLine({ lane, returning, throttles }) {
       if (!returning) {
-        const { atMs } = await extend((state, nowMs) => joinLine(state, config, { nowMs, lane }));
+        const { atMs } = await extend((state, nowMs) => nextPlace(state, config, { nowMs, lane }));
         return atMs;
       }
       const place = comeBack(await load(), config, {
@@ -236,7 +236,7 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
         const { atMs, intervalMs, state } = await extend((state, nowMs) =>
           takeSlot(state, config, { nowMs, lane }),
         );
-        const slot: GateSlot = { slotMs: atMs, intervalMs, cuts: state.cuts ?? 0, day: state.day ?? 0 };
+        const slot: Slot = { slotMs: atMs, intervalMs, cuts: state.cuts ?? 0, day: state.day ?? 0 };
         const kept = await sleepUntil(slot, slots === 0 ? SLOT_GOOD_FOR_MS : Number.POSITIVE_INFINITY);
         if (kept) {
           return kept;

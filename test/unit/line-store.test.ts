@@ -8,13 +8,13 @@ import {
   apply,
   type Change,
   GATE_AHEAD_MS,
-  type GateSlot,
   holds,
   intervalAt,
-  joinLine,
   type LedgerAttribute,
   type LedgerConfig,
   type LedgerState,
+  nextPlace,
+  type Slot,
   takeSlot,
 } from '../../lambdas/shared/line/rules.ts';
 import { type SlotLedger, slotLedger } from '../../lambdas/shared/line/store.ts';
@@ -90,7 +90,7 @@ async function setItem(state: LedgerState): Promise<void> {
   }
 }
 
-const join = (ledger: SlotLedger) => ledger.reserve({ lane: 'live', returning: false, throttles: 0 });
+const join = (ledger: SlotLedger) => ledger.joinLine({ lane: 'live', returning: false, throttles: 0 });
 
 function expectSpaced(times: number[]): void {
   const sorted = [...times].sort((a, b) => a - b);
@@ -288,12 +288,12 @@ describe('takeSlot', () => {
   });
 });
 
-describe('reserve', () => {
+describe('joinLine', () => {
   test('a returning photo writes nothing and does not stand in line', async () => {
     const now = NOON;
     await setItem({ line_ms: now + 3_600_000 });
     requests = [];
-    const place = await fleetMember({ now }).reserve({ lane: 'live', returning: true, throttles: 0 });
+    const place = await fleetMember({ now }).joinLine({ lane: 'live', returning: true, throttles: 0 });
     expect(place).toBe(now);
     expect(requests).toEqual(['GetItemCommand']);
   });
@@ -302,7 +302,7 @@ describe('reserve', () => {
     const clock = { now: NOON };
     const ledger = fleetMember(clock);
     await setItem({ line_ms: clock.now + 5_000 });
-    const backfill = () => ledger.reserve({ lane: 'backfill', returning: false, throttles: 0 });
+    const backfill = () => ledger.joinLine({ lane: 'backfill', returning: false, throttles: 0 });
     await expect(backfill()).rejects.toMatchObject({ name: 'BackfillWaits' });
     await setItem({ line_ms: clock.now + 1_000 });
     await expect(backfill()).resolves.toBe(clock.now);
@@ -341,7 +341,7 @@ describe('errors of DynamoDB', () => {
     ['ValidationException', 'InternalError', 400],
   ])('%s becomes %s', async (thrown, name, status) => {
     const ledger = broken(thrown, status);
-    const slot: GateSlot = { slotMs: 0, intervalMs: 20, cuts: 0, day: 0 };
+    const slot: Slot = { slotMs: 0, intervalMs: 20, cuts: 0, day: 0 };
     await expect(join(ledger)).rejects.toMatchObject({ name, message: expect.stringContaining(thrown) });
     await expect(ledger.takeSlot({ lane: 'live', placeMs: 0 })).rejects.toMatchObject({ name });
     await expect(ledger.reportThrottle(slot)).rejects.toMatchObject({ name });
@@ -378,7 +378,7 @@ test('DynamoDB’s conditions and updates mean what the simulations make of them
       state,
       state,
       lane,
-      fc.constantFrom(joinLine, takeSlot),
+      fc.constantFrom(nextPlace, takeSlot),
       async (seen, item, lane, decide) => {
         const decision = decide(seen, config, { nowMs: NOW, lane });
         fc.pre('change' in decision);
@@ -411,8 +411,8 @@ test('DynamoDB’s conditions and updates mean what the simulations make of them
           config,
         );
         const attempt =
-          decide === joinLine
-            ? spy.reserve({ lane, returning: false, throttles: 0 })
+          decide === nextPlace
+            ? spy.joinLine({ lane, returning: false, throttles: 0 })
             : spy.takeSlot({ lane, placeMs: 0 });
         await attempt.catch(() => {});
         expect(written).toEqual(holds(item, change) ? apply(item, change) : undefined);

@@ -7,14 +7,14 @@ import {
   type Decision,
   dayOf,
   GATE_AHEAD_MS,
-  type GateSlot,
   giveBack,
   holds,
   intervalAt,
-  joinLine,
   keepSlot,
   type LedgerState,
   LIVE_LINE_SHORT_MS,
+  nextPlace,
+  type Slot,
   takeSlot,
 } from '../../lambdas/shared/line/rules.ts';
 import { busiest, type SimulationOptions, simulate } from '../support/line-simulation.ts';
@@ -71,7 +71,7 @@ function play(
   from: LedgerState = {},
 ) {
   const history: LedgerState[] = [from];
-  const slots: GateSlot[] = [];
+  const slots: Slot[] = [];
   const places: number[] = [];
   let trueMs = NOON;
   for (const { afterMs, skewMs, stale, event } of steps) {
@@ -91,7 +91,7 @@ function play(
         history.push(apply(item, change));
       }
     } else {
-      const decision = (event.kind === 'take' ? takeSlot : joinLine)(seen, config, {
+      const decision = (event.kind === 'take' ? takeSlot : nextPlace)(seen, config, {
         nowMs,
         lane: event.lane,
       });
@@ -242,7 +242,7 @@ describe('the pace', () => {
   });
 
   test('slots given before a cut are kept by the odds of the new pace to the old', () => {
-    const slot: GateSlot = {
+    const slot: Slot = {
       slotMs: NOON + 1_000,
       intervalMs: intervalAt({}, config, NOON),
       cuts: 0,
@@ -280,7 +280,7 @@ describe('the line', () => {
       fc.property(fc.integer({ min: -10_000, max: 10_000 }), (aheadMs) => {
         const state = { line_ms: NOON + aheadMs };
         const refused = aheadMs >= LIVE_LINE_SHORT_MS;
-        for (const decide of [joinLine, takeSlot]) {
+        for (const decide of [nextPlace, takeSlot]) {
           expect('refused' in decide(state, config, { nowMs: NOON, lane: 'backfill' })).toBe(refused);
           expect('refused' in decide(state, config, { nowMs: NOON, lane: 'live' })).toBe(false);
         }
@@ -288,13 +288,13 @@ describe('the line', () => {
         expect('refused' in back).toBe(refused);
       }),
     );
-    expect(joinLine({ line_ms: NOON + 60_000 }, config, { nowMs: NOON, lane: 'backfill' })).toMatchObject({
+    expect(nextPlace({ line_ms: NOON + 60_000 }, config, { nowMs: NOON, lane: 'backfill' })).toMatchObject({
       refused: 'BackfillWaits',
     });
   });
 
   test('backfill’s places do not push back the live line', () => {
-    const state = apply({}, granted(joinLine({}, config, { nowMs: NOON, lane: 'backfill' })).change);
+    const state = apply({}, granted(nextPlace({}, config, { nowMs: NOON, lane: 'backfill' })).change);
     expect(state.line_ms).toBeUndefined();
   });
 
@@ -317,7 +317,7 @@ describe('what holds the pipeline', () => {
   const request = { nowMs: NOON, lane: 'live' as const };
 
   test('a pause holds line, gate and returning photos', () => {
-    expect(joinLine(held, config, request)).toMatchObject({ refused: 'IndexingPaused' });
+    expect(nextPlace(held, config, request)).toMatchObject({ refused: 'IndexingPaused' });
     expect(comeBack(held, config, { ...request, throttles: 0, random: 0 })).toMatchObject({
       refused: 'IndexingPaused',
     });
@@ -326,9 +326,9 @@ describe('what holds the pipeline', () => {
 
   test('the daily cap holds until the next UTC day', () => {
     const tomorrow = { ...request, nowMs: Date.UTC(2026, 4, 2) };
-    expect(joinLine(capped, config, request)).toMatchObject({ refused: 'DailyImageCapReached' });
+    expect(nextPlace(capped, config, request)).toMatchObject({ refused: 'DailyImageCapReached' });
     expect(takeSlot(capped, config, request)).toMatchObject({ refused: 'SlotExpired' });
-    expect(joinLine(capped, config, tomorrow)).toHaveProperty('change');
+    expect(nextPlace(capped, config, tomorrow)).toHaveProperty('change');
     const after = apply(capped, granted(takeSlot(capped, config, tomorrow)).change);
     expect(after).toMatchObject({ day: 20260502, images: 1 });
   });
@@ -336,11 +336,11 @@ describe('what holds the pipeline', () => {
   test('the configured cap holds where the item has none, and the item goes over it', () => {
     const used: LedgerState = { images: 10, day: dayOf(NOON) };
     const configured = { ...config, dailyImageCap: 10 };
-    expect(joinLine(used, configured, request)).toMatchObject({ refused: 'DailyImageCapReached' });
+    expect(nextPlace(used, configured, request)).toMatchObject({ refused: 'DailyImageCapReached' });
     expect(takeSlot(used, configured, request)).toMatchObject({ refused: 'SlotExpired' });
     const raised = { ...used, daily_image_cap: 11 };
     const taken = granted(takeSlot(raised, configured, request)).change;
-    expect(joinLine(apply(raised, taken), configured, request)).toMatchObject({
+    expect(nextPlace(apply(raised, taken), configured, request)).toMatchObject({
       refused: 'DailyImageCapReached',
     });
     // A cap reached in the meantime stops the write.
@@ -421,9 +421,9 @@ describe('a write that was decided on what is over', () => {
         // The day's cap is the gate's to keep.
         const { images: _, ...item } = Object.assign({}, seen, ...changes) as LedgerState;
         item.daily_image_cap = 100;
-        const decision = joinLine(seen, config, { nowMs: NOON, lane });
+        const decision = nextPlace(seen, config, { nowMs: NOON, lane });
         if ('change' in decision && holds(item, decision.change)) {
-          const now = joinLine(item, config, { nowMs: NOON, lane });
+          const now = nextPlace(item, config, { nowMs: NOON, lane });
           expect(now).toMatchObject({ chain: decision.chain });
         }
       }),
@@ -436,13 +436,13 @@ describe('a write that was decided on what is over', () => {
     const late = { nowMs: Date.UTC(2026, 4, 1, 23, 59, 59), lane: 'live' as const };
     const after = apply(reached, granted(takeSlot(reached, config, late)).change);
     expect(after).toMatchObject({ day: 20260502, images: 5 });
-    expect(joinLine(after, config, late)).toMatchObject({ refused: 'DailyImageCapReached' });
+    expect(nextPlace(after, config, late)).toMatchObject({ refused: 'DailyImageCapReached' });
   });
 
   test('does not cut twice, and gives no image back to another day', () => {
     fc.assert(
       fc.property(fc.nat(3), fc.nat(3), fc.nat(2), fc.nat(2), (seen, is, day, today) => {
-        const slot: GateSlot = { slotMs: NOON, intervalMs: 20, cuts: seen, day };
+        const slot: Slot = { slotMs: NOON, intervalMs: 20, cuts: seen, day };
         const cut = afterThrottle({ cuts: seen }, config, slot, NOON)!;
         expect(holds({ cuts: is }, cut)).toBe(is === seen);
         expect(holds({ day: today, images: 3 }, giveBack(slot))).toBe(day === today);
@@ -482,7 +482,7 @@ describe('the floor of the pace', () => {
 
   test('a throttled call within half a second of a cut says nothing, and one after it cuts again', () => {
     const item: LedgerState = { cuts: 1, cut_ms: NOON, interval_ms: 25, throttled_interval_ms: 20 };
-    const slot: GateSlot = { slotMs: NOON, intervalMs: 25, cuts: 1, day: 0 };
+    const slot: Slot = { slotMs: NOON, intervalMs: 25, cuts: 1, day: 0 };
     expect(afterThrottle(item, config, slot, NOON + 499)).toBeUndefined();
     expect(afterThrottle(item, config, slot, NOON + 500)).toHaveProperty('set.cuts', 2);
   });

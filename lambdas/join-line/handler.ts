@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
 import { environmentNames } from '../shared/contract/names.ts';
-import { parseRequest, reserveSlotRequestSchema } from '../shared/contract/payloads.ts';
+import { joinLineRequestSchema, parseRequest } from '../shared/contract/payloads.ts';
 import { slotLedger } from '../shared/line/store.ts';
 import { clientOptions } from '../shared/runtime/clients.ts';
 import { requireEnv, requireNumberEnv } from '../shared/runtime/environment.ts';
 import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
-import { reserveSlot } from './reserve-slot.ts';
+import { joinLine } from './join-line.ts';
 
 // One short attempt: without an answer the photo takes a place in line, and the ledger needs the rest of the time.
 const s3 = new S3Client(clientOptions(1_000, 1));
@@ -28,8 +28,8 @@ const ledger = slotLedger(
 );
 
 export const handler = lambdaHandler((request) =>
-  reserveSlot(
+  joinLine(
     { s3, resultsBucket, ledger, telemetry, now: Date.now },
-    parseRequest(reserveSlotRequestSchema, request),
+    parseRequest(joinLineRequestSchema, request),
   ),
 );

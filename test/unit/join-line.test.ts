@@ -1,8 +1,8 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import { reserveSlot } from '../../lambdas/reserve-slot/reserve-slot.ts';
+import { joinLine } from '../../lambdas/join-line/join-line.ts';
 import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import { logEvents, metricNames } from '../../lambdas/shared/contract/names.ts';
-import type { Slot } from '../../lambdas/shared/contract/payloads.ts';
+import type { Place } from '../../lambdas/shared/contract/payloads.ts';
 import type { SlotLedger } from '../../lambdas/shared/line/store.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
@@ -11,16 +11,16 @@ const NOW = Date.parse('2026-05-01T10:00:00.250Z');
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
 const PHOTO = '9d2c4f60-71d4-4f5e-8a39-0f6f5b8f4c11';
 
-type Asked = Parameters<SlotLedger['reserve']>[0];
+type Asked = Parameters<SlotLedger['joinLine']>[0];
 
 interface Setup {
-  slot?: Slot;
+  place?: Place;
   returned?: string;
   lane?: 'live' | 'backfill';
   object?: object;
   /** S3's answer to whether the response is stored; none is by default. */
   resultHead?: () => unknown;
-  place?: () => Promise<number>;
+  answer?: () => Promise<number>;
 }
 
 const notStored = () => {
@@ -32,14 +32,14 @@ function setUp(setup: Setup = {}) {
   const recording = recordingTelemetry();
   const s3 = fakeClient<S3Client>({ HeadObject: setup.resultHead ?? notStored });
   const run = () =>
-    reserveSlot(
+    joinLine(
       {
         s3: s3.client,
         resultsBucket: 'results',
         ledger: {
-          reserve: (each) => {
+          joinLine: (each) => {
             asked.push(each);
-            return setup.place?.() ?? Promise.resolve(NOW + 1_640);
+            return setup.answer?.() ?? Promise.resolve(NOW + 1_640);
           },
         },
         telemetry: recording.telemetry,
@@ -57,7 +57,7 @@ function setUp(setup: Setup = {}) {
             face_model_version: '7.0',
             recreations: 0,
           },
-          ...(setup.slot && { slot: setup.slot }),
+          ...(setup.place && { place: setup.place }),
           ...(setup.returned && { returned: { Error: setup.returned, Cause: 'why' } }),
         },
         execution_arn: 'arn',
@@ -68,25 +68,25 @@ function setUp(setup: Setup = {}) {
   return { run, s3, asked, recording };
 }
 
-async function reserve(setup: Setup = {}) {
+async function join(setup: Setup = {}) {
   const { run, s3, asked, recording } = setUp(setup);
-  const slot = await run();
-  return { slot, s3, asked: asked[0]!, delay: recording.total(metricNames.slotDelay) };
+  const place = await run();
+  return { place, s3, asked: asked[0]!, delay: recording.total(metricNames.lineDelay) };
 }
 
 /** Follows a photo that comes back with these errors, one after the other. */
-async function path(...errors: string[]): Promise<{ slot: Slot; asked: Asked }> {
-  let current = await reserve();
+async function path(...errors: string[]): Promise<{ place: Place; asked: Asked }> {
+  let current = await join();
   for (const returned of errors) {
-    current = await reserve({ slot: current.slot, returned });
+    current = await join({ place: current.place, returned });
   }
   return current;
 }
 
 test('a photo’s first place: when its turn comes, and the second to wait for', async () => {
-  const { slot, asked, delay } = await reserve();
-  expect(slot).toEqual({
-    slot_ms: NOW + 1_640,
+  const { place, asked, delay } = await join();
+  expect(place).toEqual({
+    place_ms: NOW + 1_640,
     wait_until: '2026-05-01T10:00:01Z',
     throttles: 0,
     reindexes: 0,
@@ -96,87 +96,87 @@ test('a photo’s first place: when its turn comes, and the second to wait for',
 });
 
 test('never waits past the place: the second is cut off, not rounded', async () => {
-  const { slot } = await reserve({ place: async () => Date.parse('2026-05-01T10:00:59.999Z') });
-  expect(slot.wait_until).toBe('2026-05-01T10:00:59Z');
+  const { place } = await join({ answer: async () => Date.parse('2026-05-01T10:00:59.999Z') });
+  expect(place.wait_until).toBe('2026-05-01T10:00:59Z');
 });
 
 test('the lane reaches the ledger', async () => {
-  expect((await reserve({ lane: 'backfill' })).asked.lane).toBe('backfill');
+  expect((await join({ lane: 'backfill' })).asked.lane).toBe('backfill');
 });
 
 test('counts throttles and lost responses, and nothing else', async () => {
   const throttled = await path('RekognitionThrottled', 'RekognitionThrottled');
-  expect(throttled.slot).toMatchObject({ throttles: 2, reindexes: 0 });
+  expect(throttled.place).toMatchObject({ throttles: 2, reindexes: 0 });
   expect(throttled.asked).toEqual({ lane: 'live', returning: true, throttles: 2 });
 
   const expired = await path('RekognitionThrottled', 'SlotExpired');
-  expect(expired.slot).toMatchObject({ throttles: 1, reindexes: 0 });
+  expect(expired.place).toMatchObject({ throttles: 1, reindexes: 0 });
   expect(expired.asked).toEqual({ lane: 'live', returning: false, throttles: 0 });
 
   const lost = await path('RekognitionThrottled', 'ResultNotFound', 'CollectionNotFound');
-  expect(lost.slot).toMatchObject({ throttles: 1, reindexes: 1 });
+  expect(lost.place).toMatchObject({ throttles: 1, reindexes: 1 });
   expect(lost.asked).toEqual({ lane: 'live', returning: true, throttles: 0 });
 });
 
 test('a Retry of the state counts the same error once', async () => {
-  const { slot } = await reserve();
-  const again = { slot, returned: 'RekognitionThrottled' };
-  expect((await reserve(again)).slot.throttles).toBe(1);
-  expect((await reserve(again)).slot.throttles).toBe(1);
+  const { place } = await join();
+  const again = { place, returned: 'RekognitionThrottled' };
+  expect((await join(again)).place.throttles).toBe(1);
+  expect((await join(again)).place.throttles).toBe(1);
 });
 
 test('gives up a photo that was throttled or lost too often', async () => {
-  const slot: Slot = { slot_ms: 0, wait_until: '', throttles: 30, reindexes: 2 };
-  await expect(reserve({ slot, returned: 'RekognitionThrottled' })).rejects.toMatchObject({
+  const place: Place = { place_ms: 0, wait_until: '', throttles: 30, reindexes: 2 };
+  await expect(join({ place, returned: 'RekognitionThrottled' })).rejects.toMatchObject({
     name: 'ThrottledTooOften',
     message: expect.stringContaining('why'),
   });
-  await expect(reserve({ slot, returned: 'ResultNotFound' })).rejects.toMatchObject({
+  await expect(join({ place, returned: 'ResultNotFound' })).rejects.toMatchObject({
     name: 'ResultLostTooOften',
   });
-  await expect(reserve({ slot, returned: 'SlotExpired' })).resolves.toBeDefined();
+  await expect(join({ place, returned: 'SlotExpired' })).resolves.toBeDefined();
 });
 
 test('what the ledger refuses with passes through', async () => {
-  const place = () => Promise.reject(new PipelineError('IndexingPaused', 'by an operator'));
-  await expect(reserve({ place })).rejects.toMatchObject({ name: 'IndexingPaused' });
+  const answer = () => Promise.reject(new PipelineError('IndexingPaused', 'by an operator'));
+  await expect(join({ answer })).rejects.toMatchObject({ name: 'IndexingPaused' });
 });
 
 describe('a photo whose response is stored', () => {
   const resultHead = () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1' } });
-  const dueNow = { slot_ms: NOW, wait_until: '2026-05-01T10:00:00Z', throttles: 0, reindexes: 0 };
+  const dueNow = { place_ms: NOW, wait_until: '2026-05-01T10:00:00Z', throttles: 0, reindexes: 0 };
 
   test('is due at once and takes no place in line, whatever holds the line', async () => {
-    const place = () => Promise.reject(new PipelineError('IndexingPaused', 'by an operator'));
+    const answer = () => Promise.reject(new PipelineError('IndexingPaused', 'by an operator'));
     for (const lane of ['live', 'backfill'] as const) {
-      const { run, s3, asked, recording } = setUp({ resultHead, place, lane });
+      const { run, s3, asked, recording } = setUp({ resultHead, answer, lane });
       await expect(run()).resolves.toEqual(dueNow);
       expect(asked).toEqual([]);
       expect(s3.calls).toEqual([
         ['HeadObject', { Bucket: 'results', Key: `results/${EVENT}/${PHOTO}/etag1.json` }],
       ]);
-      expect(recording.lines).toMatchObject([{ event: logEvents.slotNotNeeded }]);
+      expect(recording.lines).toMatchObject([{ event: logEvents.lineNotNeeded }]);
       // It waits for nothing, and would hide how long others wait.
       expect(recording.recorded).toEqual([]);
     }
   });
 
   test('is looked for by its version', async () => {
-    const { s3 } = await reserve({ object: { 'version-id': 'v.1' } });
+    const { s3 } = await join({ object: { 'version-id': 'v.1' } });
     expect(s3.calls).toMatchObject([['HeadObject', { Key: `results/${EVENT}/${PHOTO}/v.1.json` }]]);
   });
 
   test.each(['RekognitionThrottled', 'SlotExpired', 'ResultNotFound', 'CollectionNotFound'])(
     'takes a place all the same when it comes back with %s',
     async (returned) => {
-      const { s3, asked } = await reserve({ slot: dueNow, returned, resultHead });
+      const { s3, asked } = await join({ place: dueNow, returned, resultHead });
       expect(s3.calls).toEqual([]);
       expect(asked).toBeDefined();
     },
   );
 
   test('without its counts is not known', async () => {
-    const { asked } = await reserve({ resultHead: () => ({ Metadata: { 'face-count': '4' } }) });
+    const { asked } = await join({ resultHead: () => ({ Metadata: { 'face-count': '4' } }) });
     expect(asked).toBeDefined();
   });
 
@@ -190,9 +190,9 @@ describe('a photo whose response is stored', () => {
         throw awsError(thrown, status);
       },
     });
-    await expect(run()).resolves.toMatchObject({ slot_ms: NOW + 1_640 });
+    await expect(run()).resolves.toMatchObject({ place_ms: NOW + 1_640 });
     expect(asked).toHaveLength(1);
-    expect(recording.lines[0]).toMatchObject({ level: 'warn', event: logEvents.slotUnknown });
+    expect(recording.lines[0]).toMatchObject({ level: 'warn', event: logEvents.lineNeedUnknown });
   });
 
   test('that may not be looked for is a broken set-up', async () => {
@@ -207,12 +207,12 @@ describe('a photo whose response is stored', () => {
 });
 
 test('gives up a photo that came back 200 times, whatever for: its history has an end', async () => {
-  const slot: Slot = { slot_ms: 0, wait_until: '', throttles: 0, reindexes: 0, returns: 198 };
-  const later = await reserve({ slot, returned: 'SlotExpired' });
-  expect(later.slot.returns).toBe(199);
-  const last = await reserve({ slot: later.slot, returned: 'CollectionNotFound' });
-  expect(last.slot.returns).toBe(200);
-  await expect(reserve({ slot: last.slot, returned: 'SlotExpired' })).rejects.toMatchObject({
+  const place: Place = { place_ms: 0, wait_until: '', throttles: 0, reindexes: 0, returns: 198 };
+  const later = await join({ place, returned: 'SlotExpired' });
+  expect(later.place.returns).toBe(199);
+  const last = await join({ place: later.place, returned: 'CollectionNotFound' });
+  expect(last.place.returns).toBe(200);
+  await expect(join({ place: last.place, returned: 'SlotExpired' })).rejects.toMatchObject({
     name: 'ThrottledTooOften',
     message: expect.stringContaining('201 times'),
   });

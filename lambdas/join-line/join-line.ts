@@ -1,7 +1,7 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { PipelineError } from '../shared/contract/errors.ts';
 import { logEvents, metricNames } from '../shared/contract/names.ts';
-import { photoVersion, type ReserveSlotRequest, type Slot } from '../shared/contract/payloads.ts';
+import { type JoinLineRequest, type Place, photoVersion } from '../shared/contract/payloads.ts';
 import { resultsKey } from '../shared/contract/stored-result.ts';
 import type { SlotLedger } from '../shared/line/store.ts';
 import type { Telemetry } from '../shared/runtime/telemetry.ts';
@@ -10,10 +10,10 @@ import { storedCounts } from '../shared/storage/stored-counts.ts';
 /** Where the definition that the execution began with does not say. */
 const MAX_RETURNS = 200;
 
-export interface ReserveSlotDeps {
+export interface JoinLineDeps {
   s3: S3Client;
   resultsBucket: string;
-  ledger: Pick<SlotLedger, 'reserve'>;
+  ledger: Pick<SlotLedger, 'joinLine'>;
   telemetry: Telemetry;
   /** Milliseconds since the epoch. */
   now(): number;
@@ -28,23 +28,23 @@ export interface ReserveSlotDeps {
  * A photo whose response is stored already needs no call, so it takes no place: its slot is due at once, whatever holds
  * or fills the line.
  *
- * @throws PipelineError `ThrottledTooOften`, `ResultLostTooOften`, `AccessDenied` and the errors of `SlotLedger.reserve`
+ * @throws PipelineError `ThrottledTooOften`, `ResultLostTooOften`, `AccessDenied` and the errors of `SlotLedger.joinLine`
  */
-export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotRequest): Promise<Slot> {
+export async function joinLine(deps: JoinLineDeps, request: JoinLineRequest): Promise<Place> {
   const { input, max_throttles, max_reindexes, max_returns = MAX_RETURNS } = request;
   // What comes back needs a call, whatever is stored.
-  if (!input.slot && (await isKnown(deps, request))) {
+  if (!input.place && (await isKnown(deps, request))) {
     deps.telemetry.logger.info('Needs no place in line: its response is stored', {
-      event: logEvents.slotNotNeeded,
+      event: logEvents.lineNotNeeded,
     });
     const nowMs = deps.now();
-    return { slot_ms: nowMs, wait_until: wholeSecond(nowMs), throttles: 0, reindexes: 0 };
+    return { place_ms: nowMs, wait_until: wholeSecond(nowMs), throttles: 0, reindexes: 0 };
   }
   // Every way back into this state overwrites `returned`, so what it holds is why this place is needed.
-  const returned = input.slot ? input.returned?.Error : undefined;
+  const returned = input.place ? input.returned?.Error : undefined;
   const throttled = returned === 'RekognitionThrottled';
-  const throttles = (input.slot?.throttles ?? 0) + (throttled ? 1 : 0);
-  const reindexes = (input.slot?.reindexes ?? 0) + (returned === 'ResultNotFound' ? 1 : 0);
+  const throttles = (input.place?.throttles ?? 0) + (throttled ? 1 : 0);
+  const reindexes = (input.place?.reindexes ?? 0) + (returned === 'ResultNotFound' ? 1 : 0);
   if (throttles > max_throttles) {
     throw new PipelineError(
       'ThrottledTooOften',
@@ -52,7 +52,7 @@ export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotReq
     );
   }
   // Each way back writes a dozen events into a history that holds 25,000.
-  const returns = input.slot ? (input.slot.returns ?? 0) + 1 : 0;
+  const returns = input.place ? (input.place.returns ?? 0) + 1 : 0;
   if (returns > max_returns) {
     throw new PipelineError('ThrottledTooOften', `Came back ${returns} times, at last for ${returned}`);
   }
@@ -60,20 +60,20 @@ export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotReq
     throw new PipelineError('ResultLostTooOften', `The stored response was lost ${reindexes} times`);
   }
 
-  const placeMs = await deps.ledger.reserve({
+  const placeMs = await deps.ledger.joinLine({
     lane: input.lane,
     returning: returned !== undefined && returned !== 'SlotExpired',
     throttles: throttled ? throttles : 0,
   });
   const delayMs = Math.max(0, placeMs - deps.now());
-  deps.telemetry.metrics.addMetric(metricNames.slotDelay, 'Milliseconds', delayMs);
+  deps.telemetry.metrics.addMetric(metricNames.lineDelay, 'Milliseconds', delayMs);
   deps.telemetry.logger.info('Took a place in line', {
-    event: logEvents.slotReserved,
+    event: logEvents.lineJoined,
     delay_ms: Math.round(delayMs),
     attempt: throttles + 1,
   });
   return {
-    slot_ms: placeMs,
+    place_ms: placeMs,
     wait_until: wholeSecond(placeMs),
     throttles,
     reindexes,
@@ -85,13 +85,13 @@ export async function reserveSlot(deps: ReserveSlotDeps, request: ReserveSlotReq
  * Whether the response of this photo version is stored. While S3 does not say, it counts as unknown: that costs a known
  * photo its wait in line, where waiting for S3 would hold up every photo for what only saves some a wait.
  */
-async function isKnown(deps: ReserveSlotDeps, { input }: ReserveSlotRequest): Promise<boolean> {
+async function isKnown(deps: JoinLineDeps, { input }: JoinLineRequest): Promise<boolean> {
   try {
     const key = resultsKey(input.photo, photoVersion(input.object));
     return (await storedCounts(deps, key)) !== undefined;
   } catch (error) {
     if (error instanceof PipelineError && error.name === 'StorageUnavailable') {
-      deps.telemetry.logger.warn(error.message, { event: logEvents.slotUnknown });
+      deps.telemetry.logger.warn(error.message, { event: logEvents.lineNeedUnknown });
       return false;
     }
     throw error;
