@@ -4,6 +4,8 @@ import type { Config } from 'jest';
 
 const config: Config = {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  // What `npm run package` makes.
+  modulePathIgnorePatterns: ['<rootDir>/dist/'],
   extensionsToTreatAsEsm: ['.ts'],
   // One more than cores: the end-to-end tests wait more than they compute.
   maxWorkers: availableParallelism() + 1,

@@ -6,7 +6,7 @@ import { warnIfSlow } from './config/index-faces-rate.ts';
 import { addRegionRule } from './config/region-rule.ts';
 import { requireRekognition } from './config/rekognition-regions.ts';
 import { keepProviderLogs } from './parts/provider-logs.ts';
-import { Rollcall } from './rollcall.ts';
+import { ALONE, Rollcall } from './rollcall.ts';
 
 /**
  * The whole app: one stack, built from the app's context, and the rule packs that every synthesis must pass.
@@ -43,11 +43,11 @@ export class RollcallStack extends Stack {
       description: 'Rollcall: turns the photos of an event into a searchable face index',
       terminationProtection: config.deletionProtection,
     });
-    for (const [name, value] of Object.entries(config.tags)) {
+    const { tags, ...options } = config;
+    for (const [name, value] of Object.entries(tags)) {
       Tags.of(this).add(name, value);
     }
-    // CDK leaves this id out of the resources' own.
-    new Rollcall(this, 'Default', { config });
+    new Rollcall(this, ALONE, options);
     keepProviderLogs(this, config);
   }
 }

@@ -1,13 +1,21 @@
 import { CfnOutput, Stack } from 'aws-cdk-lib';
+import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { type ITable, Table } from 'aws-cdk-lib/aws-dynamodb';
+import { type IRuleTarget, Rule } from 'aws-cdk-lib/aws-events';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { metricNames, outputPrefix } from '../lambdas/shared/contract/names.ts';
+import { DEFAULT_EVENTS_FOLDER } from '../lambdas/shared/contract/photo-key.ts';
 import { Backfill } from './backfill/backfill.ts';
-import type { RollcallConfig } from './config/config.ts';
+import { ConfigurationError, parseConfig, type RollcallConfig } from './config/config.ts';
 import { AuroraDatabase } from './database/aurora-database.ts';
 import { ExternalDatabase } from './database/external-database.ts';
 import type { FaceDatabase } from './database/face-database.ts';
 import { IsolatedNetwork } from './database/isolated-network.ts';
 import { Schema } from './database/schema.ts';
+import { VpcDatabase, type VpcDatabaseProps } from './database/vpc-database.ts';
 import { CollectionsRemoval } from './erasure/collections-removal.ts';
 import { Erasure } from './erasure/erasure.ts';
 import { ErasureRules } from './erasure/erasure-rules.ts';
@@ -16,6 +24,8 @@ import { LastResort } from './indexing/last-resort.ts';
 import { PhotoIndexing } from './indexing/photo-indexing.ts';
 import { QuotaReading } from './indexing/quota-reading.ts';
 import { UploadRule } from './indexing/upload-rule.ts';
+import type { Severity } from './observability/alarm-topics.ts';
+import { metricsNamespace, pipelineMetric } from './observability/metrics.ts';
 import { Observability } from './observability/observability.ts';
 import { Operations } from './operations/operations.ts';
 import type { FunctionNetwork } from './parts/pipeline-function.ts';
@@ -23,23 +33,65 @@ import { RECONCILIATIONS, Reconciliation } from './reconciliation/reconciliation
 import { PhotoBucket, ResultsBucket } from './storage/buckets.ts';
 import { IdempotencyTable, SlotLedger } from './storage/tables.ts';
 
-export interface RollcallProps {
-  readonly config: RollcallConfig;
+/** What an app of yours has already, and Rollcall makes by itself where nothing is given. */
+export interface RollcallParts {
+  /**
+   * Your bucket. Rollcall turns on its EventBridge notifications, reads what is in `eventsFolder` and writes nothing. Say
+   * `photoBucketVersioned` where it keeps versions; its KMS key, if it has one, is used.
+   */
+  readonly photoBucket?: IBucket;
+  /** Your PostgreSQL in your VPC; or, as in `cdk.json`, `aurora` (default) or `external`. */
+  readonly database?: RollcallConfig['database'] | VpcDatabaseProps;
+  /** Your topics for alarms. Their policies have to let CloudWatch publish, and their keys let it use them. */
+  readonly alarmTopics?: Readonly<Record<Severity, ITopic>>;
+  /** The ledger of another Rollcall in this account and Region: both wait in one line for the one quota. */
+  readonly slotLedger?: ITable;
 }
 
-/** Everything of Rollcall in one account and Region: photos come into a bucket, faces end up in Postgres. */
-export class Rollcall extends Construct {
-  constructor(scope: Construct, id: string, { config }: RollcallProps) {
-    super(scope, id);
+/** Every option of `cdk.json`, by the same name and with the same default, but tags: those are the app's. */
+export interface RollcallProps extends RollcallParts, Partial<Omit<RollcallConfig, 'database' | 'tags'>> {}
 
-    const photoBucket = new PhotoBucket(this, 'PhotoBucket', { config });
+/**
+ * Everything of Rollcall in one account and Region: photos come into a bucket, faces end up in Postgres. One for each stack; its
+ * metrics are in the namespace of the stack's name.
+ *
+ * @throws ConfigurationError in one line that says what is allowed
+ */
+export class Rollcall extends Construct {
+  /** Where photos are uploaded: yours, or the one that was made. */
+  readonly photoBucket: IBucket;
+  /** One execution for each photo. */
+  readonly stateMachine: IStateMachine;
+  /** The pace of IndexFaces, for another deployment in the account to share. */
+  readonly slotLedger: ITable;
+  /** Security groups and subnets from which the database can be reached; undefined where it is reached over the internet. */
+  readonly databaseNetwork: FunctionNetwork | undefined;
+  private readonly config: RollcallConfig;
+  private readonly eraseFaces: IStateMachine;
+
+  constructor(scope: Construct, id: string, props: RollcallProps = {}) {
+    super(scope, id);
+    const config = configOf(props, id);
+    this.config = config;
+    const stack = Stack.of(this);
+    if (stack.node.findAll().some((other) => other instanceof Rollcall && other !== this)) {
+      throw new ConfigurationError(
+        `The stack ${stack.stackName} has a Rollcall already; put the second one into a stack of its own`,
+      );
+    }
+
+    const photoBucket = (props.photoBucket ?? new PhotoBucket(this, 'PhotoBucket', { config })) as IBucket;
+    props.photoBucket?.enableEventBridgeNotification();
+    // A bucket of its own has nothing else in it: what is uploaded elsewhere is a mistake to be told of.
+    const folder = props.photoBucket && config.eventsFolder;
     const resultsBucket = new ResultsBucket(this, 'ResultsBucket', { config });
     const idempotencyTable = new IdempotencyTable(this, 'IdempotencyTable', { config });
     const slotLedger =
-      config.slotLedgerTableArn === undefined
+      props.slotLedger ??
+      (config.slotLedgerTableArn === undefined
         ? (new SlotLedger(this, 'SlotLedger', { config }) as ITable)
-        : Table.fromTableArn(this, 'SharedSlotLedger', config.slotLedgerTableArn);
-    const { database, resultsNetwork } = this.database(config, photoBucket, resultsBucket);
+        : Table.fromTableArn(this, 'SharedSlotLedger', config.slotLedgerTableArn));
+    const { database, resultsNetwork } = this.database(props, photoBucket, resultsBucket);
     const schema = new Schema(this, 'Schema', { config, database });
     const erasure = new Erasure(this, 'Erasure', { config, resultsBucket, database });
     const indexing = new PhotoIndexing(this, 'PhotoIndexing', {
@@ -94,12 +146,14 @@ export class Rollcall extends Construct {
     });
     new UploadRule(this, 'UploadRule', {
       photoBucket,
+      folder,
       stateMachine: indexing.stateMachine,
       announcements: announcements.queue,
       lastResort: lastResort.queue,
     });
     const erasureRules = new ErasureRules(this, 'ErasureRules', {
       photoBucket,
+      folder,
       indexPhoto: indexing.stateMachine,
       eraseFaces: erasure.stateMachine,
     });
@@ -112,14 +166,20 @@ export class Rollcall extends Construct {
       databaseClients,
       deadLetterQueues: [erasureRules.deadLetters, lastResort.deadLetters],
       rate: indexing.rate,
+      topics: props.alarmTopics,
     });
+    this.photoBucket = photoBucket;
+    this.stateMachine = indexing.stateMachine as IStateMachine;
+    this.eraseFaces = erasure.stateMachine as IStateMachine;
+    this.slotLedger = slotLedger;
+    this.databaseNetwork = database.network;
 
     const { region } = Stack.of(this);
     const stateMachineArn = indexing.stateMachine.stateMachineArn;
     this.outputs({
       PhotoBucketName: {
         value: photoBucket.bucketName,
-        description: 'Upload photos here, as events/{event UUID}/{anything}.jpg',
+        description: `Upload photos here, as ${config.eventsFolder}{event UUID}/{anything}.jpg`,
       },
       ResultsBucketName: { value: resultsBucket.bucketName, description: "Rekognition's stored responses" },
       StateMachineArn: { value: stateMachineArn, description: 'One execution for each uploaded photo' },
@@ -190,15 +250,69 @@ export class Rollcall extends Construct {
         value: config.collectionPrefix,
         description: 'A collection id is this and the event id',
       },
+      ...(config.eventsFolder !== DEFAULT_EVENTS_FOLDER && {
+        EventsFolder: { value: config.eventsFolder, description: 'Where the events are in the photo bucket' },
+      }),
       ...database.outputs,
     });
   }
 
+  /**
+   * Tells a consumer of each photo that is indexed: of this upload, or known from before. The consumer gets what `docs/integrate.md` calls
+   * the end of a photo, unpacked. AWS delivers at least once and on best effort, so the change feed is what misses nothing.
+   */
+  onPhotoIndexed(id: string, target: IRuleTarget): Rule {
+    const output = ['stored', 'known'].map((effect) => ({ wildcard: `*"effect":"${effect}"*` }));
+    return this.onEnd(id, 'A photo is indexed', this.stateMachine, { status: ['SUCCEEDED'], output }, target);
+  }
+
+  /** The same of each photo that failed, was stopped or timed out; of the last two the reason is written within minutes. */
+  onPhotoFailed(id: string, target: IRuleTarget): Rule {
+    const status = ['FAILED', 'TIMED_OUT', 'ABORTED'];
+    return this.onEnd(id, 'A photo failed', this.stateMachine, { status }, target);
+  }
+
+  /** The same of each run of the erasure: faces of deleted photos, of persons, of events that are over. */
+  onFacesErased(id: string, target: IRuleTarget): Rule {
+    return this.onEnd(id, 'Faces were erased', this.eraseFaces, { status: ['SUCCEEDED'] }, target);
+  }
+
+  /** Of the pipeline's own metrics one, summed over five minutes. */
+  metric(name: keyof typeof metricNames, options: MetricOptions = {}): Metric {
+    return pipelineMetric(metricNames[name], { namespace: metricsNamespace(this), ...options });
+  }
+
+  private onEnd(
+    id: string,
+    description: string,
+    stateMachine: IStateMachine,
+    detail: Record<string, unknown[]>,
+    target: IRuleTarget,
+  ): Rule {
+    return new Rule(this, id, {
+      description,
+      eventPattern: {
+        source: ['aws.states'],
+        detailType: ['Step Functions Execution Status Change'],
+        detail: { stateMachineArn: [stateMachine.stateMachineArn], ...detail },
+      },
+      targets: [target],
+    });
+  }
+
   private database(
-    config: RollcallConfig,
-    photoBucket: PhotoBucket,
+    props: RollcallParts,
+    photoBucket: IBucket,
     resultsBucket: ResultsBucket,
   ): { database: FaceDatabase; resultsNetwork: FunctionNetwork | undefined } {
+    const { config } = this;
+    if (typeof props.database === 'object') {
+      const database = new VpcDatabase(this, 'Database', {
+        ...props.database,
+        schema: props.database.schema ?? config.databaseSchema,
+      });
+      return { database, resultsNetwork: database.network };
+    }
     if (config.databaseSecretArn !== undefined) {
       return {
         database: new ExternalDatabase(config.databaseSecretArn, config),
@@ -218,7 +332,51 @@ export class Rollcall extends Construct {
 
   private outputs(outputs: Record<string, { value: string; description: string }>): void {
     for (const [name, output] of Object.entries(outputs)) {
-      new CfnOutput(this, name, output);
+      const made = new CfnOutput(this, name, output);
+      if (this.node.id !== ALONE) {
+        // So that `ops --stack STACK/ID` finds them.
+        made.overrideLogicalId(`${outputPrefix(this.node.id)}${name}`);
+      }
     }
   }
+}
+
+/** CDK leaves this id out of those of the resources. */
+export const ALONE = 'Default';
+
+/** Stands for a secret whose ARN is known only when it is deployed. */
+const SECRET_TO_COME = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:to-come-AbCdEf';
+
+/** The options, read as those of `cdk.json` are. */
+function configOf(props: RollcallProps, id: string): RollcallConfig {
+  const { photoBucket, alarmTopics, slotLedger, database, ...options } = props;
+  const inVpc = typeof database === 'object';
+  const given: Record<string, unknown> = {
+    ...options,
+    ...(inVpc ? { database: 'external', databaseSecretArn: SECRET_TO_COME } : { database }),
+    ...(inVpc && database.schema !== undefined && { databaseSchema: database.schema }),
+  };
+  const config = parseConfig(
+    Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  );
+  for (const [mine, yours, option] of [
+    [photoBucket, config.uploadOrigins.length > 0, 'uploadOrigins'],
+    [photoBucket, config.uploadAccounts.length > 0, 'uploadAccounts'],
+    [photoBucket, config.photoBucketKeyArn !== undefined, 'photoBucketKeyArn'],
+    [alarmTopics, config.criticalEmails.length > 0, 'criticalEmails'],
+    [alarmTopics, config.warningEmails.length > 0, 'warningEmails'],
+    [slotLedger, config.slotLedgerTableArn !== undefined, 'slotLedgerTableArn'],
+    [inVpc || undefined, options.databaseSecretArn !== undefined, 'databaseSecretArn'],
+  ] as const) {
+    if (mine && yours) {
+      throw new ConfigurationError(
+        `${option} is for what Rollcall ${id} makes itself; it was given one of yours`,
+      );
+    }
+  }
+  return {
+    ...config,
+    ...(inVpc && { databaseSecretArn: undefined }),
+    ...(photoBucket?.encryptionKey && { photoBucketKeyArn: photoBucket.encryptionKey.keyArn }),
+  };
 }

@@ -6,6 +6,7 @@ import { samplePhotos } from '../cli/sample-photos.ts';
 import { shortPath } from '../cli/text.ts';
 import { exitCodes, UserError } from '../cli/user-error.ts';
 import { fromWorkingDirectory } from '../cli/working-directory.ts';
+import { DEFAULT_EVENTS_FOLDER, setEventsFolder } from '../lambdas/shared/contract/photo-key.ts';
 import { parseStartArguments, type StartArguments, startUsage } from './cli/arguments.ts';
 import { readPhotos } from './cli/database.ts';
 import { renderDirections } from './cli/directions.ts';
@@ -27,12 +28,14 @@ import { resolveFolder, type Skipped, scanFolder } from './cli/scan.ts';
 import { sendPhotos } from './cli/send.ts';
 import { chooseProgress, painter } from './cli/terminal.ts';
 import type { Cloud } from './cloud.ts';
+import { configuredEventsFolder } from './synthesis.ts';
 import { defaultPostgresPort, stateFolder } from './where.ts';
 
 await runCommand({ usage: () => startUsage, what: 'The local run', run: start });
 
 async function start(argv: readonly string[]): Promise<number> {
   const args = parseStartArguments(argv, process.env);
+  setEventsFolder(configuredEventsFolder() ?? DEFAULT_EVENTS_FOLDER);
   const folder = await readFolder(args);
   const progress = args.json ? silent : chooseProgress();
   const interruption = watchInterruption(() => {

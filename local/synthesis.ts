@@ -118,6 +118,14 @@ async function oneAtATime(hash: string, work: () => Promise<void>): Promise<void
   return withLock(join(LOCKS, hash), work);
 }
 
+/** The folder of the photo bucket that the events are in, as `cdk.json` says: photos have their keys before the app is synthesised. */
+export function configuredEventsFolder(): string | undefined {
+  const { context } = JSON.parse(readFileSync(join(PROJECT_ROOT, 'cdk.json'), 'utf8')) as {
+    context: { rollcall?: { eventsFolder?: string }; 'rollcall.eventsFolder'?: string };
+  };
+  return context['rollcall.eventsFolder'] ?? context.rollcall?.eventsFolder;
+}
+
 /** The cache is only a help: whatever is wrong with it, the app is synthesised. */
 function takeFromCache(hash: string, to: string): boolean {
   try {

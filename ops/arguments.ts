@@ -183,7 +183,7 @@ const HELP_HINT = 'npm run ops -- --help shows how.';
 const MEANS: Readonly<Record<string, string>> = {
   local:
     'the run on this machine: the one that is up (npm run local:up), else what is stored of the last one',
-  stack: "the stack's name (Rollcall)",
+  stack: "the stack's name (Rollcall); STACK/ID where Rollcall is a construct of your own stack",
   json: 'the result as one line of JSON',
   'dry-run': 'for whatever changes something: only says what it would do',
   yes: 'does not ask before it costs money or erases',
@@ -402,10 +402,8 @@ function checkValue(option: string, kind: OptionKind, value: string): void {
   if (kind === 'KEY' && !usageKeys.some((key) => key === value)) {
     throw wrong(`one of ${usageKeys.join(', ')}`);
   }
-  if (kind === 'PREFIX' && !value.startsWith('events/')) {
-    throw wrong(
-      'a prefix of keys that begins with events/, such as events/0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60/',
-    );
+  if (kind === 'PREFIX' && !/^([\w.-]+\/)+/.test(value)) {
+    throw wrong('a prefix of keys, such as events/0b9d7c1e-6a43-4f0e-9d2b-5c8a1f3e7d60/');
   }
 }
 

@@ -6,6 +6,8 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { SFNClient } from '@aws-sdk/client-sfn';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { UserError } from '../cli/user-error.ts';
+import { outputPrefix } from '../lambdas/shared/contract/names.ts';
+import { DEFAULT_EVENTS_FOLDER, setEventsFolder } from '../lambdas/shared/contract/photo-key.ts';
 import type { RunningCloud } from '../local/running-cloud.ts';
 
 /** The stack's outputs that the commands use. */
@@ -55,11 +57,13 @@ export const NO_REGION =
 const RETRY = { maxAttempts: 8, retryMode: 'adaptive' };
 
 /**
- * The stack with this name in the account and Region of the user's credentials.
+ * The stack with this name, or `stack/construct` in an app of somebody's, in the account and Region of the user's credentials.
  *
  * @throws UserError in one line when there is none, or nobody is signed in
  */
-export async function awsDeployment(stackName: string): Promise<Deployment> {
+export async function awsDeployment(name: string): Promise<Deployment> {
+  const [stackName = name, construct = ''] = name.split('/');
+  const prefix = outputPrefix(construct);
   const cloudformation = new CloudFormationClient(RETRY);
   let region: string;
   try {
@@ -72,19 +76,21 @@ export async function awsDeployment(stackName: string): Promise<Deployment> {
       new DescribeStacksCommand({ StackName: stackName }),
     );
     const outputs = Object.fromEntries(
-      (stacks[0]?.Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]),
+      (stacks[0]?.Outputs ?? [])
+        .filter(({ OutputKey: key }) => key!.startsWith(prefix))
+        .map(({ OutputKey: key, OutputValue }) => [key!.slice(prefix.length), OutputValue]),
     ) as Record<string, string>;
     return {
-      name: `${stackName} (${region})`,
+      name: `${name} (${region})`,
       isLocal: false,
       resting: 0,
       console: (arn) =>
         `https://${region}.console.aws.amazon.com/states/home?region=${region}#/v2/executions/details/${arn}`,
-      ...connect({ ...RETRY, region }, () => ({}), checkOutputs(outputs, `The stack ${stackName}`)),
+      ...connect({ ...RETRY, region }, () => ({}), checkOutputs(outputs, `The stack ${name}`)),
     };
   } catch (error) {
-    const { name, message } = error as Error;
-    if (name === 'ValidationError' && /does not exist/.test(message)) {
+    const { name: code, message } = error as Error;
+    if (code === 'ValidationError' && /does not exist/.test(message)) {
       throw new UserError(
         `There is no stack ${stackName} in ${region}: deploy it (npx cdk deploy), name it (--stack), or set AWS_REGION.`,
       );
@@ -128,6 +134,7 @@ function connect(
     lambda: new LambdaClient({ ...common, ...of('lambda') }),
     sqs: new SQSClient({ ...common, ...of('sqs') }),
   };
+  setEventsFolder(outputs.EventsFolder ?? DEFAULT_EVENTS_FOLDER);
   return {
     outputs,
     ...clients,

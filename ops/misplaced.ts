@@ -2,7 +2,7 @@
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
 import { count } from '../cli/text.ts';
 import { PAGE_SIZE } from '../lambdas/answer-operator/questions.ts';
-import { EVENTS_FOLDER, foldersByEvent, photoKeyOf } from '../lambdas/shared/contract/photo-key.ts';
+import { eventsFolder, foldersByEvent, photoKeyOf } from '../lambdas/shared/contract/photo-key.ts';
 import type { MisplacedUpload } from '../lambdas/shared/photos/row-types.ts';
 import { headObject } from './bucket.ts';
 import { ask, chunksOf } from './database.ts';
@@ -19,7 +19,7 @@ export function misplacedLines(
     return [];
   }
   return [
-    `${count(total, 'upload')} of no event: ${total === 1 ? 'its key is' : 'their keys are'} not events/{event UUID}/{name}.{extension}. Upload ${total === 1 ? 'it again under a right key, then delete it' : 'them again under right keys, then delete them'}.`,
+    `${count(total, 'upload')} of no event: ${total === 1 ? 'its key is' : 'their keys are'} not ${eventsFolder()}{event UUID}/{name}.{extension}. Upload ${total === 1 ? 'it again under a right key, then delete it' : 'them again under right keys, then delete them'}.`,
     ...table(
       uploads.map(({ object_key, failed_at }) => [failed_at, object_key]),
       { columns },
@@ -59,10 +59,10 @@ export async function readMisplaced(deployment: Deployment): Promise<MisplacedIn
 /** What lies beside the folders of events. What S3's console makes of an empty folder is no upload. */
 async function listMisplaced(deployment: Deployment): Promise<string[]> {
   const top = await listLevel(deployment, '');
-  const events = await listLevel(deployment, EVENTS_FOLDER);
+  const events = await listLevel(deployment, eventsFolder());
   const keys = [...top.keys, ...events.keys];
   const others = [
-    ...top.folders.filter((folder) => folder !== EVENTS_FOLDER),
+    ...top.folders.filter((folder) => folder !== eventsFolder()),
     ...events.folders.filter((folder) => foldersByEvent([folder]).size === 0),
   ];
   for (const folder of others) {

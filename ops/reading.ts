@@ -1,6 +1,6 @@
 import { paginateListFaces, ResourceNotFoundException } from '@aws-sdk/client-rekognition';
 import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
-import { EVENTS_FOLDER, foldersByEvent } from '../lambdas/shared/contract/photo-key.ts';
+import { eventsFolder, foldersByEvent } from '../lambdas/shared/contract/photo-key.ts';
 import type { StoredObject } from '../lambdas/shared/photos/execution-input.ts';
 import type { EventRow } from '../lambdas/shared/photos/row-types.ts';
 import type { CollectionFace, World } from '../lambdas/shared/reconciliation/compare.ts';
@@ -91,7 +91,7 @@ export async function readFolders({ s3, outputs }: Deployment): Promise<Folders>
   const folders: string[] = [];
   for await (const { CommonPrefixes: prefixes = [] } of paginateListObjectsV2(
     { client: s3 },
-    { Bucket: outputs.PhotoBucketName, Prefix: EVENTS_FOLDER, Delimiter: '/' },
+    { Bucket: outputs.PhotoBucketName, Prefix: eventsFolder(), Delimiter: '/' },
   )) {
     folders.push(...prefixes.map(({ Prefix: folder }) => folder!));
   }

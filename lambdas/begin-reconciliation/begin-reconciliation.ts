@@ -2,7 +2,7 @@ import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { type ExecutionListItem, ListExecutionsCommand, type SFNClient } from '@aws-sdk/client-sfn';
 import { metricNames } from '../shared/contract/names.ts';
-import { EVENTS_FOLDER, foldersByEvent } from '../shared/contract/photo-key.ts';
+import { eventsFolder, foldersByEvent } from '../shared/contract/photo-key.ts';
 import type { LedgerState } from '../shared/line/rules.ts';
 import {
   type BeginReconciliationRequest,
@@ -163,7 +163,7 @@ async function listFolders({ s3, photoBucket }: BeginReconciliationDeps): Promis
       .send(
         new ListObjectsV2Command({
           Bucket: photoBucket,
-          Prefix: EVENTS_FOLDER,
+          Prefix: eventsFolder(),
           Delimiter: '/',
           ...(ContinuationToken && { ContinuationToken }),
         }),

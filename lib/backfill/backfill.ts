@@ -1,5 +1,6 @@
 import { Aws, Stack } from 'aws-cdk-lib';
 import { Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
@@ -9,11 +10,11 @@ import { acknowledge, objectsFinding } from '../parts/acknowledge.ts';
 import { executionsOf } from '../parts/executions-of.ts';
 import { PipelineFunction, type PipelineFunctionProps } from '../parts/pipeline-function.ts';
 import { PipelineStateMachine } from '../parts/pipeline-state-machine.ts';
-import type { PhotoBucket, ResultsBucket } from '../storage/buckets.ts';
+import type { ResultsBucket } from '../storage/buckets.ts';
 
 interface BackfillProps {
   readonly config: RollcallConfig;
-  readonly photoBucket: PhotoBucket;
+  readonly photoBucket: IBucket;
   readonly resultsBucket: ResultsBucket;
   readonly database: FaceDatabase;
   /** Reaches Postgres, and the photo bucket where that has versions. */
@@ -43,12 +44,12 @@ export class Backfill extends Construct {
     });
     database.grantLogin(this.skipIndexed, 'rollcall_pipeline');
     if (config.photoBucketVersioned) {
-      this.allow(this.skipIndexed, ['s3:GetObject'], photoBucket.arnForObjects('events/*'));
+      this.allow(this.skipIndexed, ['s3:GetObject'], photoBucket.arnForObjects(`${config.eventsFolder}*`));
       this.allow(this.skipIndexed, ['s3:ListBucket'], photoBucket.bucketArn);
       acknowledge(
         this.skipIndexed.role!,
         'One object a photo: only the folder that it lies in is known beforehand',
-        objectsFinding(photoBucket, 'events/*'),
+        objectsFinding(photoBucket, `${config.eventsFolder}*`),
       );
     }
     this.stateMachine = new PipelineStateMachine(this, 'StateMachine', {

@@ -1,5 +1,6 @@
 import type { IConstruct } from 'constructs';
 import { DEFAULT_SCHEMA } from '../../lambdas/shared/contract/names.ts';
+import { DEFAULT_EVENTS_FOLDER } from '../../lambdas/shared/contract/photo-key.ts';
 import {
   type AlarmThresholds,
   allowedAlarmThresholds,
@@ -96,6 +97,13 @@ export interface RollcallConfig {
    * each decides by its own policies who of it may.
    */
   readonly uploadAccounts: readonly string[];
+  /**
+   * Folder of the photo bucket that the events' folders are in, with its trailing slash: photos are `{eventsFolder}{event UUID}/...`.
+   *
+   * Default: `events/`. Choose where photos lie already, `uploads/`, before the first one is indexed: a photo's id is made of its
+   * whole key.
+   */
+  readonly eventsFolder: string;
   /**
    * Days that the stored IndexFaces responses are kept; 1 to 3650.
    *
@@ -321,6 +329,12 @@ const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } 
     'origins as browsers send them, https://HOST or http://localhost:PORT, in lower case and without a path',
   ),
   uploadAccounts: list((item) => /^\d{12}$/.test(item), 'AWS account ids of 12 digits'),
+  eventsFolder: {
+    default: DEFAULT_EVENTS_FOLDER,
+    allowed:
+      "a folder's name with a trailing slash, of letters, digits and - _ . /, such as uploads/ or media/photos/",
+    parse: matching(/^(?=.{2,200}$)(?!results\/|reconciliations\/|backfills\/)([\w.-]+\/)+$/),
+  },
   resultsRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
   rekognitionResponse: oneOf(['full', 'minimal'], 'full'),
   faceRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),

@@ -8,7 +8,7 @@ import {
   Vpc,
 } from 'aws-cdk-lib/aws-ec2';
 import { AnyPrincipal, PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import type { Bucket } from 'aws-cdk-lib/aws-s3';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import type { RollcallConfig } from '../config/config.ts';
 import { staysWithDatabase } from '../config/removal.ts';
@@ -17,7 +17,7 @@ import { acknowledge } from '../parts/acknowledge.ts';
 interface IsolatedNetworkProps {
   readonly config: RollcallConfig;
   /** The buckets that can be read from inside. */
-  readonly buckets: Bucket[];
+  readonly buckets: Pick<IBucket, 'bucketArn' | 'arnForObjects'>[];
   /** What can be written from inside, as ARNs with wildcards. */
   readonly writable: string[];
 }

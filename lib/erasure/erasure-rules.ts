@@ -8,14 +8,17 @@ import {
   Schedule,
 } from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { photoKeys } from '../indexing/upload-rule.ts';
 import { DeadLetterQueue } from '../parts/lasting-queue.ts';
-import type { PhotoBucket } from '../storage/buckets.ts';
 
 interface ErasureRulesProps {
-  readonly photoBucket: PhotoBucket;
+  readonly photoBucket: IBucket;
+  /** As for the uploads. */
+  readonly folder?: string | undefined;
   readonly indexPhoto: IStateMachine;
   readonly eraseFaces: IStateMachine;
 }
@@ -29,7 +32,11 @@ export class ErasureRules extends Construct {
   readonly deadLetters: Queue;
   private readonly eraseFaces: IStateMachine;
 
-  constructor(scope: Construct, id: string, { photoBucket, indexPhoto, eraseFaces }: ErasureRulesProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { photoBucket, folder, indexPhoto, eraseFaces }: ErasureRulesProps,
+  ) {
     super(scope, id);
     this.eraseFaces = eraseFaces;
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters');
@@ -41,7 +48,7 @@ export class ErasureRules extends Construct {
         detailType: ['Object Deleted'],
         detail: {
           bucket: { name: [photoBucket.bucketName] },
-          object: { key: Match.anythingButSuffix('/') },
+          object: { key: photoKeys(folder) },
         },
       },
       {

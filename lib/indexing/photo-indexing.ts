@@ -1,6 +1,7 @@
 import { Aws, Duration, Stack } from 'aws-cdk-lib';
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
@@ -10,14 +11,14 @@ import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from '../database/face-dat
 import { acknowledge, objectsFinding } from '../parts/acknowledge.ts';
 import { PipelineFunction, type PipelineFunctionProps } from '../parts/pipeline-function.ts';
 import { PipelineStateMachine } from '../parts/pipeline-state-machine.ts';
-import type { PhotoBucket, ResultsBucket } from '../storage/buckets.ts';
+import type { ResultsBucket } from '../storage/buckets.ts';
 import type { IdempotencyTable } from '../storage/tables.ts';
 
 const EVENT_COLLECTIONS = 'One collection an event: only their prefix is known beforehand';
 
 interface PhotoIndexingProps {
   readonly config: RollcallConfig;
-  readonly photoBucket: PhotoBucket;
+  readonly photoBucket: IBucket;
   readonly resultsBucket: ResultsBucket;
   readonly idempotencyTable: IdempotencyTable;
   /** This stack's, or another's in the same account and Region. */
@@ -126,7 +127,7 @@ export class PhotoIndexing extends Construct {
     allow(indexFaces, ['rekognition:IndexFaces'], collections);
     // Rekognition reads the photo with the caller's right.
     const readPhoto = ['s3:GetObject', ...(config.photoBucketVersioned ? ['s3:GetObjectVersion'] : [])];
-    allow(indexFaces, readPhoto, photoBucket.arnForObjects('events/*'));
+    allow(indexFaces, readPhoto, photoBucket.arnForObjects(`${config.eventsFolder}*`));
     if (config.photoBucketKeyArn !== undefined) {
       allow(indexFaces, ['kms:Decrypt'], config.photoBucketKeyArn);
     }
@@ -137,7 +138,7 @@ export class PhotoIndexing extends Construct {
     acknowledge(
       indexFaces.role!,
       'One object a photo: only the folder that it lies in is known beforehand',
-      objectsFinding(photoBucket, 'events/*'),
+      objectsFinding(photoBucket, `${config.eventsFolder}*`),
       objectsFinding(resultsBucket, 'results/*'),
     );
 

@@ -1,14 +1,24 @@
 import { Duration } from 'aws-cdk-lib';
 import { EventField, Match, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine, SqsQueue } from 'aws-cdk-lib/aws-events-targets';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { acknowledge } from '../parts/acknowledge.ts';
-import type { PhotoBucket } from '../storage/buckets.ts';
+
+/**
+ * The keys that are looked at. The S3 console makes "folders" out of empty objects whose key ends with a slash; a pattern can ask for
+ * one thing only, so in a bucket with other folders such an object counts as an upload of no event.
+ */
+export function photoKeys(folder: string | undefined) {
+  return folder === undefined ? Match.anythingButSuffix('/') : Match.prefix(folder);
+}
 
 interface UploadRuleProps {
-  readonly photoBucket: PhotoBucket;
+  readonly photoBucket: IBucket;
+  /** What is in another folder is not looked at; undefined where all of the bucket is the pipeline's. */
+  readonly folder?: string | undefined;
   readonly stateMachine: IStateMachine;
   readonly announcements: Queue;
   /** What started no execution within a day, with the reason in its message attributes. */
@@ -23,7 +33,7 @@ export class UploadRule extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    { photoBucket, stateMachine, announcements, lastResort }: UploadRuleProps,
+    { photoBucket, folder, stateMachine, announcements, lastResort }: UploadRuleProps,
   ) {
     super(scope, id);
     const rule = new Rule(this, 'Rule', {
@@ -33,8 +43,7 @@ export class UploadRule extends Construct {
         detailType: ['Object Created'],
         detail: {
           bucket: { name: [photoBucket.bucketName] },
-          // The S3 console makes "folders" out of empty objects whose key ends so.
-          object: { key: Match.anythingButSuffix('/') },
+          object: { key: photoKeys(folder) },
         },
       },
     });

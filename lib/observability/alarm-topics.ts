@@ -1,7 +1,7 @@
 import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
-import { Topic } from 'aws-cdk-lib/aws-sns';
+import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 import type { RollcallConfig } from '../config/config.ts';
@@ -12,15 +12,22 @@ export type Severity = 'critical' | 'warning';
 
 interface AlarmTopicsProps {
   readonly config: RollcallConfig;
+  /** Yours, which let CloudWatch publish; none are made then. */
+  readonly topics?: Readonly<Record<Severity, ITopic>> | undefined;
 }
 
 /** Where alarms go: one topic for each severity, to which people, pagers and chats subscribe. */
-export class AlarmTopics extends Construct implements Readonly<Record<Severity, Topic>> {
-  readonly critical: Topic;
-  readonly warning: Topic;
+export class AlarmTopics extends Construct implements Readonly<Record<Severity, ITopic>> {
+  readonly critical: ITopic;
+  readonly warning: ITopic;
 
-  constructor(scope: Construct, id: string, { config }: AlarmTopicsProps) {
+  constructor(scope: Construct, id: string, { config, topics }: AlarmTopicsProps) {
     super(scope, id);
+    if (topics) {
+      this.critical = topics.critical;
+      this.warning = topics.warning;
+      return;
+    }
     // CloudWatch and Budgets may not use the key that AWS keeps for SNS.
     const key = new Key(this, 'Key', {
       description: "Encrypts Rollcall's alarms on their way through SNS",
@@ -37,7 +44,7 @@ export class AlarmTopics extends Construct implements Readonly<Record<Severity, 
     );
 
     const { stackName } = Stack.of(this);
-    const topic = (topicId: string, displayName: string, emails: readonly string[]): Topic => {
+    const topic = (topicId: string, displayName: string, emails: readonly string[]) => {
       const made = new Topic(this, topicId, { displayName, masterKey: key, enforceSSL: true });
       made.addToResourcePolicy(
         new PolicyStatement({ ...senders, actions: ['sns:Publish'], resources: [made.topicArn] }),

@@ -23,7 +23,10 @@ export function metricsNamespace(scope: IConstruct): string {
 const NAMESPACE = Lazy.uncachedString({ produce: ({ scope }) => metricsNamespace(scope) });
 
 /** What the Lambdas print, added up over all of them. */
-export function pipelineMetric(name: MetricName, options: MetricOptions = {}): Metric {
+export function pipelineMetric(
+  name: MetricName,
+  options: MetricOptions & { readonly namespace?: string } = {},
+): Metric {
   return new Metric({
     namespace: NAMESPACE,
     metricName: name,

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
-import { type BuildOptions, buildSync, type OutputFile } from 'esbuild';
+import type { BuildOptions, OutputFile } from 'esbuild';
 
 export const PROJECT_ROOT = path.join(import.meta.dirname, '../..');
 
@@ -36,10 +37,14 @@ export function bundleOptions(names: readonly string[]): BuildOptions & { write:
   };
 }
 
+/** Where the package has every Lambda bundled, in a folder of its name: who installs it needs neither esbuild nor the sources. */
+const PREPARED = path.join(PROJECT_ROOT, 'bundles');
+
 const bundled = new Map<string, OutputFile[]>();
 
 /** Bundles Lambdas for `writeBundle`, all at once: what they share is read and parsed once. */
 export function bundle(names: readonly string[]): void {
+  const { buildSync } = createRequire(import.meta.url)('esbuild') as typeof import('esbuild');
   const { outputFiles } = buildSync(bundleOptions(names));
   for (const name of names) {
     bundled.set(
@@ -49,8 +54,18 @@ export function bundle(names: readonly string[]): void {
   }
 }
 
+/** The folder that a Lambda's bundle is made of. */
+export function bundleSource(name: string): string {
+  const prepared = path.join(PREPARED, name);
+  return existsSync(prepared) ? prepared : path.dirname(handlerOf(name));
+}
+
 /** Writes the bundle of a Lambda into a folder; the first one has all of them bundled that are not yet. */
 export function writeBundle(name: string, folder: string): void {
+  if (existsSync(PREPARED)) {
+    cpSync(path.join(PREPARED, name), folder, { recursive: true });
+    return;
+  }
   if (!bundled.has(name)) {
     bundle(lambdaNames());
   }

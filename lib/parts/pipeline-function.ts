@@ -6,12 +6,13 @@ import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws
 import { Architecture, Code, Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import { SERVICE_NAME } from '../../lambdas/shared/contract/names.ts';
+import { environmentNames, SERVICE_NAME } from '../../lambdas/shared/contract/names.ts';
+import { DEFAULT_EVENTS_FOLDER } from '../../lambdas/shared/contract/photo-key.ts';
 import type { RollcallConfig } from '../config/config.ts';
 import { removalPolicy } from '../config/removal.ts';
 import { metricsNamespace } from '../observability/metrics.ts';
 import { acknowledge } from './acknowledge.ts';
-import { PROJECT_ROOT, writeBundle } from './bundle.ts';
+import { bundleSource, PROJECT_ROOT, writeBundle } from './bundle.ts';
 
 /**
  * A third of a vCPU loads the half megabyte of code in about 0.2 s; the functions use some 100 MB. They are done in tens
@@ -74,6 +75,9 @@ export class PipelineFunction extends LambdaFunction {
         POWERTOOLS_METRICS_NAMESPACE: metricsNamespace(scope),
         LOG_LEVEL: config.logLevel,
         NODE_OPTIONS: '--enable-source-maps',
+        ...(config.eventsFolder !== DEFAULT_EVENTS_FOLDER && {
+          [environmentNames.eventsFolder]: config.eventsFolder,
+        }),
         ...props.environment,
       },
     });
@@ -101,8 +105,7 @@ export class PipelineFunction extends LambdaFunction {
  * and esbuild anew for every function, which takes ten times as long.
  */
 function bundledCode(name: string, assets: readonly string[]): Code {
-  const folder = path.join(PROJECT_ROOT, 'lambdas', name);
-  return Code.fromAsset(folder, {
+  return Code.fromAsset(bundleSource(name), {
     assetHashType: AssetHashType.OUTPUT,
     bundling: {
       // CDK asks for an image to fall back on; the local bundling never fails without an error.

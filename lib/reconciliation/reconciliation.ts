@@ -3,6 +3,7 @@ import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { EventField, Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
 import { Policy, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
@@ -12,14 +13,14 @@ import { acknowledge, objectsFinding } from '../parts/acknowledge.ts';
 import { executionsOf } from '../parts/executions-of.ts';
 import { PipelineFunction, type PipelineFunctionProps } from '../parts/pipeline-function.ts';
 import { PipelineStateMachine } from '../parts/pipeline-state-machine.ts';
-import type { PhotoBucket, ResultsBucket } from '../storage/buckets.ts';
+import type { ResultsBucket } from '../storage/buckets.ts';
 
 /** Where its functions hand each other what they read, in the results bucket. */
 export const RECONCILIATIONS = 'reconciliations/*';
 
 interface ReconciliationProps {
   readonly config: RollcallConfig;
-  readonly photoBucket: PhotoBucket;
+  readonly photoBucket: IBucket;
   readonly resultsBucket: ResultsBucket;
   readonly slotLedger: ITable;
   readonly database: FaceDatabase;
@@ -117,7 +118,7 @@ export class Reconciliation extends Construct {
       `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:rekognition:<AWS::Region>:<AWS::AccountId>:collection/${config.collectionPrefix}*]`,
     );
     if (config.photoBucketVersioned) {
-      this.lookAtPhotos(survey, photoBucket);
+      this.lookAtPhotos(survey, photoBucket, config);
     }
 
     const mend = new PipelineFunction(this, 'MendDisagreements', {
@@ -137,7 +138,7 @@ export class Reconciliation extends Construct {
     });
     allow(mend, ['dynamodb:GetItem'], slotLedger.tableArn);
     allow(mend, ['s3:ListBucket'], photoBucket.bucketArn);
-    this.lookAtPhotos(mend, photoBucket);
+    this.lookAtPhotos(mend, photoBucket, config);
     allow(mend, ['s3:DeleteObject'], resultsBucket.arnForObjects(RECONCILIATIONS));
     allow(mend, ['states:StartExecution'], indexPhoto.stateMachineArn, eraseFaces.stateMachineArn);
     for (const machine of [indexPhoto, eraseFaces]) {
@@ -179,12 +180,12 @@ export class Reconciliation extends Construct {
   }
 
   /** Metadata only; but S3 knows no right of its own for that. */
-  private lookAtPhotos(fn: PipelineFunction, photoBucket: PhotoBucket): void {
-    allow(fn, ['s3:GetObject'], photoBucket.arnForObjects('events/*'));
+  private lookAtPhotos(fn: PipelineFunction, photoBucket: IBucket, config: RollcallConfig): void {
+    allow(fn, ['s3:GetObject'], photoBucket.arnForObjects(`${config.eventsFolder}*`));
     acknowledge(
       fn.role!,
       'One object a photo: only the folder that it lies in is known beforehand',
-      objectsFinding(photoBucket, 'events/*'),
+      objectsFinding(photoBucket, `${config.eventsFolder}*`),
     );
   }
 

@@ -28,7 +28,7 @@ interface PrivateBucketProps {
   readonly keyArn?: string | undefined;
   readonly lifecycleRules?: LifecycleRule[];
   readonly cors?: CorsRule[];
-  /** Other accounts that may put objects under `events/`, and nothing else. */
+  /** Other accounts that may put objects into the events' folder, and nothing else. */
   readonly uploadAccounts?: readonly string[];
 }
 
@@ -72,7 +72,7 @@ class PrivateBucket extends Bucket {
     const everything = { actions: ['s3:*'], resources: [this.bucketArn, this.arnForObjects('*')] };
     this.denyUnlessOf([Aws.ACCOUNT_ID, ...uploadAccounts], everything);
     if (uploadAccounts.length > 0) {
-      const photos = this.arnForObjects('events/*');
+      const photos = this.arnForObjects(`${config.eventsFolder}*`);
       this.denyUnlessOf([Aws.ACCOUNT_ID], { notActions: UPLOAD_ACTIONS, resources: everything.resources });
       this.denyUnlessOf([Aws.ACCOUNT_ID], { actions: UPLOAD_ACTIONS, notResources: [photos] });
       this.addToResourcePolicy(

@@ -1,5 +1,5 @@
 import { v5 as uuidv5 } from 'uuid';
-import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import { eventsFolder, parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import type { Picture, Scan } from './scan.ts';
 
 /** Namespace of the event ids that are derived from folders; never change it, or every folder gets a second event. */
@@ -51,7 +51,7 @@ export function listPhotos(
   const fileOfPhoto = new Map<string, string>();
   for (const picture of scan.pictures) {
     const { file } = picture;
-    const key = `events/${eventId}/${file.normalize('NFC')}`;
+    const key = `${eventsFolder()}${eventId}/${file.normalize('NFC')}`;
     const keyBytes = Buffer.byteLength(key);
     if (keyBytes > MAX_KEY_BYTES) {
       const reason = `its S3 key would have ${keyBytes} bytes, and S3 allows ${MAX_KEY_BYTES}`;

@@ -14,7 +14,7 @@ import type {
   SkipIndexedRequest,
   SkipReason,
 } from '../../lambdas/shared/contract/payloads.ts';
-import { foldersByEvent } from '../../lambdas/shared/contract/photo-key.ts';
+import { eventsFolder, foldersByEvent } from '../../lambdas/shared/contract/photo-key.ts';
 import { listObjects } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
 import { chunksOf, collect, invoke } from '../database.ts';
@@ -42,6 +42,11 @@ const REASONS: Record<SkipReason, string> = {
 export async function backfill(context: Context): Promise<Result> {
   const { args, deployment, progress, now } = context;
   const prefix = args.prefix!;
+  if (!prefix.startsWith(eventsFolder())) {
+    throw new UserError(
+      `--prefix takes a prefix of keys that begins with ${eventsFolder()}: nothing else is a photo of an event.`,
+    );
+  }
   await checkNoneRuns(deployment);
 
   progress.step('Listing the bucket');
@@ -201,8 +206,8 @@ async function follow(
 
 /** Keys may spell an event's id in any case, a prefix matches one. */
 async function otherSpellings(deployment: Deployment, prefix: string): Promise<string> {
-  const folder = prefix.split('/').slice(0, 2).join('/');
-  const [event] = foldersByEvent([`${folder}/`]).keys();
+  const [folder] = prefix.slice(eventsFolder().length).split('/');
+  const [event] = foldersByEvent([`${eventsFolder()}${folder}/`]).keys();
   const spelled = event === undefined ? undefined : (await readFolders(deployment)).get(event);
   return spelled ? ` The bucket spells it ${spelled.join(' and ')}` : '';
 }

@@ -7,7 +7,7 @@ import {
 import { count, printable, wrap } from '../../cli/text.ts';
 import { UserError } from '../../cli/user-error.ts';
 import type { PhotoHistory } from '../../lambdas/answer-operator/questions.ts';
-import { isUuid, parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import { eventsFolder, isUuid, parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import type { StoredObject } from '../../lambdas/shared/photos/execution-input.ts';
 import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
 import { headObject } from '../bucket.ts';
@@ -117,7 +117,7 @@ function idsOf(subject: string, args: Context['args']): string[] {
     return [...new Set([photoId, keyId])];
   } catch {
     throw new UserError(
-      `${JSON.stringify(subject)} is neither a photo's id nor a photo's key: keys read events/{event UUID}/{anything}.{ext}. What was uploaded under another key belongs to no event: ${hint(args, 'failed')} lists it.`,
+      `${JSON.stringify(subject)} is neither a photo's id nor a photo's key: keys read ${eventsFolder()}{event UUID}/{anything}.{ext}. What was uploaded under another key belongs to no event: ${hint(args, 'failed')} lists it.`,
     );
   }
 }

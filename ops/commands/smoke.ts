@@ -8,7 +8,7 @@ import { watchInterruption } from '../../cli/interruption.ts';
 import { samplePhotos } from '../../cli/sample-photos.ts';
 import { count, formatDuration } from '../../cli/text.ts';
 import { UserError } from '../../cli/user-error.ts';
-import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import { eventsFolder, parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import type { Receipt } from '../../lambdas/shared/erasure/contract.ts';
 import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
 import { headObject } from '../bucket.ts';
@@ -67,7 +67,7 @@ export async function smoke(
   const { args, deployment, progress, now } = context;
   const eventId = randomUUID();
   const photoId = randomUUID();
-  const sample: Sample = { eventId, photoId, key: `events/${eventId}/${photoId}.jpg` };
+  const sample: Sample = { eventId, photoId, key: `${eventsFolder()}${eventId}/${photoId}.jpg` };
   const data = { event_id: eventId, key: sample.key, dry_run: args.dryRun };
   const plan = `one photo through ${deployment.name}, under the new event ${eventId} (${priceOf(1)})`;
   if (args.dryRun) {

@@ -30,6 +30,7 @@ const defaults: RollcallConfig = {
   photoBucketVersioned: false,
   uploadOrigins: [],
   uploadAccounts: [],
+  eventsFolder: 'events/',
   resultsRetentionDays: 30,
   rekognitionResponse: 'full',
   faceRetentionDays: 30,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
-import { parseDatabaseUrl } from '../../lambdas/shared/database/url.ts';
+import { parseDatabaseSecret, parseDatabaseUrl } from '../../lambdas/shared/database/url.ts';
 
 /** What is refused, as its one line; undefined where the URL is taken. */
 function refusal(url: string): string | undefined {
@@ -188,4 +188,34 @@ test('whatever stands behind the question mark, the server hears of two names on
       }
     }),
   );
+});
+
+describe('a secret as RDS writes it', () => {
+  const secret = { engine: 'postgres', host: 'db.internal', port: 5433, username: 'app', dbname: 'faces' };
+
+  test('leads where its URL would, whatever the password', () => {
+    fc.assert(
+      fc.property(password, (text) => {
+        expect(parseDatabaseSecret(JSON.stringify({ ...secret, password: text }))).toMatchObject({
+          hosts: [{ host: 'db.internal', port: 5433 }],
+          user: 'app',
+          password: text,
+          database: 'faces',
+        });
+      }),
+    );
+  });
+
+  test.each([
+    ['{', /begins like JSON and is none/],
+    [JSON.stringify({ ...secret, host: undefined, password: 'p' }), /its JSON has no host/],
+    [JSON.stringify(secret), /its JSON has no password/],
+    [JSON.stringify({ ...secret, password: 'p', engine: 'mysql' }), /is not PostgreSQL/],
+  ])('%s is refused in one line', (text, line) => {
+    expect(() => parseDatabaseSecret(text)).toThrow(line);
+  });
+
+  test('a URL is a URL', () => {
+    expect(parseDatabaseSecret('postgresql://a:b@c:1/d')).toEqual(parseDatabaseUrl('postgresql://a:b@c:1/d'));
+  });
 });

@@ -21,7 +21,7 @@ test.each([
   [['reprocess'], 'reprocess needs one of --photo, --event, --all-failed'],
   [['reprocess', '--photo', ID, '--all-failed'], 'and only one'],
   [['backfill'], 'backfill needs --prefix'],
-  [['backfill', '--prefix', 'photos/'], '--prefix takes a prefix of keys that begins with events/'],
+  [['backfill', '--prefix', 'photos'], '--prefix takes a prefix of keys'],
   [['status', '--local', '--stack', 'Mine'], 'only one of them'],
   [['erase-event'], 'erase-event needs --event'],
   [['photo'], 'photo needs KEY|ID'],

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { validate, version } from 'uuid';
-import { foldersByEvent, parsePhotoKey, photoKeyOf } from '../../lambdas/shared/contract/photo-key.ts';
+import {
+  DEFAULT_EVENTS_FOLDER,
+  foldersByEvent,
+  parsePhotoKey,
+  photoKeyOf,
+  setEventsFolder,
+} from '../../lambdas/shared/contract/photo-key.ts';
 
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
 const PHOTO = '9d2c4f60-71d4-4f5e-8a39-0f6f5b8f4c11';
@@ -123,4 +129,20 @@ test('an event’s folders are found however their keys spell it, each once', ()
       expect([...found.values()].flat().sort()).toEqual([...new Set(folders)].sort());
     }),
   );
+});
+
+test('another folder of the events takes the place of events/, and ids are of the whole key', () => {
+  const event = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
+  const before = photoKeyOf(`events/${event}/a.jpg`)!;
+  try {
+    setEventsFolder('uploads/2026/');
+    expect(photoKeyOf(`events/${event}/a.jpg`)).toBeUndefined();
+    expect(photoKeyOf(`uploads/2026/${event}/a.jpg`)).toMatchObject({ eventId: event });
+    expect(photoKeyOf(`uploads/2026/${event}/a.jpg`)!.photoId).not.toBe(before.photoId);
+    expect([...foldersByEvent([`uploads/2026/${event.toUpperCase()}/`, `events/${event}/`])]).toEqual([
+      [event, [`uploads/2026/${event.toUpperCase()}/`]],
+    ]);
+  } finally {
+    setEventsFolder(DEFAULT_EVENTS_FOLDER);
+  }
 });

@@ -7,6 +7,14 @@
 export const METRICS_NAMESPACE = 'Rollcall';
 export const SERVICE_NAME = 'rollcall';
 
+/**
+ * What the names of a stack's outputs begin with where Rollcall is a construct of somebody's stack: the construct's id, as far as
+ * CloudFormation takes it.
+ */
+export function outputPrefix(constructId: string): string {
+  return constructId.replaceAll(/[^A-Za-z0-9]/g, '');
+}
+
 /** Of the database: everything of the pipeline's is in it, where nothing else was chosen. */
 export const DEFAULT_SCHEMA = 'rollcall';
 
@@ -122,6 +130,7 @@ export const environmentNames = {
   abandonedCollectionDays: 'ABANDONED_COLLECTION_DAYS',
   /** `true` where the photo bucket has versions. */
   photoBucketVersioned: 'PHOTO_BUCKET_VERSIONED',
+  eventsFolder: 'EVENTS_FOLDER',
   /** Collection ids are this prefix followed by the event id. */
   collectionPrefix: 'COLLECTION_PREFIX',
   /** The account's IndexFaces quota in calls per second. */

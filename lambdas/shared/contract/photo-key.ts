@@ -1,18 +1,33 @@
 import { v5 as uuidv5 } from 'uuid';
 import { PipelineError } from './errors.ts';
+import { environmentNames } from './names.ts';
 
 /** Namespace of the photo ids that are derived from keys; never change it, or every photo gets a second id. */
 const PHOTO_ID_NAMESPACE = '6f1c9a52-4c0e-5b7d-9a3e-2d8f7c61b004';
+
+/** Where the events' folders are in the photo bucket, unless the deployment says otherwise. */
+export const DEFAULT_EVENTS_FOLDER = 'events/';
 
 /**
  * The folder of all events. S3 tells `Events/` from it, and so do the policies of the functions: only UUIDs may be spelled in
  * whatever case.
  */
-export const EVENTS_FOLDER = 'events/';
+let folder = process.env[environmentNames.eventsFolder] ?? DEFAULT_EVENTS_FOLDER;
+
+/** The folder of all events, with its trailing slash. */
+export function eventsFolder(): string {
+  return folder;
+}
+
+/** For a process that operates a deployment and learns from its outputs where its events are. */
+export function setEventsFolder(other: string): void {
+  folder = other;
+}
 
 const UUID = '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}';
-const PHOTO_KEY = new RegExp(`^${EVENTS_FOLDER}(${UUID})/(.*/)?([^/]+)\\.[^./]+$`, 's');
-const EVENT_FOLDER = new RegExp(`^${EVENTS_FOLDER}(${UUID})/$`);
+/** What follows on the folder of all events. */
+const PHOTO_KEY = new RegExp(`^(${UUID})/(.*/)?([^/]+)\\.[^./]+$`, 's');
+const EVENT_FOLDER = new RegExp(`^(${UUID})/$`);
 const WHOLE_UUID = new RegExp(`^${UUID}$`);
 
 /** Whether it is a UUID, in whatever case. */
@@ -36,24 +51,24 @@ export interface PhotoKey {
 }
 
 /**
- * Reads event and photo id out of `events/{eventId}/{anything}.{ext}`. The key comes raw, not URL-encoded.
+ * Reads event and photo id out of `events/{eventId}/{anything}.{ext}`, or of what stands in place of `events/`. The key comes raw, not URL-encoded.
  *
  * @throws PipelineError `InvalidPhotoKey`
  */
 export function parsePhotoKey(key: string): PhotoKey {
-  const match = PHOTO_KEY.exec(key);
+  const match = key.startsWith(folder) ? PHOTO_KEY.exec(key.slice(folder.length)) : null;
   // PostgreSQL's text holds neither NUL nor half a surrogate pair.
   if (!match || key.includes('\0') || !key.isWellFormed() || Buffer.byteLength(key) > MAX_KEY_BYTES) {
     throw new PipelineError(
       'InvalidPhotoKey',
-      `The key ${JSON.stringify(key.slice(0, 200))} is not of the form events/{event UUID}/{name}.{extension}`,
+      `The key ${JSON.stringify(key.slice(0, 200))} is not of the form ${folder}{event UUID}/{name}.{extension}`,
     );
   }
-  const [, eventId, folder, stem] = match as unknown as [string, string, string | undefined, string];
+  const [, eventId, subfolder, stem] = match as unknown as [string, string, string | undefined, string];
   const keyId = uuidv5(key, PHOTO_ID_NAMESPACE);
   return {
     eventId: eventId.toLowerCase(),
-    photoId: folder === undefined && isUuid(stem) ? stem.toLowerCase() : keyId,
+    photoId: subfolder === undefined && isUuid(stem) ? stem.toLowerCase() : keyId,
     keyId,
   };
 }
@@ -73,15 +88,17 @@ export function photoKeyOf(key: string): PhotoKey | undefined {
 /**
  * Which folders of the bucket are an event's: several where its keys spell it in more than one case.
  *
- * @param folders below `EVENTS_FOLDER`, with their trailing slash; those of no event are left out
+ * @param folders in the folder of all events, with their trailing slash; those of no event are left out
  * @returns by lower-case event id, each folder once, as keys spell it
  */
 export function foldersByEvent(folders: Iterable<string>): Map<string, string[]> {
   const byEvent = new Map<string, string[]>();
-  for (const folder of new Set(folders)) {
-    const event = EVENT_FOLDER.exec(folder)?.[1]?.toLowerCase();
+  for (const one of new Set(folders)) {
+    const event = one.startsWith(folder)
+      ? EVENT_FOLDER.exec(one.slice(folder.length))?.[1]?.toLowerCase()
+      : undefined;
     if (event !== undefined) {
-      byEvent.set(event, [...(byEvent.get(event) ?? []), folder]);
+      byEvent.set(event, [...(byEvent.get(event) ?? []), one]);
     }
   }
   return byEvent;

@@ -11,7 +11,7 @@ import { requireEnv, requireNumberEnv } from '../runtime/environment.ts';
 import { logger } from '../runtime/telemetry.ts';
 import { databaseError, isLostConnection, isUsableAfter } from './errors.ts';
 import { isWriteToLostConnection } from './lost-connection.ts';
-import { type DatabaseTarget, parseDatabaseUrl } from './url.ts';
+import { type DatabaseTarget, parseDatabaseSecret } from './url.ts';
 
 export type Sql = postgres.Sql;
 
@@ -131,7 +131,7 @@ export const withDatabase: WithDatabase = keepConnection({ open: connect, now: D
 async function connect(): Promise<Sql> {
   const schema = requireEnv(environmentNames.databaseSchema);
   if (requireEnv(environmentNames.databaseAuth) === 'secret') {
-    const target = parseDatabaseUrl(await databaseUrl());
+    const target = parseDatabaseSecret(await databaseUrl());
     if (target.leftOut.length > 0) {
       logger.info('The database URL has parameters that mean nothing here', {
         event: logEvents.urlParametersLeftOut,

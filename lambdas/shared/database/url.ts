@@ -55,6 +55,37 @@ const WRITABLE = new Set(['any', 'read-write', 'primary', 'prefer-standby']);
 const PARTS = ['host', 'port', 'user', 'password', 'dbname'] as const;
 
 /**
+ * What Secrets Manager keeps of a database: a connection URL, or JSON as RDS writes it for its own.
+ * https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html
+ *
+ * @throws PipelineError `DatabaseMisconfigured`, in one line that says what to change and shows nothing of the password
+ */
+export function parseDatabaseSecret(text: string): DatabaseTarget {
+  if (!text.trimStart().startsWith('{')) {
+    return parseDatabaseUrl(text);
+  }
+  let secret: Record<string, unknown>;
+  try {
+    secret = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    throw malformed('it begins like JSON and is none');
+  }
+  const { host, port = 5432, username, password, dbname = 'postgres', engine = 'postgres' } = secret;
+  for (const [name, value] of Object.entries({ host, username, password, dbname })) {
+    if (typeof value !== 'string' || value === '') {
+      throw malformed(`its JSON has no ${name}`);
+    }
+  }
+  if (!/postgres/.test(String(engine))) {
+    throw malformed(`it is of ${JSON.stringify(engine)}, which is not PostgreSQL`);
+  }
+  const encoded = [username, password, host, dbname].map((part) => encodeURIComponent(String(part)));
+  return parseDatabaseUrl(
+    `postgresql://${encoded[0]}:${encoded[1]}@${encoded[2]}:${Number(port)}/${encoded[3]}`,
+  );
+}
+
+/**
  * Reads a connection URL: takes what is meant, leaves out what only another client understands, and refuses what would
  * weaken TLS. Nothing but what this returns ever reaches the driver, which sends every parameter that it does not know to
  * the server.

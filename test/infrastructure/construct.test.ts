@@ -1,0 +1,245 @@
+/** Rollcall in somebody's app: on their bucket, in their network, with their PostgreSQL. */
+import { App, Stack, Validations } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { type IVpc, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Bucket, BucketEncryption, type IBucket } from 'aws-cdk-lib/aws-s3';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { photoEnd } from '../../lambdas/shared/contract/photo-end.ts';
+import { Rollcall, type RollcallProps } from '../../lib/rollcall.ts';
+
+interface Platform {
+  app: App;
+  stack: Stack;
+  bucket: Bucket;
+  faces: Rollcall;
+}
+
+function platform(
+  change: (platform: Omit<Platform, 'faces'>) => Partial<RollcallProps> = () => ({}),
+): Platform {
+  const app = new App({
+    context: { 'aws:cdk:bundling-stacks': [], 'aws:cdk:enable-path-metadata': true },
+    treeMetadata: false,
+  });
+  const stack = new Stack(app, 'Platform');
+  const bucket = new Bucket(stack, 'Uploads', {
+    encryption: BucketEncryption.KMS,
+    encryptionKey: new Key(stack, 'UploadsKey', { enableKeyRotation: true }),
+  });
+  const vpc = new Vpc(stack, 'Vpc', { maxAzs: 2, natGateways: 1 }) as IVpc;
+  const faces = new Rollcall(stack, 'Faces', {
+    photoBucket: bucket as IBucket,
+    eventsFolder: 'uploads/',
+    database: {
+      vpc,
+      server: new SecurityGroup(stack, 'Servers', { vpc }),
+      secret: new Secret(stack, 'Login') as ISecret,
+    },
+    ...change({ app, stack, bucket }),
+  });
+  return { app, stack, bucket, faces };
+}
+
+const theirs = platform();
+const template = Template.fromStack(theirs.stack);
+const resources = template.toJSON().Resources as Record<
+  string,
+  { Type: string; Properties: Record<string, never> }
+>;
+const text = (of: unknown) => JSON.stringify(of);
+const ofType = (type: string) => Object.entries(resources).filter(([, { Type }]) => Type === type);
+
+test('makes no bucket for photos, no network and no database of its own', () => {
+  expect(ofType('AWS::S3::Bucket').map(([id]) => id)).toEqual([
+    expect.stringMatching(/^Uploads/),
+    expect.stringMatching(/^FacesResultsBucket/),
+  ]);
+  expect([ofType('AWS::EC2::VPC'), ofType('AWS::RDS::DBCluster')].map((found) => found.length)).toEqual([
+    1, 0,
+  ]);
+  expect(text(ofType('Custom::S3BucketNotifications'))).toContain('EventBridgeConfiguration');
+});
+
+test('looks at their folder only: rules, rights and functions say the same', () => {
+  const rules = ofType('AWS::Events::Rule')
+    .map(([, { Properties }]) => text(Properties.EventPattern) ?? '')
+    .filter((pattern) => pattern.includes('aws.s3'));
+  expect(rules).toHaveLength(2);
+  for (const pattern of rules) {
+    expect(pattern).toContain('"key":[{"prefix":"uploads/"}]');
+  }
+  for (const [id, { Properties }] of ofType('AWS::Lambda::Function').filter(([id]) =>
+    /^Faces.*Function|^Faces(PhotoIndexing|Backfill|Erasure|Operations|Reconciliation)/.test(id),
+  )) {
+    expect([id, text(Properties.Environment)]).toEqual([
+      id,
+      expect.stringContaining('"EVENTS_FOLDER":"uploads/"'),
+    ]);
+  }
+  const policies = text(ofType('AWS::IAM::Policy'));
+  expect(policies).toContain('/uploads/*');
+  expect(policies).not.toContain('/events/*');
+});
+
+test('only functions without Rekognition are in their network, and read their secret', () => {
+  const inside = ofType('AWS::Lambda::Function').filter(([, { Properties }]) => 'VpcConfig' in Properties);
+  expect(inside.length).toBeGreaterThan(8);
+  for (const [id, { Properties }] of inside) {
+    const { Role } = Properties as unknown as { Role: { 'Fn::GetAtt': [string, string] } };
+    const policy = text(
+      ofType('AWS::IAM::Policy').filter(([, { Properties: of }]) => text(of).includes(Role['Fn::GetAtt'][0])),
+    );
+    expect([id, policy.includes('rekognition:'), policy.includes('secretsmanager:GetSecretValue')]).toEqual([
+      id,
+      false,
+      true,
+    ]);
+  }
+});
+
+test('IndexFaces may use the key of their bucket', () => {
+  const policies = ofType('AWS::IAM::Policy').filter(([id]) => id.includes('IndexFaces'));
+  expect(text(policies)).toMatch(/kms:Decrypt.*UploadsKey/);
+});
+
+test('a consumer is told of what was indexed, failed and erased', () => {
+  const { stack, faces } = platform();
+  const target = new SqsQueue(new Queue(stack, 'Told'));
+  faces.onPhotoIndexed('Indexed', target);
+  faces.onPhotoFailed('Failed', target);
+  faces.onFacesErased('Erased', target);
+  const rules = Template.fromStack(stack).findResources('AWS::Events::Rule');
+  const pattern = (id: string) =>
+    text(Object.entries(rules).find(([name]) => name.startsWith(`Faces${id}`))?.[1].Properties.EventPattern);
+  expect(pattern('Indexed')).toContain(
+    '"output":[{"wildcard":"*\\\\"effect\\\\":\\\\"stored\\\\"*"}'.replaceAll('\\\\', '\\'),
+  );
+  expect(pattern('Failed')).toContain('"status":["FAILED","TIMED_OUT","ABORTED"]');
+  expect(pattern('Erased')).toContain('FacesErasure');
+});
+
+test('their topics are told, and none are made', () => {
+  const { stack } = platform(({ stack: scope }) => ({
+    alarmTopics: { critical: new Topic(scope, 'Pager'), warning: new Topic(scope, 'Chat') },
+  }));
+  const made = Template.fromStack(stack);
+  expect(Object.keys(made.findResources('AWS::SNS::Topic'))).toEqual([
+    expect.stringMatching(/^Pager/),
+    expect.stringMatching(/^Chat/),
+  ]);
+  const actions = Object.values(made.findResources('AWS::CloudWatch::Alarm')).map((alarm) => text(alarm));
+  expect(actions.some((alarm) => alarm.includes('"Pager'))).toBe(true);
+});
+
+test('two in one app live side by side, each with a stack of its own and one line for both', () => {
+  const { app, faces } = platform();
+  const other = new Stack(app, 'Other');
+  new Rollcall(other, 'Faces', {
+    stage: 'two',
+    slotLedger: faces.slotLedger,
+    database: 'external',
+    databaseSecretArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:faces-AbCdEf',
+  });
+  expect(Object.keys(Template.fromStack(other).findResources('AWS::DynamoDB::Table'))).toEqual([
+    expect.stringMatching(/^FacesIdempotencyTable/),
+  ]);
+});
+
+test.each<[what: string, props: (stack: Stack) => Partial<RollcallProps>, line: RegExp]>([
+  [
+    'CORS of their bucket',
+    () => ({ uploadOrigins: ['https://a.example'] }),
+    /^uploadOrigins is for what Rollcall/,
+  ],
+  ['accounts of their bucket', () => ({ uploadAccounts: ['123456789012'] }), /^uploadAccounts is for what/],
+  [
+    'a secret beside theirs',
+    () => ({ databaseSecretArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf' }),
+    /^databaseSecretArn is for what/,
+  ],
+  [
+    'a folder without its slash',
+    () => ({ eventsFolder: 'uploads' }),
+    /^eventsFolder is "uploads"; allowed is a folder's name/,
+  ],
+  ['a folder of Rollcall’s own', () => ({ eventsFolder: 'results/' }), /^eventsFolder is "results\/"/],
+  ['an option that there is not', () => ({ maxFace: 3 }) as object, /maxFace/],
+])('refuses %s in one line', (_, props, line) => {
+  expect(() => platform(({ stack }) => props(stack))).toThrow(line);
+});
+
+test('a second one in the same stack is refused', () => {
+  const { stack } = platform();
+  expect(() => new Rollcall(stack, 'More')).toThrow(/^The stack Platform has a Rollcall already/);
+});
+
+test('passes the rule pack, but for what is theirs', () => {
+  const { app } = platform();
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  process.env.CDK_VALIDATION = 'true';
+  let findings = '';
+  try {
+    app.synth();
+  } catch (error) {
+    findings = String(error);
+  } finally {
+    process.env.CDK_VALIDATION = 'false';
+  }
+  expect(findings).toContain('Platform/Uploads');
+  expect(findings.match(/Platform\/Faces\/\S+/g) ?? []).toEqual([]);
+});
+
+describe('the end of a photo', () => {
+  const input = {
+    lane: 'live',
+    bucket: 'uploads',
+    object: { key: 'events/0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77/a.jpg', etag: 'e', sequencer: '1A' },
+  };
+  const detail = {
+    executionArn: 'arn:aws:states:eu-west-1:1:execution:m:n',
+    status: 'SUCCEEDED',
+    input: text(input),
+    stopDate: Date.parse('2026-05-01T10:00:00Z'),
+  };
+  const outcome = {
+    event_id: input.object.key.split('/')[1],
+    photo_id: 'p',
+    effect: 'stored',
+    face_count: 3,
+  };
+
+  test('is unpacked: indexed, settled, failed, cut off', () => {
+    expect(photoEnd({ detail: { ...detail, output: text({ ...input, outcome }) } })).toMatchObject({
+      version: 1,
+      outcome: 'indexed',
+      photo_id: 'p',
+      face_count: 3,
+      failure_code: null,
+      ended_at: '2026-05-01T10:00:00.000Z',
+    });
+    expect(
+      photoEnd({ detail: { ...detail, output: text({ marked: { photo_id: 'p', effect: 'deleted' } }) } }),
+    ).toMatchObject({ outcome: 'settled', effect: 'deleted', face_count: null });
+    expect(photoEnd({ detail: { ...detail, status: 'FAILED', error: 'ImageTooLarge' } })).toMatchObject({
+      outcome: 'failed',
+      failure_code: 'ImageTooLarge',
+      retryable: false,
+      photo_id: expect.any(String),
+    });
+    expect(photoEnd({ detail: { ...detail, status: 'ABORTED' } })).toMatchObject({
+      failure_code: 'ExecutionAborted',
+      retryable: true,
+    });
+  });
+
+  test('of something else is refused in one line', () => {
+    expect(() => photoEnd({ detail: { ...detail, input: '{}' } })).toThrow(
+      /is not the end of a photo's execution$/,
+    );
+  });
+});
