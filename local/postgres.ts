@@ -59,7 +59,7 @@ export interface LocalPostgres {
 
 /**
  * Starts a real PostgreSQL that looks to its clients as Aurora does: TLS with a certificate that can be verified, a
- * master user that is no superuser, and IAM logins. One that an earlier, killed run left behind is stopped first.
+ * master user that is not a superuser, and IAM logins. One that an earlier, killed run left behind is stopped first.
  *
  * @throws LocalError `PortInUseError`, `IncompatibleStateError`, `PostgresError`
  */

@@ -75,7 +75,7 @@ async function start(argv: readonly string[]): Promise<number> {
       return isComplete(report.rows) ? exitCodes.done : exitCodes.incomplete;
     }
   } catch (error) {
-    // A Ctrl-C at the terminal reaches PostgreSQL's own tools as well: what fails after it is no news.
+    // A Ctrl-C at the terminal reaches PostgreSQL's own tools as well: what fails after it is not news.
     if (!interruption.signal.aborted) {
       throw error;
     }

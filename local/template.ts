@@ -120,7 +120,7 @@ export function resolveTemplate(
   function truth(expression: unknown): boolean {
     const value = resolve(expression);
     if (value !== true && value !== false) {
-      throw unsupported(`${JSON.stringify(expression)} is no condition`);
+      throw unsupported(`${JSON.stringify(expression)} is not a condition`);
     }
     return value;
   }

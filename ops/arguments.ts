@@ -130,7 +130,7 @@ export function startsWork({ command, dryRun, fix }: Pick<Arguments, 'command' |
   return commands[command].starts && !dryRun && (command !== 'reconcile' || fix);
 }
 
-/** Those that only look, and answer within seconds whatever is away. */
+/** Those that only look, and answer within seconds whatever is unavailable. */
 export const LOOKING = ['status', 'events', 'photo', 'failed', 'cost', 'erasures'] as const;
 
 export function looks({ command }: Pick<Arguments, 'command'>): boolean {

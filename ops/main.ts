@@ -1,4 +1,4 @@
-/** `npm run ops -- COMMAND`: the operator's way back, on AWS and on this machine. */
+/** `npm run ops -- COMMAND`: the recovery commands, on AWS and on this machine. */
 import { keepCompiledCode } from '../cli/compile-cache.ts';
 
 // Half of what a command that looks takes is the loading of its modules.

@@ -56,7 +56,7 @@ export async function readMisplaced(deployment: Deployment): Promise<MisplacedIn
   return { there: [...there].sort(), gone: gone.sort() };
 }
 
-/** What lies beside the folders of events. What S3's console makes of an empty folder is no upload. */
+/** What lies beside the folders of events. What S3's console makes of an empty folder is not an upload. */
 async function listMisplaced(deployment: Deployment): Promise<string[]> {
   const top = await listLevel(deployment, '');
   const events = await listLevel(deployment, eventsFolder());

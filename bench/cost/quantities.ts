@@ -248,7 +248,7 @@ class Meter {
 
   execution({ status, transitions, error, cause }: ExecutionEnd): void {
     if (status !== 'SUCCEEDED') {
-      throw new Error(`A photo failed, so the others' price is no price: ${status} ${error}: ${cause}`);
+      throw new Error(`A photo failed, so the others' price is not a price: ${status} ${error}: ${cause}`);
     }
     this.#counts.transitions += transitions;
   }

@@ -220,7 +220,7 @@ export async function startWorld(
     ProcessPhoto: () => (request, context) => process(request as ExecutionInput, context),
   });
 
-  // The event has had photos before: creating its collection is no part of what is measured.
+  // The event has had photos before: creating its collection is not part of what is measured.
   await ensure({ input: photos[0]!.input, execution_arn: 'before', max_recreations: 3 }, endless);
 
   return {
@@ -262,7 +262,7 @@ export async function startWorld(
   };
 }
 
-/** The photos, and a bucket that has them: an object store is no part of what is measured, so it is a map. */
+/** The photos, and a bucket that has them: an object store is not part of what is measured, so it is a map. */
 function objects(options: BenchOptions, random: () => number): { photos: Photo[]; s3: S3Client } {
   const photo = (lane: Lane): Photo => {
     const hex = createHash('sha256').update(String(random())).digest('hex');

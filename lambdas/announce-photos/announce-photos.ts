@@ -29,10 +29,10 @@ interface Announcement {
  * Makes the rows of photos that were just uploaded, `processing`, so that they can be seen before their executions end.
  *
  * Nothing depends on it: whatever ends a photo makes the row that it misses. So an announcement may come late, more than
- * once or never, and changes no row that is there; what is no photo of an event is left to its execution, which says so.
+ * once or never, and changes no row that is there; what is not a photo of an event is left to its execution, which says so.
  *
  * One transaction an event, with the same few statements for one photo as for all of a batch. What can be written only
- * later (the database is away) is reported as failed and comes again.
+ * later (the database is unavailable) is reported as failed and comes again.
  */
 export async function announcePhotos(
   deps: AnnouncePhotosDeps,

@@ -29,7 +29,7 @@ type Message = Pick<SQSRecord, 'messageId' | 'body'> & {
  * The last resort: gives the photos of executions that ended FAILED, TIMED_OUT or ABORTED an end state, where the
  * execution itself could not, and those whose execution could never be started. A photo that has one keeps it.
  *
- * What can be written only later (the database is away) is reported as failed and comes again. What can never be
+ * What can be written only later (the database is unavailable) is reported as failed and comes again. What can never be
  * written, because it names no photo, is logged and counted, and is done.
  */
 export async function markEnded(

@@ -38,7 +38,7 @@ export async function readQuota({ quotas, ledger, telemetry }: ReadQuotaDeps): P
       before,
     });
   }
-  // The first reading is no change; a 0 tells that it was looked at.
+  // The first reading is not a change; a 0 tells that it was looked at.
   telemetry.metrics.addMetric(metricNames.quotaChanges, 'Count', changed && before !== null ? 1 : 0);
   return { per_second: perSecond, before };
 }

@@ -346,7 +346,7 @@ async function eraseEvent(
   return open ? known(sql, open.id) : opened(erasureId);
 }
 
-/** Asks for the erasure of every event that ended so long ago, and of which anything is left. */
+/** Asks for the erasure of every event past its retention period of which anything is left. */
 async function expireEvents(
   sql: Sql,
   asOf: Date,

@@ -139,7 +139,7 @@ export interface RollcallConfig {
    * Default: 7.
    */
   readonly abandonedCollectionDays: number;
-  /** Days that logs are kept: a period that CloudWatch knows. Default: 30. CloudWatch asks $0.50 to take a GB and $0.03 a month to keep it. */
+  /** Days that logs are kept: a period that CloudWatch knows. Default: 30. CloudWatch charges $0.50 to ingest a GB and $0.03 a month to keep it. */
   readonly logRetentionDays: LogRetentionDays;
   /** Lowest level that the functions log. Default: INFO, about 1 KB a photo and function. DEBUG is for days, not for months. */
   readonly logLevel: LogLevel;
@@ -188,7 +188,7 @@ export interface RollcallConfig {
   readonly databaseSecretArn: string | undefined;
   /**
    * With `external`: file with the certificate, in PEM, of the authority that signs the database's, from the folder of
-   * `cdk.json`; several in one file are all trusted. It is no secret, and travels beside the functions' code.
+   * `cdk.json`; several in one file are all trusted. It is not a secret, and travels beside the functions' code.
    *
    * Default: none, and the public authorities and RDS's own are trusted. With a file no other authority is.
    */

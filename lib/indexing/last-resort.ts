@@ -27,7 +27,7 @@ interface LastResortProps {
 
 /**
  * Gives a photo its end state when its execution could not: it was stopped by hand, took too long, ended while the
- * database was away, or could never be started. The event of the execution's end, or that of the upload, waits in a queue until
+ * database was unavailable, or could never be started. The event of the execution's end, or that of the upload, waits in a queue until
  * `mark-failed` has written it.
  *
  * Step Functions sends these events as best effort; what gets lost on the way, the reconciler finds.

@@ -10,7 +10,7 @@ export interface AlarmThresholds {
   /**
    * Calls within 15 minutes below which a share of them says nothing, for `rekognition-errors` and `throttles`.
    *
-   * Default: 50; one broken photo at night is no reason to wake somebody.
+   * Default: 50; one broken photo at night is not a reason to wake somebody.
    */
   readonly minimumCalls: number;
   /** `dead-letters-many`: messages in one dead-letter queue at once. Default: 100. */

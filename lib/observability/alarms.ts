@@ -78,7 +78,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
   return {
     'rekognition-errors': {
       severity: 'critical',
-      meaning: `More than ${limits.rekognitionErrorPercent} % of the IndexFaces calls failed for another reason than the rate.`,
+      meaning: `More than ${limits.rekognitionErrorPercent} % of the IndexFaces calls failed for reasons other than throttling.`,
       metric: new MathExpression({
         expression: `IF(calls >= ${limits.minimumCalls}, 100 * errors / calls, 0)`,
         usingMetrics: {
@@ -100,7 +100,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     },
     'dead-letters-many': {
       severity: 'critical',
-      meaning: `More than ${limits.deadLetters} messages lie in the dead-letter queues: this is no single photo.`,
+      meaning: `More than ${limits.deadLetters} messages lie in the dead-letter queues: this is not a single photo.`,
       metric: deadLetters(parts.deadLetterQueues, Duration.minutes(1)),
       threshold: limits.deadLetters,
       // The latest minute may not have been reported yet, and is filled.
@@ -132,10 +132,10 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     stalled: {
       severity: 'critical',
       meaning:
-        'Executions are at work, but none has ended for 15 minutes, and neither a pause nor the daily cap holds them.',
+        'Executions are running, but none has finished for 15 minutes, and neither a pause nor the daily cap holds them.',
       metric: stalled(parts),
       threshold: 0,
-      // Three of five minutes and not one of fifteen: a lone photo at the edge of a period is no stall.
+      // Three of five minutes and not one of fifteen: a lone photo at the edge of a period is not a stall.
       periods: 3,
     },
     'database-unreachable': {
@@ -252,7 +252,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     },
     'processing-time': {
       severity: 'warning',
-      meaning: `Of 100 photos five took longer than ${limits.processingSeconds} s from the start of their execution to their rows, waiting in line included.`,
+      meaning: `5 % of photos took longer than ${limits.processingSeconds} s to be stored, counted from the start of their execution, waiting in line included.`,
       metric: pipelineMetric(metricNames.processingTime, { period: QUARTER, statistic: Stats.p(95) }),
       threshold: limits.processingSeconds * 1_000,
     },

@@ -35,7 +35,7 @@ interface PrivateBucketProps {
 /** What uploading takes, in one part or in many: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html */
 const UPLOAD_ACTIONS = ['s3:PutObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'];
 
-/** A bucket that nobody reads but by a right of this account's, and over TLS. */
+/** A bucket that only principals of this account may use, and only over TLS. */
 class PrivateBucket extends Bucket {
   constructor(
     scope: Construct,

@@ -141,7 +141,7 @@ function startsWith(file: Buffer, magic: Buffer): boolean {
   return file.subarray(0, magic.length).equals(magic);
 }
 
-/** Decodes an image upright, as RGB, no side longer than 1600 px. A truncated file is no image. */
+/** Decodes an image upright, as RGB, no side longer than 1600 px. A truncated file is not an image. */
 async function decode(file: Buffer): Promise<RgbImage> {
   try {
     const { data, info } = await sharp(file, { limitInputPixels: MAX_PIXELS, failOn: 'truncated' })

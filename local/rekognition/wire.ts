@@ -17,7 +17,7 @@ export interface WireRequest {
   accessKeyId: string | undefined;
 }
 
-/** @throws RekognitionError of AWS's protocol when it is no request of Rekognition's */
+/** @throws RekognitionError of AWS's protocol when it is not a request of Rekognition's */
 export async function readRequest(request: IncomingMessage): Promise<WireRequest> {
   const body = await readBody(request);
   const target = request.headers['x-amz-target'];

@@ -19,7 +19,7 @@ export async function pause(context: Context): Promise<Result> {
   );
 }
 
-/** Goes on after a pause; waiting photos notice soon after a short pause, and within half an hour after any. */
+/** Resumes after a pause; waiting photos notice soon after a short pause, and within half an hour after any. */
 export async function resume(context: Context): Promise<Result> {
   const { pausedSince } = await readLedger(context.deployment);
   if (!pausedSince) {
@@ -31,7 +31,7 @@ export async function resume(context: Context): Promise<Result> {
   await ledgerOf(context.deployment).resume();
   return result(
     null,
-    'Goes on: waiting photos notice soon after a short pause, and within half an hour after any.',
+    'Resumed: waiting photos will notice soon after a short pause, and within half an hour after any.',
     context,
   );
 }

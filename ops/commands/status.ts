@@ -19,7 +19,7 @@ import {
 import { DATABASE } from '../time-limit.ts';
 
 /**
- * Photos by state, line, pace, cap, queues, and why photos wait. Answers within seconds whatever is away, each part on its own.
+ * Photos by state, line, pace, cap, queues, and why photos wait. Answers within seconds whatever is unavailable, each part on its own.
  */
 export async function status(context: Context): Promise<Result> {
   const { args, deployment, now, columns, limit } = context;

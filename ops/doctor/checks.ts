@@ -251,7 +251,7 @@ async function indexFaces(deps: DoctorDeps): Promise<Finding> {
     return {
       verdict: 'look',
       says: `${says}; indexFacesPerSecond is ${configured}, so calls will be throttled`,
-      todo: `set it to ${perSecond} or leave it away, or ask Service Quotas for more`,
+      todo: `set it to ${perSecond} or leave it out, or ask Service Quotas for more`,
     };
   }
   return perSecond < 10
@@ -314,7 +314,7 @@ async function concurrency({ lambda, wanted }: DoctorDeps): Promise<Finding> {
     return {
       verdict: 'will fail',
       says: `${says}; lambdaReservedConcurrency would reserve ${reserving}, and ${Math.min(UNRESERVED_MINIMUM, all)} have to be left`,
-      todo: `leave lambdaReservedConcurrency away, or ${askFor}`,
+      todo: `leave lambdaReservedConcurrency out, or ${askFor}`,
     };
   }
   return unreserved < ENOUGH_CONCURRENCY

@@ -84,7 +84,7 @@ test('a batch of uploads: a processing row for each photo, in one transaction an
   await expect(rowsOf(events[0]!)).resolves.toHaveLength(50);
 });
 
-test('what is no photo of an event has no row, and holds up nobody', async () => {
+test('what is not a photo of an event has no row, and holds up nobody', async () => {
   const { announce } = announcer();
   const photo = aPhoto();
   const batch = [
@@ -205,7 +205,7 @@ test('waits for whoever is just writing the first of a photo', async () => {
   await expect(rowsOf(photo.event_id)).resolves.toMatchObject([{ id: keyId, status: 'deleted' }]);
 });
 
-test('while the database is away everything comes again, without an attempt for each event', async () => {
+test('while the database is unavailable everything comes again, without an attempt for each event', async () => {
   const away = new PipelineError('DatabaseUnavailable', 'away');
   const { announce, recording, connections } = announcer([away]);
   const [one, other] = [aPhoto(), aPhoto()];

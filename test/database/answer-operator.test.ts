@@ -161,7 +161,7 @@ test.each(['indexed', 'deleted', 'erased', 'absent'])(
 );
 
 test.each([{}, { ask: 'everything' }, { ask: 'faces' }, { ask: 'photos', event_id: "' OR true --" }])(
-  '%j is no question',
+  '%j is not a question',
   (question) => {
     expect(() => parseRequest(questionSchema, question)).toThrow(
       expect.objectContaining({ name: 'InvalidInput' }),

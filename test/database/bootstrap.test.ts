@@ -28,7 +28,7 @@ beforeAll(async () => {
   bootstrap = await readFile(path.join(MIGRATIONS, 'bootstrap.sql'), 'utf8');
   server = await startTestDatabase();
   const { admin } = server;
-  // Start over as RDS does: the master creates roles and owns the database, and is no superuser.
+  // Start over as RDS does: the master creates roles and owns the database, and is not a superuser.
   await admin`DROP OWNED BY rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader CASCADE`;
   await admin`DROP ROLE rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader`;
   await admin`CREATE ROLE master LOGIN CREATEROLE CREATEDB`;

@@ -234,7 +234,7 @@ test('what names no photo is logged, counted and done: no message is poison', as
   expect(recording.lines.filter(({ level }) => level === 'error')).toHaveLength(bodies.length);
 });
 
-test('while the database is away every message comes again, and one attempt tells it', async () => {
+test('while the database is unavailable every message comes again, and one attempt tells it', async () => {
   let away = true;
   const { receive, connections } = lastResort({ away: () => away });
   const photos = [aPhoto(), aPhoto(), aPhoto()];

@@ -89,7 +89,7 @@ test('--help of what starts or removes does neither', async () => {
   rmSync(mine.ROLLCALL_STATE_DIR, { recursive: true });
 });
 
-test('a reader that leaves early, as head does, is no mistake', async () => {
+test('a reader that leaves early, as head does, is not a mistake', async () => {
   const help = run('start', ['--help'], env);
   help.stopReading();
   expect(await help.ended).toMatchObject({ code: 0, stderr: '' });

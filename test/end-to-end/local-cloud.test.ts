@@ -105,7 +105,7 @@ test('the same event ten times more pays nothing and changes nothing', async () 
   expect(await storedFaceIds()).toEqual(before);
 }, 60_000);
 
-test('what is no photo fails by its name, in the row and in the execution', async () => {
+test('what is not a photo fails by its name, in the row and in the execution', async () => {
   const key = keyOf('notes.jpg');
   await put(key, 'these are words');
   await put('not/an/event.jpg', sample(1));

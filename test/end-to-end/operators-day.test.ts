@@ -118,7 +118,7 @@ describe('on an operator’s day', () => {
     });
     await expect(ops(['resume', '--local'])).resolves.toMatchObject({
       exitCode: 0,
-      stdout: oneLine('Goes on'),
+      stdout: oneLine('Resumed'),
     });
     await expect(ops(['replay-dead-letters', '--local', '--dry-run'])).resolves.toMatchObject({
       exitCode: 0,
@@ -140,7 +140,7 @@ describe('on an operator’s day', () => {
       new PutObjectCommand({ Bucket: cloud.photoBucket, Key: key, Body: await photoWith(2) }),
     );
     harness.dropUploads(false);
-    // As EventBridge sends it, and as it rests when the database was away for a week.
+    // As EventBridge sends it, and as it rests when the database was unavailable for a week.
     await sqs.send(
       new SendMessageCommand({
         QueueUrl: outputs.LastResortDeadLetterQueueUrl,
@@ -331,7 +331,7 @@ describe('when the local run is stopped while photos wait', () => {
           .filter((name) => name.startsWith('Rollcall-') || name === 'synth.log')
           .map((name) => [name, statSync(join(logs, name)).mtimeMs]);
       const before = logOfFunctions();
-      // Two at once wait for each other; a port that is taken is no reason not to look.
+      // Two at once wait for each other; a port that is taken is not a reason not to look.
       const other = createServer().listen(postgresPort, '127.0.0.1');
       const [{ exitCode, stdout }, second] = await Promise.all([
         ops(['status', '--event', event, '--local', '--json'], env),
@@ -348,7 +348,7 @@ describe('when the local run is stopped while photos wait', () => {
       // The three are still there; it says what goes on, and does not wait for it.
       await expect(ops(['resume', '--local'], env)).resolves.toEqual({
         exitCode: 0,
-        stdout: oneLine('Goes on'),
+        stdout: oneLine('Resumed'),
         stderr: oneLine('3 executions are not done: npm run local:up goes on with them'),
       });
     } finally {

@@ -163,7 +163,7 @@ test('mends what was lost by itself', async () => {
     { reason: 'late_result', faces: 1 },
     { reason: 'photo_deleted', faces: 0 },
   ]);
-  // A collection without an event is waited for; one that is no event's is somebody else's.
+  // A collection without an event is waited for; one that is not an event's is somebody else's.
   expect(await collections()).toContain(`${cloud.collectionPrefix}${forgotten}`);
 
   const calls = cloud.rekognitionCalls('IndexFaces');

@@ -33,7 +33,7 @@ afterAll(async () => {
   }
 });
 
-test('a photo in one is no photo of the other', async () => {
+test('a photo in one is not a photo of the other', async () => {
   const [live, test] = [await start({}), await start({ 'rollcall.stage': 'test' })];
   expect(live.collectionPrefix).toBe('rollcall-');
   expect(test.collectionPrefix).toBe('rollcall.test-');

@@ -282,7 +282,7 @@ test('what is printed is what names.ts says, with few values for each dimension'
 test('a photo has one line for its outcome, with all that is needed to find the rest', () => {
   const outcomes = printedLines().filter(
     ({ event, error_type }) =>
-      // An upload of no event is no photo.
+      // An upload of no event is not a photo.
       (event === logEvents.succeeded || event === logEvents.failed) && error_type !== 'InvalidPhotoKey',
   );
   const photos = outcomes.map(({ photo_id }) => photo_id);

@@ -487,7 +487,7 @@ class Campaign {
             UPDATE erasure_turn SET until = now() - interval '1 second' WHERE execution_arn = ${turn.execution_arn}`;
         }
       } catch {
-        // PostgreSQL is away just now: the turn ends when it is back.
+        // PostgreSQL is unavailable just now: the turn ends when it is back.
       }
     }
   }
@@ -663,7 +663,7 @@ class Campaign {
     }
   }
 
-  /** The operator's way back: what failed for the moment is indexed again, what differs is mended. */
+  /** The recovery commands: what failed for the moment is indexed again, what differs is mended. */
   async #heal(): Promise<number> {
     let reprocessed = 0;
     for (let round = 0; round < 3; round++) {

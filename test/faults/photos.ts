@@ -31,7 +31,7 @@ export async function photoWith(faces: number, { side = 120, group = 0 } = {}): 
       .toBuffer();
     bases.set(name, base);
   }
-  // What comes after a JPEG's end is no part of the picture.
+  // What comes after a JPEG's end is not part of the picture.
   return Buffer.concat([await base, randomBytes(12)]);
 }
 

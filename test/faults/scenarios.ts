@@ -112,7 +112,7 @@ class Day {
   }
 }
 
-/** PostgreSQL is away while photos are on their way, for less long than they try. */
+/** PostgreSQL is unavailable while photos are on their way, for less long than they try. */
 export async function databaseAway(
   harness: Harness,
   { photos, awayMs }: { photos: number; awayMs: number },
@@ -130,7 +130,7 @@ export async function databaseAway(
 }
 
 /**
- * PostgreSQL is away for longer than all retries: nobody can even write that photos failed. When it is back they become
+ * PostgreSQL is unavailable for longer than all retries: nobody can even write that photos failed. When it is back they become
  * failed by themselves, and one command indexes them, without a second paid call for what was stored.
  */
 export async function databaseGone(

@@ -33,7 +33,7 @@ test.each([
     const counts = [...classes].map(([name, found]) => `${name}: ${found.length}`);
     expect([...counts, ...shown].join('\n')).toBe('');
   },
-  180_000,
+  400_000,
 );
 
 test.each(Object.entries(known))('%s', async (_name, steps) => {

@@ -24,7 +24,7 @@ export type FaultName = keyof typeof faultNames;
 
 /**
  * `id` names the operation, and the execution that its event starts; what that execution starts in turn has the name with a
- * plus, the event of its end, if it was no success, the name with an exclamation mark, and the announcement of an upload the name
+ * plus, the event of its end, if it was not a success, the name with an exclamation mark, and the announcement of an upload the name
  * with a question mark. So a step means the same when others are left out.
  */
 export type Step =

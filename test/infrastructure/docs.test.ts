@@ -91,7 +91,7 @@ function parse(command: string): unknown {
 function checkOptions(command: string): void {
   for (const [, name, value] of command.matchAll(/(?<=\s)-c\s+([^\s=]+)=(\S+)/g)) {
     if (!name!.startsWith('rollcall.')) {
-      throw new Error(`-c ${name} is no option of Rollcall: it begins with rollcall.`);
+      throw new Error(`-c ${name} is not an option of Rollcall: it begins with rollcall.`);
     }
     const option = name!.slice('rollcall.'.length);
     try {

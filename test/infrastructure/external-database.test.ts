@@ -89,7 +89,7 @@ test('it travels beside the code', async () => {
   }
 });
 
-test('what is no certificate of an authority is said before anything is deployed', () => {
+test('what is not a certificate of an authority is said before anything is deployed', () => {
   for (const [index, [certificate, why]] of refused.entries()) {
     expect([certificate, refusals[index]!.error]).toEqual([certificate, expect.stringContaining(why)]);
   }

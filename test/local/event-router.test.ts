@@ -30,7 +30,7 @@ describe('event pattern', () => {
     ['nested', { detail: { bucket: { name: ['photos'] } } }, true],
     ['nested, not there', { detail: { nothing: { name: ['photos'] } } }, false],
     ['number', { detail: { object: { size: [5] } } }, true],
-    ['a number is no string', { detail: { object: { size: ['5'] } } }, false],
+    ['a number is not a string', { detail: { object: { size: ['5'] } } }, false],
     ['an element of an array', { resources: ['arn:aws:s3:::photos'] }, true],
     ['prefix', { detail: { object: { key: [{ prefix: 'events/' }] } } }, true],
     [
@@ -41,7 +41,7 @@ describe('event pattern', () => {
     ['suffix', { detail: { object: { key: [{ suffix: '.png' }] } } }, false],
     ['equals-ignore-case', { source: [{ 'equals-ignore-case': 'AWS.S3' }] }, true],
     ['wildcard', { detail: { object: { key: [{ wildcard: 'events/*.jpg' }] } } }, true],
-    ['wildcard is no regular expression', { source: [{ wildcard: 'aws?s3' }] }, false],
+    ['wildcard is not a regular expression', { source: [{ wildcard: 'aws?s3' }] }, false],
     ['exists', { detail: { object: { etag: [{ exists: true }] } } }, true],
     ['exists not', { detail: { object: { 'version-id': [{ exists: false }] } } }, true],
     ['exists not, below what is not there', { detail: { gone: { deep: [{ exists: false }] } } }, true],

@@ -298,7 +298,7 @@ describe('a login', () => {
     expect(readDatabaseToken(mine, Date.now() + HOUR_MS)).toBeUndefined();
   });
 
-  test('whatever is no token lets nobody in', () => {
+  test('whatever is not a token lets nobody in', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (password) => {
         expect(readDatabaseToken(password, Date.now())).toBeUndefined();

@@ -112,7 +112,7 @@ test('a journal cut at any byte opens as it was after its last whole line, and c
   );
 });
 
-test('a torn last line may hold anything; a damaged line before it is no crash, and is named', async () => {
+test('a torn last line may hold anything; a damaged line before it is not a crash, and is named', async () => {
   const store = await open();
   await store.create('c', {});
   await store.index('c', image('a'), [face(1)]);
@@ -128,7 +128,7 @@ test('a torn last line may hold anything; a damaged line before it is no crash, 
   expect((await open()).get('c').faces.size).toBe(1);
 });
 
-test('what an interrupted creation left behind is no collection', async () => {
+test('what an interrupted creation left behind is not a collection', async () => {
   await writeFile(path.join(folder, 'abc.jsonl.tmp'), '{"collection":"c"');
   const store = await open();
   expect(store.list()).toEqual([]);

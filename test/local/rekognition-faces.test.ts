@@ -307,7 +307,7 @@ describe('images', () => {
       ['avif', await sharp(photo).avif({ effort: 0 }).toBuffer()],
       ['heic', Buffer.from('\0\0\0\x1cftypheic\0\0\0\0mif1heic', 'latin1')],
       ['gif', await sharp(photo).gif().toBuffer()],
-      ['text', Buffer.from('this is no photo')],
+      ['text', Buffer.from('this is not a photo')],
       ['empty', Buffer.alloc(0)],
       ['truncated jpeg', photo.subarray(0, photo.length / 2)],
       ['truncated png', png.subarray(0, png.length / 2)],

@@ -32,7 +32,7 @@ test.each([
   ['NoValue in an object', { a: { Ref: 'AWS::NoValue' }, b: 1 }, { b: 1 }],
   ['NoValue in a list', [{ 'Fn::If': ['IsLarge', 1, { Ref: 'AWS::NoValue' }] }, 2], [2]],
   [
-    'a policy condition, which is no condition',
+    'a policy condition, which is not a condition',
     { Condition: { Null: { a: 'false' } } },
     { Condition: { Null: { a: 'false' } } },
   ],

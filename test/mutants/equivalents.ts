@@ -34,7 +34,7 @@ export const equivalents: Equivalent[] = [
     file: 'lambdas/shared/storage/head-object.ts',
     line: 'await body?.transformToByteArray();',
     change: '?. -> .',
-    because: 'Without a body it throws, without a status: that is no reason either.',
+    because: 'Without a body it throws, without a status: that is not a reason either.',
   },
 ];
 

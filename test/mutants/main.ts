@@ -228,7 +228,7 @@ function readOptions(argv: readonly string[]) {
       !/^(lambdas\/.*\.ts|state-machines\/.*\.asl\.json|migrations\/\d.*\.sql)$/.test(file) ||
       list(file).length === 0
     ) {
-      throw new UserError(`${file} is no file of lambdas/, state-machines/ or migrations/`);
+      throw new UserError(`${file} is not a file of lambdas/, state-machines/ or migrations/`);
     }
   }
   return { ...values, files, workers };

@@ -75,7 +75,7 @@ export interface Outcome {
   template: ReadableTemplate | undefined;
   /** What the stack itself is warned of. */
   warnings: string[];
-  /** The rules that the template violates by the report, with reasons that were not accepted; a warning is no error. */
+  /** The rules that the template violates by the report, with reasons that were not accepted; a warning is not an error. */
   violations: string[];
 }
 

@@ -112,7 +112,7 @@ describe('scanFolder', () => {
     ]);
   });
 
-  test('tells of what is no picture, and of what is hidden', async () => {
+  test('tells of what is not a picture, and of what is hidden', async () => {
     write('a.jpg', 'notes.txt', 'sub/list.csv', 'jpg', 'b.jpg.part', '.DS_Store', '._a.jpg', '.thumbs/a.jpg');
     const scan = await scanFolder(root);
     expect(scan.pictures.map(({ file }) => file)).toEqual(['a.jpg']);

@@ -89,8 +89,8 @@ test.each([
   ['postgresql://app:x@/faces', /names no host/],
   ['postgresql://app:x@%2Fvar%2Frun/faces', /names no host/],
   ['postgresql://app:x@db example/faces', /names no host/],
-  ['postgresql://app:x@db:99999/faces', /no number from 1 to 65535/],
-  ['postgresql://app:x@db:port/faces', /no number from 1 to 65535/],
+  ['postgresql://app:x@db:99999/faces', /not a number from 1 to 65535/],
+  ['postgresql://app:x@db:port/faces', /not a number from 1 to 65535/],
   ['postgresql://app:x@db/faces?sslmode', /without name=value/],
   ['postgresql://app:x@db/faces?target_session_attrs=read-only', /takes no writes/],
 ])('%s is refused in one line', (url, expected) => {

@@ -155,7 +155,7 @@ const failing: [string, string, Parameters<typeof examined>, RegExp, RegExp][] =
       { wanted: { lambdaReservedConcurrency: 2 } },
     ],
     /would reserve 10/,
-    /leave lambdaReservedConcurrency away/,
+    /leave lambdaReservedConcurrency out/,
   ],
   [
     'an account that may have no budget',

@@ -93,7 +93,7 @@ describe('ensureCollection', () => {
     expect([rekognition.calls, remembered]).toEqual([[], []]);
   });
 
-  test('a key that is no photo’s is told before what is wrong with the file: it has no row', async () => {
+  test('a key that is not a photo’s is told before what is wrong with the file: it has no row', async () => {
     const { run } = setUp({});
     await expect(run({ object: { key: 'clip.mp4', etag: 'e1', size: 0 } })).rejects.toMatchObject({
       name: 'InvalidPhotoKey',

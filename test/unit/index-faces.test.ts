@@ -213,7 +213,7 @@ describe('indexFaces', () => {
     expect(keys).toEqual([`photos/${KEY}#v.1`]);
   });
 
-  test('a version that is no plain name cannot change the shape of the results key', async () => {
+  test('a version that is not a plain name cannot change the shape of the results key', async () => {
     const { run } = setUp({ object: { 'version-id': '../../x' }, photoHead: () => ({}) });
     await expect(run()).resolves.toMatchObject({
       results_key: expect.stringMatching(new RegExp(`^results/${EVENT}/${PHOTO}/[0-9a-f]{64}\\.json$`)),

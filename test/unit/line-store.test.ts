@@ -258,7 +258,7 @@ describe('takeSlot', () => {
     );
     const { slotMs } = await ledger.takeSlot({ lane: 'live', placeMs: 0 });
     expect(clock.now - slotMs).toBeLessThanOrEqual(500);
-    // The one that it slept through is no image.
+    // The one that it slept through is not an image.
     expect((await ledger.read()).images).toBe(1);
   });
 

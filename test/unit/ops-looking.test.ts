@@ -77,7 +77,7 @@ function context(argv: string[], handlers: Handlers): Context {
   };
 }
 
-describe('while the database is away', () => {
+describe('while the database is unavailable', () => {
   const own = expect.stringContaining('connect ECONNREFUSED');
 
   test('status shows all the rest, and the own error of the database', async () => {

@@ -128,7 +128,7 @@ test('uploads of no event are found in the bucket, told of or not, and rows of t
     'events/x.jpg',
   ];
   const deployment = deploymentOf(
-    // A folder that the console made is no upload.
+    // A folder that the console made is not an upload.
     [...misplaced, `events/${event}/x.jpg`, `events/${event}/no-extension`, 'empty/'],
     ['wrong/key.jpg', `events/${event}/no-extension`, 'gone/x.jpg'],
   );

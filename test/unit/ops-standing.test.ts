@@ -104,7 +104,7 @@ test('Rekognition throttled: the pace was cut', () => {
   expect(text(given)).toContain('Rekognition throttled calls 4.0 s ago');
 });
 
-test('the database is away: its own error, and all the rest', () => {
+test('the database is unavailable: its own error, and all the rest', () => {
   const problem = 'The database did not answer: DatabaseUnavailable: PostgreSQL 08006: … ECONNREFUSED';
   const given = facts({ summary: { problem }, running: { value: { executions: 7, oldestMs: null } } });
   expect(text(given)).toContain(`Not known: ${problem}`);

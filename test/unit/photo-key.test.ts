@@ -91,7 +91,7 @@ describe('parsePhotoKey', () => {
     );
     expect(photoKeyOf(longest)).toEqual(parsePhotoKey(longest));
     expect(photoKeyOf('events/')).toBeUndefined();
-    // What is no key at all is a fault of the code, and not hidden.
+    // What is not a key at all is a fault of the code, and not hidden.
     expect(() => photoKeyOf(7 as never)).toThrow(TypeError);
   });
 

@@ -167,7 +167,7 @@ test('tells of a photo whose object is gone, unless it says so itself', () => {
   expect(kinds(world({ objects: [], photos: [row(1, { ended_at: JUST_NOW })] }))).toEqual([]);
 });
 
-test('a photo that failed because another event has its id is no object that was never seen', () => {
+test('a photo that failed because another event has its id is not an object that was never seen', () => {
   const { keyId } = parsePhotoKey(keyOf(2));
   const refused = row(2, {
     id: keyId,

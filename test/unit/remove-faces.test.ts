@@ -209,7 +209,7 @@ test.each([
   ['ThrottlingException', 'RekognitionThrottled'],
   ['InternalServerError', 'RekognitionUnavailable'],
   ['AccessDeniedException', 'AccessDenied'],
-])('%s of Rekognition is no collection that is gone', async (name, expected) => {
+])('%s of Rekognition is not a collection that is gone', async (name, expected) => {
   for (const kind of ['faces', 'event'] as const) {
     const { run, order } = setUp({
       batch: { kind, face_ids: faceIds(1), results: ['results/a.json'] },

@@ -396,7 +396,7 @@ describe('the end of a run', () => {
     expect(Object.keys(second.memory.first_seen).sort()).toEqual(
       [name[0], `${eventId(7)} never_seen z`].sort(),
     );
-    // What is left to a person is no reason to wake the database every hour.
+    // What is left to a person is not a reason to wake the database every hour.
     expect(second.memory.unfinished).toEqual([]);
     expect(first.memory.unfinished).toEqual([eventId(1)]);
   });

@@ -40,14 +40,14 @@ export const failureKinds = {
   // An operator or a limit holds the pipeline.
   IndexingPaused: { class: 'operator', retryable: true },
   DailyImageCapReached: { class: 'operator', retryable: true },
-  // Thrown by nobody: what mark-failed writes for an execution that was ended from outside.
+  // Never thrown; written by mark-failed for an execution that was ended from outside.
   ExecutionAborted: { class: 'operator', retryable: true },
   ExecutionTimedOut: { class: 'transient', retryable: true },
 
   // The collection is gone or full.
   CollectionNotFound: { class: 'collection', retryable: true },
   CollectionLostTooOften: { class: 'collection', retryable: true },
-  // Thrown by nobody: what the reconciler finds.
+  // Never thrown; written by the reconciliation.
   FacesLost: { class: 'collection', retryable: true },
 
   // Erasures.
@@ -71,12 +71,12 @@ export const failureKinds = {
   // The database.
   DatabaseUnavailable: { class: 'database', retryable: true },
 
-  // The set-up: an engineer has to act.
+  // The set-up: it needs an engineer.
   AccessDenied: { class: 'setup', retryable: true },
   QuotaExceeded: { class: 'setup', retryable: true },
   DatabaseMisconfigured: { class: 'setup', retryable: true },
   MissingConfiguration: { class: 'setup', retryable: true },
-  // Thrown by nobody: what mark-failed writes for an upload of which EventBridge could start no execution.
+  // Never thrown; written by mark-failed for an upload of which EventBridge could start no execution.
   StartFailed: { class: 'setup', retryable: true },
 } as const satisfies Record<string, FailureKind>;
 
@@ -100,7 +100,7 @@ export function failureKind(name: FailureName): FailureKind {
   return failureKinds[name];
 }
 
-/** Whether whoever comes next would meet the same: the database is away, or something is set up wrong. */
+/** Whether whoever comes next would meet the same: the database is unavailable, or something is set up wrong. */
 export function isTroubleForAll(name: FailureName): boolean {
   const { class: failureClass } = failureKind(name);
   return failureClass === 'database' || failureClass === 'setup';

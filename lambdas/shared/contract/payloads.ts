@@ -8,7 +8,7 @@ import { storable } from './storable.ts';
 
 /** `object` of an EventBridge "Object Created" event of S3, as AWS sends it (the key is not URL-encoded). */
 export const s3ObjectSchema = v.object({
-  // What cannot be stored of it is no photo's key: `InvalidPhotoKey`.
+  // What cannot be stored of it is not a photo's key: `InvalidPhotoKey`.
   key: v.pipe(v.string(), v.minLength(1)),
   /** Bytes. Absent in events written by hand or by backfill. */
   size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
@@ -210,7 +210,7 @@ export type SkipReason =
   | 'erased'
   /** Another object with the same photo id is the photo. */
   | 'other_object'
-  /** Its key is no photo's. */
+  /** Its key is not a photo's. */
   | 'invalid_key';
 
 /** Result of SkipIndexed: what is left to index, as inputs of executions. */

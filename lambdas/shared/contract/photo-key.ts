@@ -73,7 +73,7 @@ export function parsePhotoKey(key: string): PhotoKey {
   };
 }
 
-/** The same; undefined for a key that is no photo's. */
+/** The same; undefined for a key that is not a photo's. */
 export function photoKeyOf(key: string): PhotoKey | undefined {
   try {
     return parsePhotoKey(key);

@@ -7,19 +7,19 @@ import {
 } from '../contract/errors.ts';
 
 /**
- * What of PostgreSQL's errors passes by itself: connection trouble (class 08, 57P0x), a server that is no primary any more
+ * What of PostgreSQL's errors passes by itself: connection trouble (class 08, 57P0x), a server that is not a primary any more
  * (25006) or not sure what it did (25P02, 40002, 40003), conflicts between transactions (40001, 40P01, 55P03), an exhausted or
  * failing server (53, 58, XX), timeouts (57014, 25P03, 25P04).
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 const PASSING_SQLSTATE = /^(08...|25006|25P0[234]|4000[123]|40P01|53...|55P03|57014|57P0[1235]|58...|XX...)$/;
 
-/** Authentication, a database that is missing or was dropped, missing rights or tables: an engineer has to act. */
+/** Authentication, a database that is missing or was dropped, missing rights or tables: it needs an engineer. */
 const SETUP_SQLSTATE = /^(28...|3D000|3F000|42...|57P04)$/;
 
 /**
  * After these the server has done with the statement, or with its transaction, and is as it was; after everything else the
- * connection may lead to a server that is no primary any more, or in a state of which nobody knows.
+ * connection may lead to a server that is not a primary any more, or in a state of which nobody knows.
  */
 const CONNECTION_IS_AS_BEFORE = /^(0A...|2[123]...|40001|40P01|42...|44000|55P03|57014|P0...)$/;
 

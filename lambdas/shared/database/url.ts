@@ -186,7 +186,7 @@ function readHosts(authority: string, host: string | undefined, port: string | u
       throw malformed('it names no host, or one that is neither a name nor an address');
     }
     if (!/^\d{1,5}$/.test(given) || Number(given) < 1 || Number(given) > 65_535) {
-      throw malformed('its port is no number from 1 to 65535');
+      throw malformed('its port is not a number from 1 to 65535');
     }
     return { host: found, port: Number(given) };
   });

@@ -1,4 +1,4 @@
-/** Executions that no event of S3 started: of backfill and of the operator. */
+/** Inputs of executions that were not started by an S3 event: of backfill and of the operator. */
 import { type ExecutionInput, type Lane, type SkipReason, versionIdOf } from '../contract/payloads.ts';
 import { type KeyRows, type PhotoState, sequencerOfObject, standingOfObject } from './standing.ts';
 

@@ -135,7 +135,7 @@ async function register(
 }
 
 /**
- * The row of a key whose photo id is another photo's: under the key's own id. From here on the key is no copy of that photo.
+ * The row of a key whose photo id is another photo's: under the key's own id. From here on the key is not a copy of that photo.
  *
  * @throws PipelineError `PhotoIdTaken` when even that id is another event's, which takes a name made for it
  */

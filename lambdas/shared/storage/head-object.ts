@@ -49,7 +49,7 @@ async function refusal(
     return undefined;
   } catch (error) {
     const { httpStatus } = awsErrorDetails(error);
-    // 416: the object is empty, which is no refusal.
+    // 416: the object is empty, which is not a refusal.
     return httpStatus === undefined || httpStatus === 416 || saysNothing(error) ? undefined : error;
   }
 }
