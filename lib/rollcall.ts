@@ -1,6 +1,8 @@
 import { CfnOutput, Stack } from 'aws-cdk-lib';
+import type { IHttpRouteAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2';
 import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { type ITable, Table } from 'aws-cdk-lib/aws-dynamodb';
+import type { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { type IRuleTarget, Rule } from 'aws-cdk-lib/aws-events';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
@@ -19,6 +21,7 @@ import { VpcDatabase, type VpcDatabaseProps } from './database/vpc-database.ts';
 import { CollectionsRemoval } from './erasure/collections-removal.ts';
 import { Erasure } from './erasure/erasure.ts';
 import { ErasureRules } from './erasure/erasure-rules.ts';
+import { Gallery } from './gallery/gallery.ts';
 import { Announcements } from './indexing/announcements.ts';
 import { LastResort } from './indexing/last-resort.ts';
 import { PhotoIndexing } from './indexing/photo-indexing.ts';
@@ -44,6 +47,8 @@ export interface RollcallParts {
   readonly database?: RollcallConfig['database'] | VpcDatabaseProps;
   /** Your topics for alarms. Their policies have to let CloudWatch publish, and their keys let it use them. */
   readonly alarmTopics?: Readonly<Record<Severity, ITopic>>;
+  /** Who may ask the HTTP API. Default: whom IAM allows `execute-api:Invoke`. */
+  readonly apiAuthorizer?: IHttpRouteAuthorizer;
   /** The ledger of another Rollcall in this account and Region: both wait in one line for the one quota. */
   readonly slotLedger?: ITable;
 }
@@ -91,7 +96,12 @@ export class Rollcall extends Construct {
       (config.slotLedgerTableArn === undefined
         ? (new SlotLedger(this, 'SlotLedger', { config }) as ITable)
         : Table.fromTableArn(this, 'SharedSlotLedger', config.slotLedgerTableArn));
-    const { database, resultsNetwork } = this.database(props, photoBucket, resultsBucket);
+    const { database, resultsNetwork, ledgerNetwork } = this.database(
+      props,
+      photoBucket,
+      resultsBucket,
+      slotLedger,
+    );
     const schema = new Schema(this, 'Schema', { config, database });
     const erasure = new Erasure(this, 'Erasure', { config, resultsBucket, database });
     const indexing = new PhotoIndexing(this, 'PhotoIndexing', {
@@ -131,6 +141,18 @@ export class Rollcall extends Construct {
       const removal = new CollectionsRemoval(this, 'CollectionsRemoval', { config });
       indexing.stateMachine.node.addDependency(removal);
     }
+    const gallery =
+      config.api === 'none'
+        ? undefined
+        : new Gallery(this, 'Gallery', {
+            config,
+            photoBucket,
+            slotLedger,
+            database,
+            network: ledgerNetwork,
+            pace: indexing.pace,
+            ...(props.apiAuthorizer && { authorizer: props.apiAuthorizer }),
+          });
     const databaseClients = [
       ...indexing.databaseClients,
       announcements.announcePhotos,
@@ -139,7 +161,7 @@ export class Rollcall extends Construct {
       operations.answerOperator,
       reconciliation.readRows,
     ];
-    schema.goesBefore(...databaseClients);
+    schema.goesBefore(...databaseClients, ...(gallery ? [gallery.readGallery] : []));
     const lastResort = new LastResort(this, 'LastResort', {
       stateMachine: indexing.stateMachine,
       markFailed: indexing.markFailed,
@@ -165,6 +187,7 @@ export class Rollcall extends Construct {
       reconcile: reconciliation.stateMachine,
       databaseClients,
       deadLetterQueues: [erasureRules.deadLetters, lastResort.deadLetters],
+      api: gallery?.api,
       rate: indexing.rate,
       topics: props.alarmTopics,
     });
@@ -253,6 +276,12 @@ export class Rollcall extends Construct {
       ...(config.eventsFolder !== DEFAULT_EVENTS_FOLDER && {
         EventsFolder: { value: config.eventsFolder, description: 'Where the events are in the photo bucket' },
       }),
+      ...(gallery && {
+        ApiUrl: {
+          value: gallery.api.apiEndpoint,
+          description: 'What happened: GET /events/{event}, its photos, its changes',
+        },
+      }),
       ...database.outputs,
     });
   }
@@ -304,19 +333,26 @@ export class Rollcall extends Construct {
     props: RollcallParts,
     photoBucket: IBucket,
     resultsBucket: ResultsBucket,
-  ): { database: FaceDatabase; resultsNetwork: FunctionNetwork | undefined } {
+    slotLedger: ITable,
+  ): {
+    database: FaceDatabase;
+    /** Where a function with Postgres reads a bucket, and where it reads the ledger; undefined is Lambda's own network. */
+    resultsNetwork: FunctionNetwork | undefined;
+    ledgerNetwork: FunctionNetwork | undefined;
+  } {
     const { config } = this;
     if (typeof props.database === 'object') {
       const database = new VpcDatabase(this, 'Database', {
         ...props.database,
         schema: props.database.schema ?? config.databaseSchema,
       });
-      return { database, resultsNetwork: database.network };
+      return { database, resultsNetwork: database.network, ledgerNetwork: database.network };
     }
     if (config.databaseSecretArn !== undefined) {
       return {
         database: new ExternalDatabase(config.databaseSecretArn, config),
         resultsNetwork: undefined,
+        ledgerNetwork: undefined,
       };
     }
     const network = new IsolatedNetwork(this, 'Network', {
@@ -324,10 +360,18 @@ export class Rollcall extends Construct {
       // Only the id of a photo's version has to be looked up from inside.
       buckets: config.photoBucketVersioned ? [resultsBucket, photoBucket] : [resultsBucket],
       writable: [resultsBucket.arnForObjects(RECONCILIATIONS)],
+      table: config.api === 'none' ? undefined : slotLedger,
     });
     const database = new AuroraDatabase(this, 'Database', { config, network });
-    const securityGroups = [...database.network.securityGroups, network.bucketClients];
-    return { database, resultsNetwork: { ...database.network, securityGroups } };
+    const withGroup = (group: SecurityGroup) => ({
+      ...database.network,
+      securityGroups: [...database.network.securityGroups, group],
+    });
+    return {
+      database,
+      resultsNetwork: withGroup(network.bucketClients),
+      ledgerNetwork: network.tableClients && withGroup(network.tableClients),
+    };
   }
 
   private outputs(outputs: Record<string, { value: string; description: string }>): void {
@@ -349,7 +393,7 @@ const SECRET_TO_COME = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:to-
 
 /** The options, read as those of `cdk.json` are. */
 function configOf(props: RollcallProps, id: string): RollcallConfig {
-  const { photoBucket, alarmTopics, slotLedger, database, ...options } = props;
+  const { photoBucket, alarmTopics, slotLedger, apiAuthorizer: _, database, ...options } = props;
   const inVpc = typeof database === 'object';
   const given: Record<string, unknown> = {
     ...options,

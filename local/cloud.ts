@@ -9,6 +9,7 @@ import { startControlPlane } from './control-plane.ts';
 import { startDataApi } from './data-api.ts';
 import type { ListedObject, MapServices } from './distributed-map.ts';
 import { type BusEvent, createEventRouter, type Rule, type RuleTarget, ruleArn } from './event-router.ts';
+import { httpRoutes, startHttpApi } from './http-api.ts';
 import { type Authority, createAuthority, type PrivilegeReport } from './iam/authority.ts';
 import { startDatabaseGate } from './iam/database-gate.ts';
 import { startGateway } from './iam/gateway.ts';
@@ -53,8 +54,8 @@ export interface CloudOptions {
   stateDir: string;
   /** Fixed, so that the database's URL is the same every time. */
   postgresPort: number;
-  /** Where S3 and Rekognition listen, if nobody else does; default: anywhere. */
-  ports?: { s3: number; rekognition: number };
+  /** Where S3, Rekognition and the HTTP API listen, if nobody else does; default: anywhere. */
+  ports?: { s3: number; rekognition: number; api: number };
   /** Told what is going on: 'Synthesising the app', 'Starting PostgreSQL', ... */
   onStep?: (step: string) => void;
   /** Everything that the Lambdas print: log lines as JSON, metrics in EMF. */
@@ -116,7 +117,7 @@ export interface Cloud {
   s3: S3Client;
   rekognition: RekognitionClient;
   dynamodb: DynamoDBClient;
-  /** The stack's outputs. */
+  /** The stack's outputs; `ApiUrl` is where its HTTP API is here. */
   outputs: Readonly<Record<string, string>>;
   /** Where its services are, for other clients. */
   services: RunningCloud;
@@ -226,6 +227,9 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     });
     closers.push(rekognitionServer.close);
 
+    const httpApi = await startHttpApi(await freeOr(options.ports?.api));
+    closers.push(httpApi.stop);
+
     const { database, master } = databaseOf(assembly);
     const gate = await startDatabaseGate({
       certificates: inState('postgres', 'data'),
@@ -244,6 +248,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
           host: 'localhost',
           port: (await between.database?.(gate.port, inState('postgres', 'data'))) ?? gate.port,
         },
+        httpApi: httpApi.endpoint,
       }),
     );
     const authority = createAuthority(readPolicies(stack));
@@ -345,6 +350,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       }
     });
 
+    httpApi.serve(httpRoutes(stack), invoke);
     const outputs = stack.outputs();
     const photoBucket = outputs.PhotoBucketName!;
     const rekognition = new RekognitionClient({

@@ -10,6 +10,8 @@ import {
 export interface LocalEndpoints {
   queueUrl(name: string): string;
   database: { host: string; port: number };
+  /** Where the HTTP API is. */
+  httpApi: string;
 }
 
 /** What the resources of the template are here: names made of their logical ids, ARNs of the local account, endpoints. */
@@ -66,6 +68,10 @@ export function localResources(
     'AWS::IAM::Role': (logicalId) => {
       const ref = name(logicalId, 64);
       return { ref, attributes: { Arn: `arn:aws:iam::${ACCOUNT}:role/${ref}` } };
+    },
+    'AWS::ApiGatewayV2::Api': (logicalId) => {
+      const ref = name(logicalId, 63);
+      return { ref, attributes: { ApiId: ref, ApiEndpoint: endpoints.httpApi } };
     },
     'AWS::EC2::SecurityGroup': (logicalId) => {
       const ref = `sg-${name(logicalId, 60)}`;

@@ -85,6 +85,8 @@ export async function openStoredRun(options: StoredRunOptions): Promise<StoredRu
       localResources(assembly.stackName, assembly.template, {
         queueUrl: objects.queues.urlOf,
         database: { host: 'localhost', port: options.postgresPort },
+        // Nobody answers at it: what is stored is only looked at.
+        httpApi: '',
       }),
     );
     createBucketsAndQueues(stack, objects, 1);

@@ -24,7 +24,7 @@ async function up(argv: readonly string[]): Promise<number> {
       stateDir: stateFolder(process.env),
       postgresPort,
       // The same at each start, so that what was set up to use them goes on to.
-      ports: { s3: postgresPort + 1, rekognition: postgresPort + 2 },
+      ports: { s3: postgresPort + 1, rekognition: postgresPort + 2, api: postgresPort + 3 },
       schedules: true,
       // Whoever only looks at the data has no use for the models.
       rekognition: { warmUp: false },

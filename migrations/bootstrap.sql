@@ -24,7 +24,11 @@ BEGIN
     CREATE ROLE rollcall_application LOGIN;
     GRANT rollcall_reader TO rollcall_application;
   END IF;
-  GRANT rds_iam TO rollcall_migrator, rollcall_pipeline, rollcall_application;
+  -- For the API of what happened, which reads its views and nothing else.
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rollcall_gallery') THEN
+    CREATE ROLE rollcall_gallery LOGIN;
+  END IF;
+  GRANT rds_iam TO rollcall_migrator, rollcall_pipeline, rollcall_application, rollcall_gallery;
 
   -- Whoever else can log in to the server has nothing to do here.
   EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
@@ -34,7 +38,7 @@ BEGIN
   GRANT USAGE ON SCHEMA public TO rollcall_pipeline;
 
   -- The migrations create the schema rollcall, and grant each role what it needs in it.
-  EXECUTE format('GRANT CONNECT ON DATABASE %I TO rollcall_pipeline, rollcall_reader', current_database());
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO rollcall_pipeline, rollcall_reader, rollcall_gallery', current_database());
   -- So that people need not write it.
   EXECUTE format('ALTER DATABASE %I SET search_path = rollcall, public', current_database());
 END

@@ -1,4 +1,4 @@
-import { dayOf, intervalAt, type LedgerState } from '../lambdas/shared/line/rules.ts';
+import { dayOf, intervalAt, type LedgerConfig, type LedgerState } from '../lambdas/shared/line/rules.ts';
 import { type SlotLedger, slotLedger } from '../lambdas/shared/line/store.ts';
 import type { Deployment } from './deployment.ts';
 
@@ -40,6 +40,9 @@ export interface LedgerView {
   backfillLineMs: number;
   /** When the pace was last cut, milliseconds since the epoch; null when it has come back, or never was. */
   cutMs: number | null;
+  /** What all of it was read from. */
+  item: LedgerState;
+  line: LedgerConfig;
 }
 
 export async function readLedger(deployment: Deployment, now = Date.now): Promise<LedgerView> {
@@ -72,5 +75,7 @@ export function viewOf(
     lineMs: ahead(state.line_ms, state.next_ms),
     backfillLineMs: ahead(state.backfill_ms, state.line_ms, state.next_ms),
     cutMs: allowed < full * 0.99 ? (state.cut_ms ?? null) : null,
+    item: state,
+    line: { ...config, dailyImageCap: Number(outputs.DailyImageCap) },
   };
 }

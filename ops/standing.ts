@@ -3,6 +3,8 @@
 import { count, formatDuration } from '../cli/text.ts';
 import type { Summary } from '../lambdas/answer-operator/questions.ts';
 import { IMAGE_USD } from '../lambdas/shared/contract/prices.ts';
+import type { TimeLeft } from '../lambdas/shared/contract/time-left.ts';
+import { timeLeft } from '../lambdas/shared/line/time-left.ts';
 import type { Arguments } from './arguments.ts';
 import { hint } from './hint.ts';
 import { holdLines, holdOf } from './hold.ts';
@@ -53,7 +55,7 @@ export function standingData(facts: Facts): Record<string, unknown> {
   const running = known(facts.running);
   const summary = known(facts.summary);
   const ledger = known(facts.ledger);
-  const time = timeLeft(facts);
+  const time = timeLeftOf(facts);
   return {
     event_id: args.event ?? null,
     events: summary?.events ?? null,
@@ -81,7 +83,8 @@ export function standingData(facts: Facts): Record<string, unknown> {
     ...(facts.objects && {
       objects: known(facts.objects),
       left: photosLeft(facts),
-      time_left_ms: time === undefined ? null : Math.round(time),
+      time_left_ms: typeof time?.seconds === 'number' ? Math.round(time.seconds * 1_000) : null,
+      time_left: time?.sentence ?? null,
     }),
     problems: problems(facts),
   };
@@ -127,11 +130,11 @@ function photoRows(facts: Facts): Row[] {
   }
   const left = photosLeft(facts);
   if (left !== undefined && facts.objects && 'value' in facts.objects) {
-    const time = timeLeft(facts);
+    const time = left === 0 ? undefined : timeLeftOf(facts);
     rows.push([
       'left',
       left,
-      `of ${facts.objects.value.toLocaleString('en-US')} in the bucket${time === undefined || left === 0 ? '' : `, done in ${formatDuration(time)} at the earliest`}`,
+      `of ${facts.objects.value.toLocaleString('en-US')} in the bucket${time === undefined ? '' : `. ${time.sentence}`}`,
     ]);
   }
   if (running !== null) {
@@ -209,14 +212,16 @@ function photosLeft({ objects, summary }: Facts): number | undefined {
   return Math.max(0, listed - indexed - failed - erased);
 }
 
-/** Milliseconds until the event's photos are done, if nobody comes before them and nothing holds them. */
-function timeLeft(facts: Facts): number | undefined {
+/** How long the event's photos will take, as the API says it; all that are in line may come before them. */
+function timeLeftOf(facts: Facts): TimeLeft | undefined {
   const left = photosLeft(facts);
   const ledger = known(facts.ledger);
   if (left === undefined || !ledger || holdOf(ledger)) {
     return undefined;
   }
-  return left === 0 ? 0 : Math.max(ledger.lineMs, (left / ledger.allowedPerSecond) * 1_000);
+  const inLine = Math.floor((ledger.lineMs / 1_000) * ledger.allowedPerSecond);
+  const waiting = { photos: left, ahead: Math.max(left, inLine), lastAnnouncedMs: facts.nowMs };
+  return timeLeft(ledger.item, ledger.line, waiting, facts.nowMs);
 }
 
 /** Why a photo that is on its way is not done yet, the strongest reason first; nothing when none is on its way. */

@@ -127,14 +127,21 @@ function appliedMigrations(sql: Sql, schema: string): UmzugStorage {
   };
 }
 
-/**
- * What an application may read: later versions only add columns to it. The role is there where somebody has made it,
- * `migrations/bootstrap.sql` or the owner of an external database.
- */
+/** What each role may read, where somebody has made it: `migrations/bootstrap.sql`, or the owner of an external database. */
+const READERS: Readonly<Record<string, string>> = {
+  // An application: later versions only add columns to these.
+  rollcall_reader:
+    'events, photos, faces, usage, erasures, gallery_events, gallery_photos, event_progress, gallery_feed',
+  // The API, which needs no table.
+  rollcall_gallery: 'gallery_events, gallery_photos, event_progress, gallery_feed',
+};
+
 async function letRead(transaction: TransactionSql, schema: string): Promise<void> {
-  const [reader] = await transaction`SELECT FROM pg_roles WHERE rolname = 'rollcall_reader'`;
-  if (reader) {
-    await transaction`GRANT USAGE ON SCHEMA ${transaction(schema)} TO rollcall_reader`;
-    await transaction`GRANT SELECT ON events, photos, faces, usage, erasures TO rollcall_reader`;
+  for (const [role, relations] of Object.entries(READERS)) {
+    const [exists] = await transaction`SELECT FROM pg_roles WHERE rolname = ${role}`;
+    if (exists) {
+      await transaction`GRANT USAGE ON SCHEMA ${transaction(schema)} TO ${transaction(role)}`;
+      await transaction.unsafe(`GRANT SELECT ON ${relations} TO ${role}`);
+    }
   }
 }

@@ -105,6 +105,14 @@ export interface RollcallConfig {
    */
   readonly eventsFolder: string;
   /**
+   * The HTTP API of what happened (docs/openapi.json): `iam` (callers sign with AWS credentials that may `execute-api:Invoke`
+   * it) or `none`.
+   *
+   * Default: iam. Idle it costs the $0.40 a month of its alarms' metrics; a million calls cost about $1.90 (docs/cost.md), and
+   * the first one after five idle minutes wakes Aurora. Nobody may call it who is not allowed to.
+   */
+  readonly api: 'iam' | 'none';
+  /**
    * Days that the stored IndexFaces responses are kept; 1 to 3650.
    *
    * Default: 30, as long as the record that answers a redelivered event without a second paid call. Fewer days mean that
@@ -335,6 +343,7 @@ const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } 
       "a folder's name with a trailing slash, of letters, digits and - _ . /, such as uploads/ or media/photos/",
     parse: matching(/^(?=.{2,200}$)(?!results\/|reconciliations\/|backfills\/)([\w.-]+\/)+$/),
   },
+  api: oneOf(['iam', 'none'], 'iam'),
   resultsRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
   rekognitionResponse: oneOf(['full', 'minimal'], 'full'),
   faceRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),

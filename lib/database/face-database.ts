@@ -9,7 +9,7 @@ import type { FunctionNetwork, PipelineFunction } from '../parts/pipeline-functi
 export const DATABASE_CLIENT_TIMEOUT = Duration.seconds(90);
 
 /** The database users that `migrations/bootstrap.sql` creates. */
-export type DatabaseUser = 'rollcall_pipeline' | 'rollcall_migrator';
+export type DatabaseUser = 'rollcall_pipeline' | 'rollcall_migrator' | 'rollcall_gallery';
 
 /**
  * Postgres as a function sees it: where it has to run, what it has to know, and the right to log in.

@@ -1,3 +1,4 @@
+import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import {
   GatewayVpcEndpointAwsService,
   type IVpc,
@@ -20,10 +21,13 @@ interface IsolatedNetworkProps {
   readonly buckets: Pick<IBucket, 'bucketArn' | 'arnForObjects'>[];
   /** What can be written from inside, as ARNs with wildcards. */
   readonly writable: string[];
+  /** The table whose items can be read from inside; none has no way to DynamoDB. */
+  readonly table?: ITable | undefined;
 }
 
 /**
- * A network without a way out: two zones of isolated subnets and, free of charge, a gateway to the stack's own buckets.
+ * A network without a way out: two zones of isolated subnets and, free of charge, gateways to the stack's own buckets and to one
+ * table.
  *
  * It needs no NAT and no paid endpoint, because whoever talks to Postgres talks to nothing else but those.
  */
@@ -32,8 +36,10 @@ export class IsolatedNetwork extends Construct {
   readonly vpcSubnets = { subnetType: SubnetType.PRIVATE_ISOLATED };
   /** For functions that read a bucket. */
   readonly bucketClients: SecurityGroup;
+  /** For functions that read the table. */
+  readonly tableClients: SecurityGroup | undefined;
 
-  constructor(scope: Construct, id: string, { config, buckets, writable }: IsolatedNetworkProps) {
+  constructor(scope: Construct, id: string, { config, buckets, writable, table }: IsolatedNetworkProps) {
     super(scope, id);
     const vpc = new Vpc(this, 'Vpc', {
       // An Aurora cluster wants two zones; a third would only cost addresses.
@@ -72,5 +78,26 @@ export class IsolatedNetwork extends Construct {
     });
     // S3's addresses have another name in each Region, and no route leads anywhere else.
     this.bucketClients.addEgressRule(Peer.anyIpv4(), Port.tcp(443), 'S3 through the gateway endpoint');
+    this.tableClients = table && this.wayTo(table);
+  }
+
+  private wayTo(table: ITable): SecurityGroup {
+    const dynamodb = this.vpc.addGatewayEndpoint('DynamoDB', {
+      service: GatewayVpcEndpointAwsService.DYNAMODB,
+    });
+    dynamodb.addToPolicy(
+      new PolicyStatement({
+        principals: [new AnyPrincipal()],
+        actions: ['dynamodb:GetItem'],
+        resources: [table.tableArn],
+      }),
+    );
+    const clients = new SecurityGroup(this, 'TableClients', {
+      vpc: this.vpc,
+      description: 'Functions that read a table',
+      allowAllOutbound: false,
+    });
+    clients.addEgressRule(Peer.anyIpv4(), Port.tcp(443), 'DynamoDB through the gateway endpoint');
+    return clients;
   }
 }

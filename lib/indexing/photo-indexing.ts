@@ -40,6 +40,8 @@ export class PhotoIndexing extends Construct {
   readonly functions: Readonly<Record<string, PipelineFunction>>;
   /** IndexFaces calls per second that are aimed at, as text: CloudFormation may look it up. */
   readonly rate: string;
+  /** The pace and the daily cap, as environment variables of whoever reads the slot ledger. */
+  readonly pace: Readonly<Record<string, string>>;
 
   constructor(scope: Construct, id: string, props: PhotoIndexingProps) {
     super(scope, id);
@@ -50,6 +52,7 @@ export class PhotoIndexing extends Construct {
       [environmentNames.indexFacesPerSecond]: rate,
       [environmentNames.readsIndexFacesQuota]: String(config.indexFacesPerSecond === undefined),
     };
+    this.pace = { ...pace, [environmentNames.dailyImageCap]: String(config.dailyImageCap) };
     const results = resultsBucket.arnForObjects('results/*');
     const collections = Stack.of(this).formatArn({
       service: 'rekognition',

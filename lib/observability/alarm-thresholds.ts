@@ -58,6 +58,16 @@ export interface AlarmThresholds {
    * disagree about. Default: 24.
    */
   readonly disagreementHours: number;
+  /** `api-errors`: answers of the API that are errors of its own, in percent of all, for ten minutes. Default: 10. */
+  readonly apiErrorPercent: number;
+  /** `api-latency`: milliseconds that one in twenty answers of the API takes longer than, for half an hour. Default: 2,000. */
+  readonly apiMilliseconds: number;
+  /**
+   * Requests of the API within a period (five minutes, a quarter of an hour) below which neither says anything.
+   *
+   * Default: 50; a single one that wakes the database takes as long as that does.
+   */
+  readonly minimumRequests: number;
 }
 
 export const defaultAlarmThresholds: AlarmThresholds = {
@@ -78,6 +88,9 @@ export const defaultAlarmThresholds: AlarmThresholds = {
   functionThrottles: 100,
   processingSeconds: 900,
   disagreementHours: 24,
+  apiErrorPercent: 10,
+  apiMilliseconds: 2_000,
+  minimumRequests: 50,
 };
 
 export const allowedAlarmThresholds = `an object of positive numbers (on the command line: name=number,name=number), of ${Object.keys(defaultAlarmThresholds).join(', ')}`;

@@ -1,4 +1,5 @@
 import { Duration, Stack } from 'aws-cdk-lib';
+import type { IHttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import {
   Alarm,
   ComparisonOperator,
@@ -16,6 +17,7 @@ import { metricNames } from '../../lambdas/shared/contract/names.ts';
 import { IMAGE_USD } from '../../lambdas/shared/contract/prices.ts';
 import type { RollcallConfig } from '../config/config.ts';
 import type { PipelineFunction } from '../parts/pipeline-function.ts';
+import type { AlarmThresholds } from './alarm-thresholds.ts';
 import type { AlarmTopics, Severity } from './alarm-topics.ts';
 import { openExecutions, pipelineMetric, pipelineMetricOf, spend } from './metrics.ts';
 
@@ -25,10 +27,12 @@ export interface AlarmedParts {
   readonly reconcile: IStateMachine;
   /** The functions that the state machine calls, by state. */
   readonly functions: Readonly<Record<string, PipelineFunction>>;
-  /** All that talk to Postgres. */
+  /** All that talk to Postgres for the pipeline: an alarm can add up ten metrics, and the API has alarms of its own. */
   readonly databaseClients: readonly PipelineFunction[];
   /** Every queue in which a message means that something was given up. */
   readonly deadLetterQueues: readonly IQueue[];
+  /** Where there is one. */
+  readonly api: IHttpApi | undefined;
 }
 
 interface AlarmsProps extends AlarmedParts {
@@ -255,6 +259,43 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       meaning: `5 % of photos took longer than ${limits.processingSeconds} s to be stored, counted from the start of their execution, waiting in line included.`,
       metric: pipelineMetric(metricNames.processingTime, { period: QUARTER, statistic: Stats.p(95) }),
       threshold: limits.processingSeconds * 1_000,
+    },
+    ...(parts.api && apiAlarms(parts.api, limits)),
+  };
+}
+
+function apiAlarms(api: IHttpApi, limits: AlarmThresholds): Record<string, AlarmDefinition> {
+  return {
+    'api-errors': {
+      severity: 'warning',
+      meaning: `For ten minutes more than ${limits.apiErrorPercent} % of the API's answers were errors of its own (5xx): galleries show nothing new. Photos are indexed all the same.`,
+      metric: new MathExpression({
+        expression: `IF(requests >= ${limits.minimumRequests}, 100 * errors / requests, 0)`,
+        usingMetrics: {
+          requests: api.metricCount({ period: FIVE_MINUTES, statistic: Stats.SUM }),
+          errors: api.metricServerError({ period: FIVE_MINUTES, statistic: Stats.SUM }),
+        },
+        label: 'failed answers, %',
+        period: FIVE_MINUTES,
+      }),
+      threshold: limits.apiErrorPercent,
+      // Waking the database from zero is over within one period.
+      periods: 2,
+    },
+    'api-latency': {
+      severity: 'warning',
+      meaning: `For half an hour one in twenty answers of the API took longer than ${limits.apiMilliseconds} ms.`,
+      metric: new MathExpression({
+        expression: `IF(requests >= ${limits.minimumRequests}, latency, 0)`,
+        usingMetrics: {
+          requests: api.metricCount({ period: QUARTER, statistic: Stats.SUM }),
+          latency: api.metricLatency({ period: QUARTER, statistic: Stats.p(95) }),
+        },
+        label: 'milliseconds, p95',
+        period: QUARTER,
+      }),
+      threshold: limits.apiMilliseconds,
+      periods: 2,
     },
   };
 }

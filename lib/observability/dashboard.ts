@@ -66,6 +66,7 @@ export class PipelineDashboard extends Construct {
     this.working(alarms);
     this.pace();
     this.failures();
+    this.answers();
     this.cost();
   }
 
@@ -200,6 +201,28 @@ export class PipelineDashboard extends Construct {
           label: 'failed',
           color: Color.RED,
         }),
+      ]),
+    );
+  }
+
+  private answers(): void {
+    const { api } = this.props;
+    if (!api) {
+      return;
+    }
+    const sum = { period: FIVE_MINUTES, statistic: Stats.SUM };
+    const latency = (percent: number) =>
+      api.metricLatency({ period: FIVE_MINUTES, statistic: Stats.p(percent), label: `p${percent}` });
+    this.heading('What do galleries get?');
+    this.dashboard.addWidgets(
+      this.graph('Answers of the API', [
+        api.metricCount({ ...sum, label: 'requests' }),
+        api.metricClientError({ ...sum, label: 'refused (4xx)', color: Color.ORANGE }),
+        api.metricServerError({ ...sum, label: 'failed (5xx)', color: Color.RED }),
+      ]),
+      this.graph('Milliseconds to an answer', [latency(50), latency(95)]),
+      this.graph('Of them in the function and the database', [
+        api.metricIntegrationLatency({ period: FIVE_MINUTES, statistic: Stats.p(95), label: 'p95' }),
       ]),
     );
   }

@@ -24,13 +24,14 @@ export function renderDirections(
 
 /** The services of a cloud that is up, what they hold, and a line to begin with for each. */
 export async function renderServices(
-  cloud: Pick<Cloud, 'databaseUrl' | 'photoBucket' | 's3' | 'rekognition'>,
+  cloud: Pick<Cloud, 'databaseUrl' | 'photoBucket' | 's3' | 'rekognition' | 'outputs'>,
   events: readonly StoredEvent[],
   paint: Paint,
 ): Promise<string> {
   const s3 = await endpointOf(cloud.s3);
   const rekognition = await endpointOf(cloud.rekognition);
   const line = (title: string, text: string): string => `${GAP}${paint('dim', title.padEnd(13))}${text}\n`;
+  const { ApiUrl: api } = cloud.outputs;
   const [latest] = events.filter(({ collection_id: id }) => id !== null);
   const find =
     latest &&
@@ -38,14 +39,18 @@ export async function renderServices(
       `${GAP}${GAP}export AWS_ACCESS_KEY_ID=LOCAL-operator AWS_SECRET_ACCESS_KEY=local\n` +
       `${GAP}${GAP}aws rekognition search-faces-by-image --region us-east-1 --endpoint-url ${rekognition} \\\n` +
       `${GAP}${GAP}  --collection-id ${latest.collection_id} --image-bytes fileb://PHOTO.jpg\n`;
+  const look =
+    api && events[0] && `\n${GAP}See what happened:\n${GAP}${GAP}curl ${api}/events/${events[0].id}/photos\n`;
   return [
     '\n',
     line('PostgreSQL', `psql '${cloud.databaseUrl}'`),
     line('S3', `${s3}, bucket ${cloud.photoBucket}`),
     line('Rekognition', rekognition),
+    ...(api ? [line('API', `${api}, docs/openapi.json`)] : []),
     ...events.map(({ id, photos, faces }, i) =>
       line(i === 0 ? 'Events' : '', `${id}  ${count(photos, 'photo')}, ${count(faces, 'face')}`),
     ),
+    look ?? '',
     find ?? '',
     `\n${GAP}Ctrl-C stops it.\n`,
   ].join('');

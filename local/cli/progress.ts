@@ -1,5 +1,6 @@
 import { SingleBar } from 'cli-progress';
 import { truncateMiddle } from '../../cli/text.ts';
+import { about, timeLeftAt } from '../../lambdas/shared/contract/time-left.ts';
 
 /** What happens while one waits. */
 export interface Progress {
@@ -95,7 +96,19 @@ export function liveProgress(stream: NodeJS.WriteStream): Progress {
   };
 }
 
-/** `  Indexing ━━━━━━━━──────────  18/30 · 31 faces · 12 s`, or why nothing moves in place of the rest. */
+/** From then on the pace says something: the first photos wait for the models, and for cold starts. */
+const PACE_AFTER_PHOTOS = 5;
+
+/** By the pace so far: here the detector is what photos wait for, and not the quota. */
+function timeLeft({ value, total, elapsedMs }: { value: number; total: number; elapsedMs: number }): string {
+  if (value < PACE_AFTER_PHOTOS || value >= total) {
+    return '';
+  }
+  const { seconds } = timeLeftAt(total - value, value / (elapsedMs / 1_000), 0);
+  return ` · ${about(seconds!)} left`;
+}
+
+/** `  Indexing ━━━━━━━━──────────  18/30 · 31 faces · 12 s · about 10 seconds left`, or why nothing moves in place of the rest. */
 export function renderBar(
   now: {
     progress: number;
@@ -107,7 +120,7 @@ export function renderBar(
   },
   columns: number,
 ): string {
-  const counts = `${now.value}/${now.total} · ${now.faces} ${now.faces === 1 ? 'face' : 'faces'} · ${Math.floor(now.elapsedMs / 1_000)} s`;
+  const counts = `${now.value}/${now.total} · ${now.faces} ${now.faces === 1 ? 'face' : 'faces'} · ${Math.floor(now.elapsedMs / 1_000)} s${timeLeft(now)}`;
   if (now.why !== undefined) {
     const whole = `  Indexing  ${now.value}/${now.total} · ${now.why}`;
     // Where there is no room for what to do, at least why.

@@ -67,7 +67,7 @@ async function handle(
     headers: incoming.headers,
     body: await buffer(incoming),
   };
-  const accessKeyId = /Credential=([^/,\s]+)\//.exec(incoming.headers.authorization ?? '')?.[1] ?? 'nobody';
+  const accessKeyId = accessKeyOf(incoming) ?? 'nobody';
   const principal = principalOf(accessKeyId) ?? accessKeyId;
   const refusal = async (calls: readonly AwsCall[]) => {
     for (const call of calls) {
@@ -103,6 +103,14 @@ async function handle(
     response.on('finish', resolve).on('close', resolve);
     reply.pipe(response);
   });
+}
+
+/** Of a signature in a header, or in an address that was signed for somebody else to use. */
+function accessKeyOf({ headers, url = '' }: IncomingMessage): string | undefined {
+  const query = new URLSearchParams(url.split('?')[1]);
+  return /(?:Credential=|^)([^/,\s=]+)\//.exec(
+    headers.authorization ?? query.get('X-Amz-Credential') ?? '',
+  )?.[1];
 }
 
 function answer(response: ServerResponse, { status, headers, body }: Answer): void {

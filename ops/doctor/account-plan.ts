@@ -51,7 +51,7 @@ export async function accountPlan(sts: STSClient, send: typeof fetch = fetch): P
 }
 
 /** SHA-256 as the signer asks for it. */
-class Sha256 {
+export class Sha256 {
   readonly #secret: string | Uint8Array | undefined;
   #hash: Hash | Hmac;
 

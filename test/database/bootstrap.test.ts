@@ -29,8 +29,8 @@ beforeAll(async () => {
   server = await startTestDatabase();
   const { admin } = server;
   // Start over as RDS does: the master creates roles and owns the database, and is not a superuser.
-  await admin`DROP OWNED BY rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader CASCADE`;
-  await admin`DROP ROLE rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader`;
+  await admin`DROP OWNED BY rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader, rollcall_gallery CASCADE`;
+  await admin`DROP ROLE rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader, rollcall_gallery`;
   await admin`CREATE ROLE master LOGIN CREATEROLE CREATEDB`;
   await admin`GRANT rds_iam TO master WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`;
   await admin`CREATE DATABASE "faces of today" OWNER master`;
@@ -56,6 +56,7 @@ test('a master without superuser rights can run it, and run it again', async () 
     WHERE roleid = 'rds_iam'::regrole AND member <> 'master'::regrole ORDER BY 1`;
   expect(members.map(({ member }) => member)).toEqual([
     'rollcall_application',
+    'rollcall_gallery',
     'rollcall_migrator',
     'rollcall_pipeline',
   ]);
@@ -65,8 +66,9 @@ test('nobody becomes a member of the roles, but for what PostgreSQL gives their 
   const memberships = await server.admin`
     SELECT member::regrole::text AS member, inherit_option, set_option FROM pg_auth_members
     WHERE roleid IN ('rollcall_migrator'::regrole, 'rollcall_pipeline'::regrole, 'rollcall_application'::regrole,
-      'rollcall_reader'::regrole) AND member <> 'rollcall_application'::regrole`;
+      'rollcall_reader'::regrole, 'rollcall_gallery'::regrole) AND member <> 'rollcall_application'::regrole`;
   expect(memberships.map((row) => ({ ...row }))).toEqual([
+    { member: 'master', inherit_option: false, set_option: false },
     { member: 'master', inherit_option: false, set_option: false },
     { member: 'master', inherit_option: false, set_option: false },
     { member: 'master', inherit_option: false, set_option: false },

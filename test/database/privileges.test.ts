@@ -5,6 +5,7 @@ const FORBIDDEN = '42501';
 
 const database = useTestDatabase();
 let tables: string[];
+let gallery: ReturnType<typeof database.connectAs>;
 
 beforeAll(async () => {
   await database.admin`CREATE SCHEMA another`;
@@ -12,6 +13,7 @@ beforeAll(async () => {
   const rows = await database.admin<{ name: string }[]>`
     SELECT tablename AS name FROM pg_tables WHERE schemaname = 'rollcall' ORDER BY 1`;
   tables = rows.map(({ name }) => name);
+  gallery = database.connectAs('rollcall_gallery');
 }, 60_000);
 
 const codeOf = (statement: string) =>
@@ -101,6 +103,52 @@ test('on each table it has these rights and no others', async () => {
     photos: 'INSERT SELECT UPDATE',
     result_removals: 'DELETE INSERT SELECT',
     usage: 'SELECT',
+  });
+});
+
+describe('the role of the API', () => {
+  const codeOfGallery = (statement: string) =>
+    gallery.unsafe(statement).then(
+      () => 'allowed',
+      ({ code }: { code: string }) => code,
+    );
+  const VIEWS = ['event_progress', 'gallery_events', 'gallery_feed', 'gallery_photos'];
+
+  test('reads its views and nothing else of the schema, and writes nowhere', async () => {
+    const relations = await database.admin<{ name: string }[]>`
+      SELECT relname AS name FROM pg_class
+      WHERE relnamespace = 'rollcall'::regnamespace AND relkind IN ('r', 'v', 'm', 'S', 'p')`;
+    expect(relations.map(({ name }) => name)).toEqual(expect.arrayContaining([...VIEWS, 'faces', 'usage']));
+    const readable: string[] = [];
+    for (const { name } of relations) {
+      if ((await codeOfGallery(`SELECT * FROM ${name} LIMIT 1`)) === 'allowed') {
+        readable.push(name);
+      }
+      for (const statement of [`DELETE FROM ${name}`, `INSERT INTO ${name} DEFAULT VALUES`]) {
+        expect([statement, await codeOfGallery(statement)]).toEqual([
+          statement,
+          // A view that cannot be written by anybody says so before it asks who it is.
+          expect.stringMatching(/^(42501|55000)$/),
+        ]);
+      }
+    }
+    expect(readable.sort()).toEqual(VIEWS);
+    const columns = await database.admin`
+      SELECT FROM information_schema.column_privileges
+      WHERE grantee = 'rollcall_gallery' AND NOT (table_name = ANY (string_to_array(${VIEWS.join()}, ',')))`;
+    expect(columns).toHaveLength(0);
+  });
+
+  test.each([
+    ['another schema', 'SELECT * FROM another.secrets'],
+    ['a photo’s row, to change it', "UPDATE gallery_photos SET failure_message = 'mine'"],
+    ['a photo’s row, to lock it', 'SELECT * FROM gallery_photos FOR UPDATE'],
+    ['a table of its own', 'CREATE TABLE mine (id int)'],
+    ['a temporary table', 'CREATE TEMPORARY TABLE mine (id int)'],
+    ['the role of the pipeline', 'SET ROLE rollcall_pipeline'],
+    ['files of the server', "SELECT pg_read_file('/etc/passwd')"],
+  ])('does not reach %s', async (_, statement) => {
+    await expect(codeOfGallery(statement)).resolves.toBe(FORBIDDEN);
   });
 });
 

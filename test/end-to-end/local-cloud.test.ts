@@ -1,13 +1,18 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { paginateListFaces } from '@aws-sdk/client-rekognition';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { SignatureV4 } from '@smithy/signature-v4';
 import postgres from 'postgres';
+import type { ChangesAnswer, EventAnswer, Problem } from '../../lambdas/shared/contract/gallery.ts';
 import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
+import { Sha256 } from '../../ops/doctor/account-plan.ts';
 import { survivors, tree } from '../support/command.ts';
 import { freePort } from '../support/free-port.ts';
+import { deviations } from '../support/openapi.ts';
 import { takenRecords } from '../support/taken-records.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -123,6 +128,98 @@ test('what is not a photo fails by its name, in the row and in the execution', a
       .sort(),
   ).toEqual(['FAILED InvalidImageFormat', 'FAILED InvalidPhotoKey']);
 }, 60_000);
+
+describe('the HTTP API', () => {
+  const url = (path: string) => `${cloud.outputs.ApiUrl}/events/${EVENT}${path}`;
+  const get = async <Answer>(path: string, headers: Record<string, string> = {}) => {
+    const answer = await fetch(url(path), { headers });
+    const body = (await answer.json()) as Answer;
+    const contentType = answer.headers.get('content-type')!;
+    const route = `/events/{event}${path.replace(/\?.*/, '')}`;
+    expect(deviations(route, { status: answer.status, contentType, body })).toEqual([]);
+    return { status: answer.status, body };
+  };
+  const signed = async (path: string, credentials: { accessKeyId: string; secretAccessKey: string }) => {
+    const { hostname, port, pathname, searchParams } = new URL(url(path));
+    const signer = new SignatureV4({
+      credentials,
+      region: 'us-east-1',
+      service: 'execute-api',
+      sha256: Sha256,
+    });
+    const { headers } = await signer.sign({
+      method: 'GET',
+      protocol: 'http:',
+      hostname,
+      port: Number(port),
+      path: pathname,
+      query: Object.fromEntries(searchParams),
+      headers: { host: `${hostname}:${port}` },
+    });
+    return headers;
+  };
+
+  test('says what happened to the photos', async () => {
+    const { body: event } = await get<EventAnswer>('');
+    expect(event).toMatchObject({
+      event_id: EVENT,
+      photos: { indexed: 1, failed: 1, processing: 0 },
+      time_left: { seconds: 0, reason: null },
+    });
+    const { body } = await get<ChangesAnswer>('/changes?urls=1');
+    expect(body.photos.map(({ key, status }) => [key, status])).toEqual([
+      [keyOf('Erste Gäste (1).JPG'), 'indexed'],
+      [keyOf('notes.jpg'), 'failed'],
+    ]);
+    const [indexed, failed] = body.photos;
+    expect(indexed!.faces).toHaveLength(event.faces);
+    expect(indexed!.faces.map(({ face_id }) => face_id).sort()).toEqual(await storedFaceIds());
+    expect(failed!.failure).toMatchObject({ code: 'InvalidImageFormat', retryable: false });
+    // The address is signed by the function, whose right it is that S3 looks at.
+    const picture = await fetch(indexed!.url!);
+    expect([picture.status, Buffer.from(await picture.arrayBuffer()).equals(sample(1))]).toEqual([200, true]);
+    await expect(get(`/changes?since=${body.next}`)).resolves.toMatchObject({
+      body: { photos: [], next: body.next, more: false },
+    });
+    await expect(get('/photos?limit=0')).resolves.toMatchObject({ status: 400 });
+  }, 30_000);
+
+  test('takes a right signature or none, and says what is wrong with any other', async () => {
+    const own = { accessKeyId: 'LOCAL-operator', secretAccessKey: 'local' };
+    const path = '/photos?limit=2&status=indexed';
+    await expect(get(path, await signed(path, own))).resolves.toMatchObject({ status: 200 });
+    const stranger = await signed(path, { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'local' });
+    const forged = await signed(path, { ...own, secretAccessKey: 'guessed' });
+    const ofAnother = await signed('/photos?limit=1', own);
+    for (const [headers, why] of [
+      [stranger, 'The access key AKIDEXAMPLE is not one of this local run'],
+      [forged, 'The signature does not fit the request'],
+      [ofAnother, 'The signature does not fit the request'],
+      [{ authorization: 'Bearer token' }, 'is no signature of version 4'],
+      [{ ...forged, 'x-amz-date': '20260101T000000Z' }, 'older than five minutes'],
+    ] as const) {
+      const { status, body } = await get<Problem>(path, headers);
+      expect([status, body.type]).toEqual([403, 'urn:problem-type:rollcall:wrong-signature']);
+      expect(body.detail).toContain(why);
+    }
+  });
+
+  test('has no other routes, and answers to no other name', async () => {
+    for (const path of ['', '/', '/events', `/events/${EVENT}/`, `/events/${EVENT}/faces`]) {
+      expect((await fetch(`${cloud.outputs.ApiUrl}${path}`)).status).toBe(404);
+    }
+    expect((await fetch(url(''), { method: 'DELETE' })).status).toBe(404);
+    const { hostname, port } = new URL(cloud.outputs.ApiUrl!);
+    const status = await new Promise((resolve, reject) => {
+      request({ hostname, port, path: `/events/${EVENT}`, headers: { host: 'evil.example.org' } }, (answer) =>
+        resolve(answer.resume().statusCode),
+      )
+        .on('error', reject)
+        .end();
+    });
+    expect(status).toBe(403);
+  });
+});
 
 test('after a restart everything is still there, and the app is not synthesised again', async () => {
   const synthesised = statSync(join(stateDir, 'cdk.out/manifest.json')).mtimeMs;

@@ -31,6 +31,7 @@ const defaults: RollcallConfig = {
   uploadOrigins: [],
   uploadAccounts: [],
   eventsFolder: 'events/',
+  api: 'iam',
   resultsRetentionDays: 30,
   rekognitionResponse: 'full',
   faceRetentionDays: 30,

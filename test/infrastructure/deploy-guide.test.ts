@@ -75,7 +75,7 @@ describe('the policy for CloudFormation', () => {
   );
 
   /** Where a resource type has another name than its service's prefix in IAM. */
-  const PREFIXES: Record<string, string> = { stepfunctions: 'states' };
+  const PREFIXES: Record<string, string> = { stepfunctions: 'states', apigatewayv2: 'apigateway' };
 
   test('has every service of the template, with every option, and no other', () => {
     const all = [template, synthesised(configurations.budget), synthesised(configurations.everyRight)];

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { generate } from 'selfsigned';
+import { DATABASE_LIMIT } from '../../lambdas/read-gallery/read-gallery.ts';
 import { LONG_WORK, WORK_LIMIT_MS } from '../../lambdas/shared/database/connection.ts';
 import { certificateAuthority } from '../support/certificate-authority.ts';
 import { configurations } from '../support/configurations.ts';
@@ -103,7 +104,8 @@ test.each([
   expect(functions.length).toBeGreaterThanOrEqual(9);
   for (const { name, properties } of functions) {
     const isLong = ['Schema/MigrateDatabase', 'Reconciliation/ReadRows'].includes(name);
-    const { limitMs } = isLong ? LONG_WORK : { limitMs: WORK_LIMIT_MS };
+    const { limitMs } =
+      name === 'Gallery/ReadGallery' ? DATABASE_LIMIT : isLong ? LONG_WORK : { limitMs: WORK_LIMIT_MS };
     expect([name, Number(properties.Timeout) * 1_000 > limitMs]).toEqual([name, true]);
   }
 });

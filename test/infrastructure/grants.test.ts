@@ -187,6 +187,14 @@ const expected: Record<string, RoleGrants['allowed']> = {
     ...network,
     ...connectAs('rollcall_pipeline'),
   },
+  'Gallery/ReadGalleryRole': {
+    ...logs('Gallery/ReadGallery'),
+    ...network,
+    ...connectAs('rollcall_gallery'),
+    'dynamodb:GetItem': [LEDGER],
+    // For the addresses that it signs.
+    's3:GetObject': ['{PhotoBucket.Arn}/events/*'],
+  },
   'Reconciliation/BeginReconciliationRole': {
     ...logs('Reconciliation/BeginReconciliation'),
     ...atWork,

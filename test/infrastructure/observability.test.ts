@@ -42,6 +42,8 @@ const WARNING = [
   'quota-changed',
   'processing-time',
   'reconciliation-failed',
+  'api-errors',
+  'api-latency',
 ];
 
 const NOW = Date.parse('2026-05-01T14:30:00Z');
@@ -95,6 +97,13 @@ const open = (count: number) =>
     Array.from({ length: 15 }, () => count),
   );
 
+const ofApi = { ApiId: '{Gallery/Api}' };
+/** In half an hour, as all of the API's. */
+const requests = (times: number) => over(30, 'AWS/ApiGateway', 'Count', ofApi, times);
+const answered = (how: '4xx' | '5xx', times: number) => over(30, 'AWS/ApiGateway', how, ofApi, times);
+/** In each quarter of half an hour. */
+const latency = (ms: number[]) => over(30, 'AWS/ApiGateway', 'Latency', ofApi, [...ms, ...ms]);
+
 /** Nine thousand photos at ten a second, with the little that always goes wrong. */
 const GOOD: Sample[] = [
   ...printed('RekognitionCalls', 9_000),
@@ -125,6 +134,10 @@ const GOOD: Sample[] = [
   ...messages('ErasureRules', 0),
   ...messages('LastResort', 0),
   ...open(60),
+  ...requests(3_000),
+  ...answered('4xx', 20),
+  ...answered('5xx', 1),
+  ...latency([20, 30, 40, 120]),
 ];
 
 /** For each alarm a quarter of an hour in which it has to go off, and one that comes close. */
@@ -216,6 +229,16 @@ const scenarios: Record<string, { bad: Sample[]; close: Sample[] }> = {
   'quota-changed': {
     bad: printed('IndexFacesQuotaChanges', [1]),
     close: printed('IndexFacesQuotaChanges', [0]),
+  },
+  'api-errors': {
+    bad: [...requests(600), ...answered('5xx', 66)],
+    // A tenth; and what callers did wrong.
+    close: [...requests(600), ...answered('5xx', 60), ...answered('4xx', 500)],
+  },
+  'api-latency': {
+    bad: [...requests(200), ...latency([...Array(94).fill(20), ...Array(6).fill(2_100)])],
+    // A database that wakes up twice.
+    close: [...requests(200), ...latency([...Array(98).fill(20), ...Array(2).fill(15_000)])],
   },
   'processing-time': {
     bad: printed('ProcessingTime', [
@@ -380,7 +403,7 @@ describe('the alarms', () => {
   });
 });
 
-/** https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html, .../step-functions/latest/dg/procedure-cw-metrics.html, .../AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html */
+/** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html, .../lambda/latest/dg/monitoring-metrics-types.html, .../step-functions/latest/dg/procedure-cw-metrics.html, .../AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html */
 const OF_AWS: Record<string, string[]> = {
   'AWS/Lambda Invocations': ['FunctionName'],
   'AWS/Lambda Throttles': ['FunctionName'],
@@ -389,6 +412,11 @@ const OF_AWS: Record<string, string[]> = {
   'AWS/States ExecutionsFailed': ['StateMachineArn'],
   'AWS/States ExecutionsTimedOut': ['StateMachineArn'],
   'AWS/States OpenExecutionCount': [],
+  'AWS/ApiGateway Count': ['ApiId'],
+  'AWS/ApiGateway 4xx': ['ApiId'],
+  'AWS/ApiGateway 5xx': ['ApiId'],
+  'AWS/ApiGateway IntegrationLatency': ['ApiId'],
+  'AWS/ApiGateway Latency': ['ApiId'],
   'AWS/SQS ApproximateNumberOfMessagesVisible': ['QueueName'],
 };
 
@@ -500,6 +528,7 @@ describe('the dashboard', () => {
       '## Is it working now?',
       '## How fast, against the quota?',
       '## What fails, and why?',
+      '## What do galleries get?',
       '## What does it cost?',
     ]);
     expect(headings.map(({ y }) => y)).toEqual(headings.map(({ y }) => y).sort((a, b) => a - b));

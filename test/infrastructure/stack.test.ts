@@ -202,6 +202,7 @@ describe('the functions', () => {
     ['Erasure/RemoveFaces', 300, ['RESULTS_BUCKET'], false],
     ['Erasure/ConfirmErasure', 90, [], true],
     ['Operations/AnswerOperator', 90, [], true],
+    ['Gallery/ReadGallery', 29, ['LEDGER_TABLE', ...PACE, 'DAILY_IMAGE_CAP', 'PHOTO_BUCKET'], true],
     [
       'Reconciliation/BeginReconciliation',
       300,
@@ -369,13 +370,17 @@ describe('the functions', () => {
 });
 
 describe('the network', () => {
-  test('has no way out but the gateway to the results bucket', () => {
+  test('has no way out but the gateways to the results bucket and to the slot ledger', () => {
     for (const type of ['InternetGateway', 'NatGateway', 'Route', 'EIP', 'VPCPeeringConnection']) {
       expect(readable.resources(`AWS::EC2::${type}`)).toEqual({});
     }
-    const endpoint = readable.only('AWS::EC2::VPCEndpoint').Properties;
-    expect(endpoint.VpcEndpointType).toBe('Gateway');
-    const { Statement: statements } = endpoint.PolicyDocument as { Statement: Statement[] };
+    const endpoints = Object.values(readable.resources('AWS::EC2::VPCEndpoint')).map(
+      ({ Properties }) => Properties,
+    );
+    expect(endpoints.map(({ VpcEndpointType }) => VpcEndpointType)).toEqual(['Gateway', 'Gateway']);
+    const statements = endpoints.flatMap(
+      ({ PolicyDocument }) => (PolicyDocument as { Statement: Statement[] }).Statement,
+    );
     expect(
       statements.map(({ Action, Resource }) => [
         Action,
@@ -388,6 +393,7 @@ describe('the network', () => {
       ],
       // Only what a reconciliation has read.
       ['s3:PutObject', ['{ResultsBucket.Arn}/reconciliations/*']],
+      ['dynamodb:GetItem', ['{SlotLedger.Arn}']],
     ]);
   });
 
@@ -407,9 +413,11 @@ describe('the network', () => {
     const egress = readable.only('AWS::EC2::SecurityGroupEgress').Properties;
     expect(readable.text(egress.GroupId)).toBe('{Database/Clients.GroupId}');
     expect(readable.text(egress.DestinationSecurityGroupId)).toBe('{Database/Servers.GroupId}');
-    expect(groups['Network/BucketClients']?.Properties.SecurityGroupEgress).toEqual([
-      expect.objectContaining({ FromPort: 443, ToPort: 443, IpProtocol: 'tcp' }),
-    ]);
+    for (const name of ['BucketClients', 'TableClients']) {
+      expect(groups[`Network/${name}`]?.Properties.SecurityGroupEgress).toEqual([
+        expect.objectContaining({ FromPort: 443, ToPort: 443, IpProtocol: 'tcp' }),
+      ]);
+    }
   });
 
   test('opens the bucket to persist-results and read-rows alone', () => {
@@ -595,6 +603,7 @@ describe('the stack', () => {
   test('tells the operator where things are', () => {
     const outputs = Object.keys(readable.json.Outputs as object);
     const always = [
+      'ApiUrl',
       'CollectionPrefix',
       'CriticalAlarmsTopicArn',
       'DailyImageCap',

@@ -100,6 +100,7 @@ test("a stage that waits in another's line has no ledger of its own, and no righ
   });
   const users = Object.keys(roles).filter((name) => JSON.stringify(roles[name]).includes(LEDGER));
   expect(users.sort()).toEqual([
+    'Gallery/ReadGalleryRole',
     'PhotoIndexing/IndexFacesRole',
     'PhotoIndexing/JoinLineRole',
     'QuotaReading/ReadQuotaRole',

@@ -329,6 +329,7 @@ test('every function and state machine of the app has a role with grants', () =>
     localResources('Rollcall', template as never, {
       queueUrl: (name) => `http://localhost/${name}`,
       database: { host: 'localhost', port: 1 },
+      httpApi: 'http://localhost:1',
     }),
   );
   const { grants, roleOf, ofResources } = readPolicies(stack);

@@ -296,6 +296,36 @@ function blackPng(width: number, height: number): Buffer {
 }
 
 describe('images', () => {
+  /**
+   * https://docs.aws.amazon.com/rekognition/latest/APIReference/API_IndexFaces.html: the boxes of a JPEG with Exif orientation
+   * are translated to where faces are after the orientation corrected the image, from S3 as from bytes.
+   */
+  test('from S3, lying and marked with an Exif orientation: the boxes are those of the upright picture', async () => {
+    const boxes = (indexed: sdk.IndexFacesCommandOutput) =>
+      (indexed.FaceRecords ?? [])
+        .map(({ Face }) => Face!.BoundingBox!)
+        .sort((one, other) => one.Left! - other.Left!);
+    await client.send(new sdk.CreateCollectionCommand({ CollectionId: 'upright' }));
+    const lying = await sharp(await sample(1))
+      .rotate(270)
+      .withMetadata({ orientation: 6 })
+      .jpeg({ quality: 95 })
+      .toBuffer();
+    const [upright, stored] = await Promise.all([sharp(await sample(1)).metadata(), sharp(lying).metadata()]);
+    expect([stored.width, stored.height, stored.orientation]).toEqual([upright.height, upright.width, 6]);
+    files.set('photos/lying.jpg', lying);
+    const expected = boxes(await index('sample1.jpg', { CollectionId: 'upright' }));
+    const found = boxes(await index('lying.jpg', { CollectionId: 'upright' }));
+    expect(found.length).toBe(expected.length);
+    expect(found.length).toBeGreaterThan(1);
+    for (const [face, box] of found.entries()) {
+      for (const side of ['Left', 'Top', 'Width', 'Height'] as const) {
+        expect([side, Math.abs(box[side]! - expected[face]![side]!) < 0.03]).toEqual([side, true]);
+      }
+    }
+    await client.send(new sdk.DeleteCollectionCommand({ CollectionId: 'upright' }));
+  }, 60_000);
+
   test('of other formats, broken or empty, are no images', async () => {
     const photo = await sharp(await sample(1))
       .resize(400)

@@ -48,6 +48,7 @@ export const configurations = {
   },
   mails: { criticalEmails: ['a@example.org'], warningEmails: ['b@example.org'] },
   budget: { monthlyBudgetUsd: 500 },
+  withoutApi: { api: 'none' },
   stage: { stage: 'test', monthlyBudgetUsd: 500 },
   sharingStage: { stage: 'test', slotLedgerTableArn: LEDGER },
 } satisfies Record<string, object>;

@@ -44,6 +44,19 @@ export interface SimulationOptions {
   /** Every n-th photo is live, the others are backfill; default: all are live. */
   liveEvery?: number;
   seed?: number;
+  /** Looks at the run every so many milliseconds of it. */
+  watch?: { everyMs: number; look(moment: Moment): void };
+}
+
+/** What can be seen of a run at a moment. */
+export interface Moment {
+  /** Milliseconds since the epoch; `startedMs` is when the run began. */
+  nowMs: number;
+  startedMs: number;
+  ledger: LedgerState;
+  /** Photos whose executions have started, and those that are done. */
+  started: number;
+  done: number;
 }
 
 export interface SimulationResult {
@@ -106,8 +119,8 @@ export function simulate(options: SimulationOptions): SimulationResult {
 }
 
 class Simulation {
-  readonly #options: Required<Omit<SimulationOptions, 'neighbour' | 'stop'>> &
-    Pick<SimulationOptions, 'neighbour' | 'stop'>;
+  readonly #options: Required<Omit<SimulationOptions, 'neighbour' | 'stop' | 'watch'>> &
+    Pick<SimulationOptions, 'neighbour' | 'stop' | 'watch'>;
   readonly #config: LedgerConfig;
   readonly #random: () => number;
   readonly #bucket: TokenBucket;
@@ -195,7 +208,8 @@ class Simulation {
   }
 
   run(): SimulationResult {
-    const { photos, startsPerSecond, startBurst, neighbour } = this.#options;
+    const { photos, startsPerSecond, startBurst, neighbour, watch } = this.#options;
+    let nextLookMs = 0;
     for (let photo = 0; photo < photos; photo++) {
       const afterBurst = Math.max(0, photo - startBurst);
       this.#events.push((afterBurst / startsPerSecond) * 1_000, photo, Stage.start);
@@ -204,6 +218,15 @@ class Simulation {
       this.#events.push(neighbour.fromMs ?? 0, 0, Stage.neighbour);
     }
     for (let event = this.#events.pop(); event && this.#done < photos; event = this.#events.pop()) {
+      for (; watch && nextLookMs <= event.timeMs; nextLookMs += watch.everyMs) {
+        watch.look({
+          nowMs: this.#epochMs + nextLookMs,
+          startedMs: this.#epochMs,
+          ledger: this.#ledger,
+          started: this.#done + this.#running,
+          done: this.#done,
+        });
+      }
       this.#nowMs = event.timeMs;
       this.#stages[event.stage]!(event.subject);
     }

@@ -20,7 +20,7 @@ export interface TestDatabase {
   /** What the functions log in as: a right that they lack shows. */
   pipeline: postgres.Sql;
   /** A connection as one of the roles that the bootstrap makes. */
-  connectAs(role: 'rollcall_pipeline' | 'rollcall_migrator'): postgres.Sql;
+  connectAs(role: 'rollcall_pipeline' | 'rollcall_migrator' | 'rollcall_gallery'): postgres.Sql;
   stop(): Promise<void>;
 }
 

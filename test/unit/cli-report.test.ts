@@ -358,6 +358,15 @@ test.each([40, 80, 120])('the progress bar fits %d columns from beginning to end
   }
 });
 
+test('the bar says how long the rest takes by the pace so far, as soon as there is one', () => {
+  const at = (value: number) =>
+    renderBar({ progress: value / 50, value, total: 50, faces: 9, elapsedMs: 10_000 }, 100);
+  expect(at(4)).not.toContain('left');
+  expect(at(10)).toMatch(/· 10 s · about 40 seconds left$/);
+  expect(at(48)).toContain('a few seconds left');
+  expect(at(50)).not.toContain('left');
+});
+
 test.each([40, 80])('at %d columns the bar says why nothing moves', (columns) => {
   const now = { progress: 0.1, value: 5, total: 50, faces: 9, elapsedMs: 600_000 };
   const why = whyHeld(new Set(['LedgerBusy', 'IndexingPaused']));

@@ -15,6 +15,8 @@ const ledger: LedgerView = {
   quotaPerSecond: 50,
   allowedPerSecond: 49.9,
   lineMs: 0,
+  item: {},
+  line: { perSecond: 50 },
   backfillLineMs: 0,
   cutMs: null,
 };
@@ -117,8 +119,13 @@ test('the database is unavailable: its own error, and all the rest', () => {
 
 test('one event: what is left of it, and how long that takes at least', () => {
   const given = facts({ argv: ['--event', EVENT], objects: { value: 801 }, held: { lineMs: 2_000 } });
-  expect(text(given)).toMatch(/left\s+499 {2}of 801 in the bucket, done in 10\.0 s at the earliest/);
-  expect(standingData(given)).toMatchObject({ objects: 801, left: 499, time_left_ms: 10_000 });
+  expect(text(given)).toMatch(/left\s+499 {2}of 801 in the bucket\. Detecting faces, about 10 seconds left/);
+  expect(standingData(given)).toMatchObject({
+    objects: 801,
+    left: 499,
+    time_left_ms: 10_100,
+    time_left: 'Detecting faces, about 10 seconds left',
+  });
   // Held for nobody knows how long.
   const held = { ...given, ledger: { value: { ...ledger, pausedSince: '2026-05-01T17:00:00.000Z' } } };
   expect(standingData(held)).toMatchObject({ left: 499, time_left_ms: null });

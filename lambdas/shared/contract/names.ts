@@ -84,6 +84,8 @@ export const logEvents = {
   faceWithoutId: 'face_index.face_without_id',
   backlogRead: 'backfill.backlog_read',
   operatorAsked: 'operator.asked',
+  galleryRefused: 'gallery.refused',
+  lineUnknown: 'gallery.line_unknown',
   erasureRequested: 'erasure.requested',
   erasureFinished: 'erasure.finished',
   erasurePostponed: 'erasure.postponed',

@@ -1,0 +1,130 @@
+import { Duration, Stack } from 'aws-cdk-lib';
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
+import {
+  HttpApi,
+  HttpMethod,
+  HttpStage,
+  type IHttpApi,
+  type IHttpRouteAuthorizer,
+  LogGroupLogDestination,
+} from 'aws-cdk-lib/aws-apigatewayv2';
+import { HttpIamAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
+import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
+import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
+import { galleryRoutes } from '../../lambdas/shared/contract/gallery.ts';
+import { environmentNames } from '../../lambdas/shared/contract/names.ts';
+import type { RollcallConfig } from '../config/config.ts';
+import { removalPolicy } from '../config/removal.ts';
+import type { FaceDatabase } from '../database/face-database.ts';
+import { acknowledge, objectsFinding } from '../parts/acknowledge.ts';
+import { type FunctionNetwork, PipelineFunction } from '../parts/pipeline-function.ts';
+
+/**
+ * As long as API Gateway waits for an answer, which is long enough for a database that has slept for a day.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+ */
+const ANSWER_WITHIN = Duration.seconds(29);
+
+/** Requests a second, and at once: what a database of the smallest size answers without making photos wait. */
+const THROTTLE = { rateLimit: 50, burstLimit: 100 };
+
+interface GalleryProps {
+  readonly config: RollcallConfig;
+  readonly photoBucket: IBucket;
+  readonly slotLedger: ITable;
+  readonly database: FaceDatabase;
+  /** Where database and slot ledger can be reached; undefined is Lambda's own network. */
+  readonly network: FunctionNetwork | undefined;
+  /** The pace and the daily cap, as environment variables. */
+  readonly pace: Readonly<Record<string, string>>;
+  /** Who may call it. Default: whom IAM allows `execute-api:Invoke`. */
+  readonly authorizer?: IHttpRouteAuthorizer;
+}
+
+/** The HTTP API of what happened to events and photos, and the function that reads it from the views of the database. */
+export class Gallery extends Construct {
+  readonly api: IHttpApi;
+  readonly readGallery: PipelineFunction;
+
+  constructor(scope: Construct, id: string, props: GalleryProps) {
+    super(scope, id);
+    const { config, photoBucket, slotLedger, database, network, pace } = props;
+    this.readGallery = new PipelineFunction(this, 'ReadGallery', {
+      config,
+      name: 'read-gallery',
+      description: 'Says what happened to an event and its photos',
+      timeout: ANSWER_WITHIN,
+      environment: {
+        ...database.environment('rollcall_gallery'),
+        [environmentNames.ledgerTable]: slotLedger.tableName,
+        ...pace,
+        [environmentNames.photoBucket]: photoBucket.bucketName,
+      },
+      assets: database.assets,
+      network,
+    });
+    database.grantLogin(this.readGallery, 'rollcall_gallery');
+    this.readGallery.addToRolePolicy(
+      new PolicyStatement({ actions: ['dynamodb:GetItem'], resources: [slotLedger.tableArn] }),
+    );
+    // For the addresses that it signs: from inside the network the function itself reaches no photo.
+    this.readGallery.addToRolePolicy(
+      new PolicyStatement({
+        actions: ['s3:GetObject'],
+        resources: [photoBucket.arnForObjects(`${config.eventsFolder}*`)],
+      }),
+    );
+    if (config.photoBucketKeyArn !== undefined) {
+      this.readGallery.addToRolePolicy(
+        new PolicyStatement({ actions: ['kms:Decrypt'], resources: [config.photoBucketKeyArn] }),
+      );
+    }
+    acknowledge(
+      this.readGallery.role!,
+      'One object a photo: only the folder that it lies in is known beforehand',
+      objectsFinding(photoBucket, `${config.eventsFolder}*`),
+    );
+
+    const api = new HttpApi(this, 'Api', {
+      apiName: `${Stack.of(this).stackName}-gallery`,
+      description: 'Rollcall: what happened to events and photos',
+      createDefaultStage: false,
+      defaultAuthorizer: props.authorizer ?? new HttpIamAuthorizer(),
+    });
+    this.api = api as IHttpApi;
+    const accessLogs = new LogGroup(this, 'AccessLogs', {
+      retention: config.logRetentionDays,
+      removalPolicy: removalPolicy(config),
+    });
+    new HttpStage(this, 'Stage', {
+      httpApi: this.api,
+      stageName: '$default',
+      autoDeploy: true,
+      throttle: THROTTLE,
+      accessLogSettings: {
+        destination: new LogGroupLogDestination(accessLogs),
+        // Who asked for what, and nothing of where they are.
+        format: AccessLogFormat.custom(
+          JSON.stringify({
+            request_id: '$context.requestId',
+            caller: '$context.identity.userArn',
+            route: '$context.routeKey',
+            status: '$context.status',
+            latency_ms: '$context.responseLatency',
+            error: '$context.error.message',
+          }),
+        ),
+      },
+    });
+    const integration = new HttpLambdaIntegration('ReadGallery', this.readGallery, {
+      timeout: ANSWER_WITHIN,
+    });
+    for (const path of Object.values(galleryRoutes)) {
+      api.addRoutes({ path, methods: [HttpMethod.GET], integration });
+    }
+  }
+}
