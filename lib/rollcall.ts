@@ -33,6 +33,7 @@ import { Observability } from './observability/observability.ts';
 import { Operations } from './operations/operations.ts';
 import type { FunctionNetwork } from './parts/pipeline-function.ts';
 import { RECONCILIATIONS, Reconciliation } from './reconciliation/reconciliation.ts';
+import { PersonSearch } from './search/person-search.ts';
 import { PhotoBucket, ResultsBucket } from './storage/buckets.ts';
 import { IdempotencyTable, SlotLedger } from './storage/tables.ts';
 
@@ -136,6 +137,7 @@ export class Rollcall extends Construct {
       eraseFaces: erasure.stateMachine,
       answerOperator: operations.answerOperator,
     });
+    const search = new PersonSearch(this, 'PersonSearch', { config, slotLedger, database });
     if (config.removal === 'destroy') {
       // Created before whatever makes collections, so deleted after it.
       const removal = new CollectionsRemoval(this, 'CollectionsRemoval', { config });
@@ -160,6 +162,7 @@ export class Rollcall extends Construct {
       backfill.skipIndexed,
       operations.answerOperator,
       reconciliation.readRows,
+      search.resolveFaces,
     ];
     schema.goesBefore(...databaseClients, ...(gallery ? [gallery.readGallery] : []));
     const lastResort = new LastResort(this, 'LastResort', {
@@ -245,6 +248,10 @@ export class Rollcall extends Construct {
       OperatorFunctionName: {
         value: operations.answerOperator.functionName,
         description: 'Answers npm run ops from inside the network of the database',
+      },
+      FindPersonFunctionName: {
+        value: search.findPerson.functionName,
+        description: 'Finds the photos that show the person of a picture',
       },
       LastResortQueueUrl: {
         value: lastResort.queue.queueUrl,

@@ -306,6 +306,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         AWS_ENDPOINT_URL_REKOGNITION: await guarded('rekognition', rekognitionServer.endpoint),
         AWS_ENDPOINT_URL_RDS_DATA: await guarded('rds-data', dataApi.endpoint),
         AWS_ENDPOINT_URL_SFN: await guarded('states', control.endpoint),
+        AWS_ENDPOINT_URL_LAMBDA: await guarded('lambda', control.endpoint),
         AWS_ENDPOINT_URL_SERVICE_QUOTAS: await guarded('servicequotas', quotas.endpoint),
       },
       onOutput: options.onLambdaOutput,

@@ -10,6 +10,7 @@ import { DEFAULT_EVENTS_FOLDER, setEventsFolder } from '../lambdas/shared/contra
 import { parseStartArguments, type StartArguments, startUsage } from './cli/arguments.ts';
 import { readPhotos } from './cli/database.ts';
 import { renderDirections } from './cli/directions.ts';
+import { type Found, findPerson, readSelfie, renderFound } from './cli/find.ts';
 import { eventIdOfFolder, listPhotos, type NotSent, type Photo } from './cli/photo-list.ts';
 import { pipelineOf } from './cli/pipeline.ts';
 import { type Progress, silent } from './cli/progress.ts';
@@ -36,6 +37,7 @@ await runCommand({ usage: () => startUsage, what: 'The local run', run: start })
 async function start(argv: readonly string[]): Promise<number> {
   const args = parseStartArguments(argv, process.env);
   setEventsFolder(configuredEventsFolder() ?? DEFAULT_EVENTS_FOLDER);
+  const selfie = args.selfie === undefined ? undefined : readSelfie(args.selfie, process.env);
   const folder = await readFolder(args);
   const progress = args.json ? silent : chooseProgress();
   const interruption = watchInterruption(() => {
@@ -67,12 +69,17 @@ async function start(argv: readonly string[]): Promise<number> {
     });
     const report = await Promise.race([indexing, failure]);
     if (report) {
+      let found: Found | undefined;
+      if (selfie) {
+        progress.step('Finding the person');
+        found = await findPerson(cloud, folder, selfie);
+      }
       progress.step('Stopping');
       await cloud.stop();
       cloud = undefined;
       progress.stop();
-      show(report, args, stateDir);
-      return isComplete(report.rows) ? exitCodes.done : exitCodes.incomplete;
+      show(report, found, args, stateDir);
+      return isComplete(report.rows) && (found?.isAnswered ?? true) ? exitCodes.done : exitCodes.incomplete;
     }
   } catch (error) {
     // A Ctrl-C at the terminal reaches PostgreSQL's own tools as well: what fails after it is not news.
@@ -149,9 +156,14 @@ async function indexPhotos(
   };
 }
 
-function show(report: Report, { json, postgresPort }: StartArguments, stateDir: string): void {
+function show(
+  report: Report,
+  found: Found | undefined,
+  { json, postgresPort }: StartArguments,
+  stateDir: string,
+): void {
   if (json) {
-    process.stdout.write(`${renderJson(report)}\n`);
+    process.stdout.write(`${renderJson(report, found)}\n`);
     return;
   }
   const paint = painter(process.stdout);
@@ -165,6 +177,7 @@ function show(report: Report, { json, postgresPort }: StartArguments, stateDir: 
     renderTable(report.rows, report.skipped, paint, columns),
     ...(legend ? [legend] : []),
     renderSummary(report, paint, columns),
+    ...(found ? [renderFound(found, paint, columns)] : []),
     renderDirections(report.eventId, report.databaseUrl, shortPath(stateDir), upCommand, paint),
   ];
   process.stdout.write(`\n${parts.join('\n')}\n`);

@@ -24,6 +24,7 @@ const OUTPUTS = [
   'IndexFacesPerSecond',
   'ReadsIndexFacesQuota',
   'CollectionPrefix',
+  'FindPersonFunctionName',
   'ErasureDeadLetterQueueUrl',
   'LastResortQueueUrl',
   'LastResortDeadLetterQueueUrl',

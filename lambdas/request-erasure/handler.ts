@@ -9,6 +9,7 @@ import { requestErasure } from './request-erasure.ts';
 const settings = {
   collectionPrefix: requireEnv(environmentNames.collectionPrefix),
   faceRetentionDays: requireNumberEnv(environmentNames.faceRetentionDays),
+  searchRetentionDays: requireNumberEnv(environmentNames.searchRetentionDays),
 };
 
 export const handler = lambdaHandler((request) =>

@@ -29,6 +29,7 @@ import {
 import { copyOf, standingOfDeletion } from '../shared/photos/standing.ts';
 import { isSameFace } from '../shared/rekognition/bounding-box.ts';
 import type { Telemetry } from '../shared/runtime/telemetry.ts';
+import { forgetSearches } from '../shared/search/searches.ts';
 
 export interface RequestErasureDeps {
   telemetry: Telemetry;
@@ -36,6 +37,8 @@ export interface RequestErasureDeps {
   collectionPrefix: string;
   /** Days that faces are kept after the event's expiry, or its last photo. */
   faceRetentionDays: number;
+  /** Days that the records of searches are kept. */
+  searchRetentionDays: number;
 }
 
 /** An erasure of an event is a few statements; the rest of a day with more waits for the next. */
@@ -72,7 +75,8 @@ async function request(
     case 'outbox':
       return none('none');
     case 'retention':
-      return expireEvents(sql, new Date(input.as_of), deps.faceRetentionDays, executionArn);
+      await forgetSearches(sql, daysBefore(input.as_of, deps.searchRetentionDays));
+      return expireEvents(sql, daysBefore(input.as_of, deps.faceRetentionDays), executionArn);
     case 'photo_deleted':
       return deletePhoto(sql, input, executionArn);
     case 'person':
@@ -84,6 +88,10 @@ async function request(
         eraseEvent(transaction, input.event_id, 'event_requested', executionArn),
       );
   }
+}
+
+function daysBefore(moment: string, days: number): Date {
+  return new Date(new Date(moment).getTime() - days * 24 * 3600 * 1000);
 }
 
 function none(effect: 'none' | 'ignored' | 'superseded'): Requested {
@@ -347,13 +355,7 @@ async function eraseEvent(
 }
 
 /** Asks for the erasure of every event past its retention period of which anything is left. */
-async function expireEvents(
-  sql: Sql,
-  asOf: Date,
-  retentionDays: number,
-  executionArn: string,
-): Promise<Requested> {
-  const deadline = new Date(asOf.getTime() - retentionDays * 24 * 3600 * 1000);
+async function expireEvents(sql: Sql, deadline: Date, executionArn: string): Promise<Requested> {
   let erasures = 0;
   for (const { id } of await expiredEvents(sql, deadline)) {
     const { effect } = await sql.begin(async (transaction) => {

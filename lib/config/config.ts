@@ -134,6 +134,34 @@ export interface RollcallConfig {
    */
   readonly faceRetentionDays: number;
   /**
+   * Searches for a person (SearchFacesByImage and SearchFaces) that the account may make a second in this Region.
+   *
+   * Default: the Region's default quota (50 in us-east-1, us-west-2 and eu-west-1, 5 elsewhere). Set it when your quota was
+   * raised, or lower when other software shares the account.
+   */
+  readonly searchFacesPerSecond: number | undefined;
+  /**
+   * Searches that may be paid in a UTC day, all events together; 1 to 100,000,000. When they are used up, whoever searches is
+   * told so until midnight.
+   *
+   * Default: 50,000, about $50 a day.
+   */
+  readonly dailySearchCap: number;
+  /**
+   * Searches in one event: as many at once, and as many an hour after that; 1 to 1,000,000.
+   *
+   * Default: 5,000. It bounds what can be collected about an event's people, and what an event's searches cost ($5 an hour).
+   */
+  readonly searchesPerEventHour: number;
+  /**
+   * The same by one caller, where who searches is told (`caller` of find-person); 1 to 1,000,000.
+   *
+   * Default: 60.
+   */
+  readonly searchesPerCallerHour: number;
+  /** Days that the records of searches (event, time, number of photos found) are kept; 1 to 3650. Default: 30. */
+  readonly searchRetentionDays: number;
+  /**
    * Images that one reconciliation may index by itself: of uploads that were never seen, of photos without an end, of faces
    * that the collection lost. What is beyond is left to `npm run ops -- reconcile --fix`, and an alarm says so; 0 to 10,000.
    *
@@ -347,6 +375,11 @@ const options: { [Name in keyof RollcallConfig]: Option<RollcallConfig[Name]> } 
   resultsRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
   rekognitionResponse: oneOf(['full', 'minimal'], 'full'),
   faceRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
+  searchFacesPerSecond: number<number | undefined>(undefined, { from: 0.1, to: 1000 }),
+  dailySearchCap: number(50_000, { from: 1, to: 100_000_000, step: 1 }),
+  searchesPerEventHour: number(5_000, { from: 1, to: 1_000_000, step: 1 }),
+  searchesPerCallerHour: number(60, { from: 1, to: 1_000_000, step: 1 }),
+  searchRetentionDays: number(30, { from: 1, to: 3650, step: 1 }),
   reconcileMaxImages: number(100, { from: 0, to: 10_000, step: 1 }),
   abandonedCollectionDays: number(7, { from: 1, to: 365, step: 1 }),
   logRetentionDays: {

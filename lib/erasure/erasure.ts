@@ -35,6 +35,7 @@ export class Erasure extends Construct {
       environment: {
         [environmentNames.collectionPrefix]: config.collectionPrefix,
         [environmentNames.faceRetentionDays]: String(config.faceRetentionDays),
+        [environmentNames.searchRetentionDays]: String(config.searchRetentionDays),
       },
     });
     const listErasures = this.databaseClient('ListErasures', config, database, {

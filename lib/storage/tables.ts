@@ -43,3 +43,15 @@ export class SlotLedger extends Table {
     );
   }
 }
+
+/** What events and callers have searched within the last hour: numbers that expire by themselves. */
+export class SearchLimitsTable extends Table {
+  constructor(scope: Construct, id: string, props: TableProps) {
+    super(scope, id, { ...keyedById(props), timeToLiveAttribute: 'expiration' });
+    acknowledge(
+      this,
+      'It holds the last hour, not history: an empty table works at once, a restored one would only be wrong',
+      'AwsSolutions-DDB3',
+    );
+  }
+}

@@ -3,14 +3,18 @@ import { UserError } from '../../cli/user-error.ts';
 import { isUuid } from '../../lambdas/shared/contract/photo-key.ts';
 import { DEFAULT_POSTGRES_PORT, defaultPostgresPort, parsePort } from '../where.ts';
 
-export const startUsage = `Usage: npm start -- [FOLDER] [--event UUID] [--json] [--postgres-port N]
+export const startUsage = `Usage: npm start -- [FOLDER] [--event UUID] [--find SELFIE] [--json] [--postgres-port N]
 
 Indexes the faces of a folder's photos through the whole pipeline, on this machine.
 
   FOLDER              a folder of pictures, with its subfolders; without it, six sample photos
   --event UUID        the event that the photos belong to; without it, one that is derived from the folder
+  --find SELFIE       says which of the photos show the person of this JPEG or PNG, which is compared and kept nowhere
   --json              the result as one line of JSON instead of a table
   --postgres-port N   where PostgreSQL listens (${DEFAULT_POSTGRES_PORT}, or ROLLCALL_POSTGRES_PORT)
+
+Exit code: 0 when every photo is at its end and the search, if there was one, has its answer, be it nobody; 1 when not (no face
+in SELFIE, for instance); 2 for a mistake in the arguments, a SELFIE that is missing or not a picture included.
 
 See also: npm run local:up (look at the data), npm run local:reset (remove it)
 `;
@@ -52,6 +56,8 @@ export interface StartArguments {
   folder: string | undefined;
   /** Lower-case UUID; undefined when it is derived from the folder. */
   eventId: string | undefined;
+  /** A picture of the person to find, as typed. */
+  selfie: string | undefined;
   postgresPort: number;
 }
 
@@ -67,11 +73,12 @@ const HELP_HINT = 'npm start -- --help shows how.';
 export function parseStartArguments(argv: readonly string[], env: Environment): StartArguments {
   const { options, positionals } = readTokens(argv, {
     event: 'string',
+    find: 'string',
     json: 'boolean',
     'postgres-port': 'string',
   });
   const swallowed = env.npm_lifecycle_event
-    ? ['event', 'json', 'postgres-port'].find((name) => env[`npm_config_${name.replace('-', '_')}`])
+    ? ['event', 'find', 'json', 'postgres-port'].find((name) => env[`npm_config_${name.replace('-', '_')}`])
     : undefined;
   if (swallowed && !options.has(swallowed)) {
     throw new UserError(
@@ -97,6 +104,7 @@ export function parseStartArguments(argv: readonly string[], env: Environment): 
     json: options.has('json'),
     folder,
     eventId: eventId?.toLowerCase(),
+    selfie: options.get('find'),
     postgresPort: readPort(options, env),
   };
 }

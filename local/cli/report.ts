@@ -1,5 +1,6 @@
 import { count, displayWidth, formatDuration, pad, printable, truncateMiddle, wrap } from '../../cli/text.ts';
 import type { StoredPhoto } from './database.ts';
+import type { Found } from './find.ts';
 import type { NotSent, NotSentCode } from './photo-list.ts';
 import { explanationOf, withoutServiceNoise } from './reasons.ts';
 import type { Skipped } from './scan.ts';
@@ -136,7 +137,7 @@ function totals(rows: readonly ReportRow[]) {
 }
 
 /** The result as one line of JSON, in the shape that scripts rely on. */
-export function renderJson(report: Report): string {
+export function renderJson(report: Report, found?: Found): string {
   const { indexed, failed, faces } = totals(report.rows);
   return JSON.stringify({
     event_id: report.eventId,
@@ -157,6 +158,10 @@ export function renderJson(report: Report): string {
     rekognition_calls: report.rekognitionCalls,
     executions: report.executions,
     elapsed_ms: Math.round(report.elapsedMs),
+    ...(found && {
+      found: found.photos.map(({ file, photoId, similarity }) => ({ file, photo_id: photoId, similarity })),
+      find: { reason: found.reason, message: found.message, similarity: found.similarity },
+    }),
   });
 }
 

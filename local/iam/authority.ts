@@ -10,7 +10,7 @@ export interface AwsCall {
   /** ARN, or `*` where the action knows no resource. */
   resource: string;
   /** Condition keys beside those that every call has. */
-  context?: Readonly<Record<string, string>>;
+  context?: Readonly<Record<string, string | string[]>>;
 }
 
 export type Decision = { allowed: true } | { allowed: false; message: string };

@@ -26,6 +26,8 @@ export const denial: Record<Service, (message: string, request: ServiceRequest) 
   dynamodb: (message) => json('1.0', 'com.amazon.coral.service#AccessDeniedException', { Message: message }),
   rekognition: (message) => json('1.1', 'AccessDeniedException', { Message: message }),
   states: (message) => json('1.0', 'AccessDeniedException', { message }),
+  // https://docs.aws.amazon.com/lambda/latest/api/CommonErrors.html
+  lambda: (message) => ({ ...json('1.1', 'AccessDeniedException', { Message: message }), status: 403 }),
   servicequotas: (message) => json('1.1', 'AccessDeniedException', { Message: message }),
   'rds-data': (message) => ({
     status: 403,

@@ -2,7 +2,15 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { ACCOUNT, REGION } from '../template.ts';
 import type { AwsCall } from './authority.ts';
 
-export type Service = 's3' | 'sqs' | 'dynamodb' | 'rekognition' | 'rds-data' | 'states' | 'servicequotas';
+export type Service =
+  | 's3'
+  | 'sqs'
+  | 'dynamodb'
+  | 'rekognition'
+  | 'rds-data'
+  | 'states'
+  | 'lambda'
+  | 'servicequotas';
 
 /** An HTTP request to an AWS service. */
 export interface ServiceRequest {
@@ -35,16 +43,26 @@ export const readRequest: Record<Service, (request: ServiceRequest) => Asked> = 
     return { calls: [{ action: `sqs:${operationOf(request)}`, resource: arn('sqs', queue) }] };
   },
   dynamodb: (request) => {
-    const { TableName } = jsonOf(request);
+    const { TableName, Key } = jsonOf(request);
     const name = String(TableName);
     const table = name.startsWith('arn:') ? name : arn('dynamodb', `table/${name}`);
-    return { calls: [{ action: `dynamodb:${operationOf(request)}`, resource: table }] };
+    const context = leadingKeys(Key);
+    return { calls: [{ action: `dynamodb:${operationOf(request)}`, resource: table, ...context }] };
   },
   rekognition: readRekognition,
   states: (request) => {
     const { stateMachineArn, executionArn } = jsonOf(request);
     const resource = String(executionArn ?? stateMachineArn);
     return { calls: [{ action: `states:${operationOf(request)}`, resource }] };
+  },
+  lambda: (request) => {
+    const [, name] = /^\/2015-03-31\/functions\/([^/]+)\/invocations/.exec(request.path) ?? [];
+    if (name === undefined) {
+      throw unknown(request);
+    }
+    const fn = decodeURIComponent(name);
+    const resource = fn.startsWith('arn:') ? fn : arn('lambda', `function:${fn}`);
+    return { calls: [{ action: 'lambda:InvokeFunction', resource }] };
   },
   servicequotas: (request) => {
     const { ServiceCode: service, QuotaCode: quota } = jsonOf(request);
@@ -68,6 +86,17 @@ export const readRequest: Record<Service, (request: ServiceRequest) => Asked> = 
     };
   },
 };
+
+/**
+ * `dynamodb:LeadingKeys`, of rows that have a name. A row of a photo or of a caller has a digest in its key, which no policy can
+ * be about, and would be decided anew for each.
+ */
+function leadingKeys(key: unknown): Pick<AwsCall, 'context'> | undefined {
+  const { id } = (key ?? {}) as { id?: { S?: string } };
+  return id?.S === undefined || id.S.includes('#')
+    ? undefined
+    : { context: { 'dynamodb:LeadingKeys': [id.S] } };
+}
 
 function readS3(request: ServiceRequest): Asked {
   // Not as a URL: a key may hold `/../`, which a URL takes for another key.

@@ -1,4 +1,3 @@
-import { readFile, stat } from 'node:fs/promises';
 import {
   type BoundingBox,
   type FaceMatch,
@@ -6,6 +5,7 @@ import {
   SearchFacesByImageCommand,
   SearchFacesCommand,
 } from '@aws-sdk/client-rekognition';
+import { readPictureFile } from '../../cli/picture-file.ts';
 import { count } from '../../cli/text.ts';
 import { UserError } from '../../cli/user-error.ts';
 import { fromWorkingDirectory } from '../../cli/working-directory.ts';
@@ -107,7 +107,7 @@ async function countUnderWay({ args, deployment, now }: Context): Promise<number
 
 async function searchByPicture({ args, deployment }: Context): Promise<() => Promise<Match[]>> {
   const file = fromWorkingDirectory(args.selfie!, process.env);
-  const Bytes = await readPicture(file);
+  const Bytes = readPictureFile(file, MAX_IMAGE_BYTES);
   return async () => {
     const { FaceMatches: found = [] } = await searched(
       deployment.rekognition.send(
@@ -122,19 +122,6 @@ async function searchByPicture({ args, deployment }: Context): Promise<() => Pro
     );
     return found.flatMap(matchOf);
   };
-}
-
-async function readPicture(file: string): Promise<Buffer> {
-  const found = await stat(file).catch(() => undefined);
-  if (!found?.isFile()) {
-    throw new UserError(`There is no picture ${file}.`);
-  }
-  if (found.size > MAX_IMAGE_BYTES) {
-    throw new UserError(
-      `${file} has ${found.size} bytes; Rekognition takes ${MAX_IMAGE_BYTES}: scale it down.`,
-    );
-  }
-  return readFile(file);
 }
 
 async function searchByFace({ args, deployment }: Context): Promise<Match[]> {

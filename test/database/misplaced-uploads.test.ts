@@ -34,7 +34,7 @@ function world() {
     });
   const remove = (key: string, sequencer: string) =>
     requestErasure(
-      { ...deps, collectionPrefix: 'rollcall-', faceRetentionDays: 30 },
+      { ...deps, collectionPrefix: 'rollcall-', faceRetentionDays: 30, searchRetentionDays: 30 },
       parseRequest(requestErasureRequestSchema, {
         input: { request: 'photo_deleted', object: { key, sequencer } },
         execution_arn: `arn:${randomUUID()}`,

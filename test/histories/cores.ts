@@ -193,7 +193,12 @@ export const cores: Readonly<Record<string, Core>> = {
     markFailed(stores(environment), parseRequest(markFailedRequestSchema, request)),
   RequestErasure: (environment, _caller, request) =>
     requestErasure(
-      { ...stores(environment), collectionPrefix: COLLECTION_PREFIX, faceRetentionDays: FACE_RETENTION_DAYS },
+      {
+        ...stores(environment),
+        collectionPrefix: COLLECTION_PREFIX,
+        faceRetentionDays: FACE_RETENTION_DAYS,
+        searchRetentionDays: FACE_RETENTION_DAYS,
+      },
       parseRequest(requestErasureRequestSchema, request),
     ),
   async ListErasures(environment, _caller, request) {

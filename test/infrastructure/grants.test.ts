@@ -195,6 +195,19 @@ const expected: Record<string, RoleGrants['allowed']> = {
     // For the addresses that it signs.
     's3:GetObject': ['{PhotoBucket.Arn}/events/*'],
   },
+  'PersonSearch/FindPersonRole': {
+    ...logs('PersonSearch/FindPerson'),
+    'dynamodb:GetItem': [LEDGER],
+    'dynamodb:UpdateItem': ['{PersonSearch/SearchLimits.Arn}', LEDGER],
+    'lambda:InvokeFunction': ['{PersonSearch/ResolveFaces.Arn}'],
+    'rekognition:SearchFaces': [COLLECTIONS],
+    'rekognition:SearchFacesByImage': [COLLECTIONS],
+  },
+  'PersonSearch/ResolveFacesRole': {
+    ...logs('PersonSearch/ResolveFaces'),
+    ...network,
+    ...connectAs('rollcall_pipeline'),
+  },
   'Reconciliation/BeginReconciliationRole': {
     ...logs('Reconciliation/BeginReconciliation'),
     ...atWork,
@@ -391,6 +404,18 @@ describe.each(Object.entries(variants))('with %s', (_, template) => {
       expect([name, managedPolicies.length]).toEqual([name, helper ? 1 : 0]);
     }
   });
+});
+
+test('whoever searches cannot touch the pace of IndexFaces, though it is in the same table', () => {
+  const { Statement: statements } = aurora.resources('AWS::IAM::Policy')[
+    'PersonSearch/FindPersonRole/DefaultPolicy'
+  ]!.Properties.PolicyDocument as { Statement: Record<string, unknown>[] };
+  const ofLedger = statements.filter(({ Resource }) => aurora.text(Resource).includes('SlotLedger'));
+  expect(ofLedger).toEqual([
+    expect.objectContaining({
+      Condition: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['search-faces'] } },
+    }),
+  ]);
 });
 
 test("a function's own code may not use what Lambda needs for its network", () => {

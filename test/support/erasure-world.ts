@@ -131,7 +131,13 @@ export function erasureWorld(database: TestDatabase) {
   const tasks = {
     RequestErasure: (request: object) =>
       requestErasure(
-        { telemetry, withDatabase, collectionPrefix, faceRetentionDays: FACE_RETENTION_DAYS },
+        {
+          telemetry,
+          withDatabase,
+          collectionPrefix,
+          faceRetentionDays: FACE_RETENTION_DAYS,
+          searchRetentionDays: FACE_RETENTION_DAYS,
+        },
         parseRequest(requestErasureRequestSchema, request),
       ),
     ListErasures: (request: object) =>

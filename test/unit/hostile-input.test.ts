@@ -545,6 +545,7 @@ test('an erasure that is asked for wrongly is refused before the database is ask
             telemetry,
             collectionPrefix: 'rollcall-',
             faceRetentionDays: 30,
+            searchRetentionDays: 30,
             withDatabase: async () => {
               throw new PipelineError('DatabaseUnavailable', 'away');
             },

@@ -46,6 +46,11 @@ export const metricNames = {
   /** Seconds since the oldest of them was seen first. */
   disagreementAge: 'DisagreementAge',
   quotaChanges: 'IndexFacesQuotaChanges',
+  /** Searches for a person that were answered, with photos or with a reason. */
+  searches: 'Searches',
+  searchTime: 'SearchTime',
+  searchesWithoutPhotos: 'SearchesWithoutPhotos',
+  searchesBilled: 'SearchesBilled',
 } as const;
 
 /** The dimension that Powertools gives every metric; its value is `SERVICE_NAME`. */
@@ -62,6 +67,8 @@ export const metricDimensions = {
   RekognitionErrors: 'Error',
   /** The same, of every attempt that a Lambda gave up, to be retried or not. */
   FailedAttempts: 'Error',
+  /** Why, of `search.ts`. */
+  SearchesWithoutPhotos: 'Reason',
 } as const;
 
 export const logEvents = {
@@ -96,6 +103,7 @@ export const logEvents = {
   collectionDeleted: 'reconciliation.collection_deleted',
   quotaRead: 'quota.read',
   quotaNotKnown: 'quota.not_known',
+  personSearched: 'search.answered',
   bootstrapped: 'database.bootstrapped',
   bootstrapRefused: 'database.bootstrap_refused',
   migrated: 'database.migrated',
@@ -149,6 +157,18 @@ export const environmentNames = {
   detectionAttributes: 'DETECTION_ATTRIBUTES',
   /** What is kept of Rekognition's response: `full` or `minimal`. */
   rekognitionResponse: 'REKOGNITION_RESPONSE',
+  /** DynamoDB table of what events and callers have searched (partition key `id`, TTL attribute `expiration`). */
+  searchLimitsTable: 'SEARCH_LIMITS_TABLE',
+  /** The account's quota of SearchFacesByImage and SearchFaces in calls per second. */
+  searchFacesPerSecond: 'SEARCH_FACES_PER_SECOND',
+  /** Searches that may be paid in a UTC day. */
+  dailySearchCap: 'DAILY_SEARCH_CAP',
+  searchesPerEventHour: 'SEARCHES_PER_EVENT_HOUR',
+  searchesPerCallerHour: 'SEARCHES_PER_CALLER_HOUR',
+  /** ARN of the function that tells which faces are shown. */
+  resolveFacesFunction: 'RESOLVE_FACES_FUNCTION',
+  /** Days that the records of searches are kept. */
+  searchRetentionDays: 'SEARCH_RETENTION_DAYS',
   /** Days that faces are kept after their event's expiry, or its last photo. */
   faceRetentionDays: 'FACE_RETENTION_DAYS',
   /** `iam` (RDS IAM authentication, host/port/name/user below) or `secret` (a connection URL in Secrets Manager). */

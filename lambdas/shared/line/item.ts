@@ -3,14 +3,22 @@ import { type AttributeValue, type DynamoDBClient, GetItemCommand } from '@aws-s
 import { ledgerError } from '../runtime/aws-errors.ts';
 import type { LedgerState } from './rules.ts';
 
-/** One account and Region has one IndexFaces quota, so the table has one item. */
-export const LEDGER_KEY = { id: { S: 'index-faces' } };
+/** One account and Region has one quota of IndexFaces, and another one of searching: the table has an item for each. */
+export type LedgerItem = 'index-faces' | 'search-faces';
+
+export function ledgerKey(item: LedgerItem) {
+  return { id: { S: item } };
+}
 
 /** @throws PipelineError `LedgerBusy`, `AccessDenied`, `MissingConfiguration` */
-export async function readLedger(dynamodb: DynamoDBClient, table: string): Promise<LedgerState> {
+export async function readLedger(
+  dynamodb: DynamoDBClient,
+  table: string,
+  item: LedgerItem = 'index-faces',
+): Promise<LedgerState> {
   try {
     const { Item } = await dynamodb.send(
-      new GetItemCommand({ TableName: table, Key: LEDGER_KEY, ConsistentRead: true }),
+      new GetItemCommand({ TableName: table, Key: ledgerKey(item), ConsistentRead: true }),
     );
     return decodeLedger(Item);
   } catch (error) {

@@ -8,7 +8,7 @@ import {
 import { PipelineError } from '../contract/errors.ts';
 import type { Lane } from '../contract/payloads.ts';
 import { ledgerError } from '../runtime/aws-errors.ts';
-import { decodeLedger, LEDGER_KEY, readLedger } from './item.ts';
+import { decodeLedger, type LedgerItem, ledgerKey, readLedger } from './item.ts';
 import {
   afterThrottle,
   type Change,
@@ -51,6 +51,8 @@ const MAX_EARLY_MS = 5_000;
 export interface LedgerDeps {
   dynamodb: DynamoDBClient;
   table: string;
+  /** Whose quota it keeps. Default: that of IndexFaces. */
+  item?: LedgerItem;
   /** Milliseconds since the epoch. */
   now(): number;
   /** 0 to 1. */
@@ -108,7 +110,7 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
   let seen: LedgerState | undefined;
 
   async function load(): Promise<LedgerState> {
-    seen = await readLedger(deps.dynamodb, deps.table);
+    seen = await readLedger(deps.dynamodb, deps.table, deps.item);
     return seen;
   }
 
@@ -119,7 +121,7 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
         deps.dynamodb.send(
           new UpdateItemCommand({
             TableName: deps.table,
-            Key: LEDGER_KEY,
+            Key: ledgerKey(deps.item ?? 'index-faces'),
             ...expressions(change),
             ReturnValues: 'ALL_NEW',
             ReturnValuesOnConditionCheckFailure: 'ALL_OLD',

@@ -194,6 +194,17 @@ export function ledgerError(error: unknown): PipelineError {
   return new PipelineError(known, describeAwsError('DynamoDB', error), { cause: error });
 }
 
+/** Of Lambda, where a function calls another one: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html */
+export function lambdaError(error: unknown): PipelineError {
+  const { name, httpStatus } = awsErrorDetails(error);
+  const known = isAccessError(name, httpStatus)
+    ? 'AccessDenied'
+    : name === 'ResourceNotFoundException'
+      ? 'MissingConfiguration'
+      : 'DatabaseUnavailable';
+  return new PipelineError(known, describeAwsError('Lambda', error), { cause: error });
+}
+
 /** Of Step Functions: https://docs.aws.amazon.com/step-functions/latest/apireference/CommonErrors.html */
 export function statesError(error: unknown): PipelineError {
   const { name, httpStatus } = awsErrorDetails(error);

@@ -1,0 +1,341 @@
+import {
+  type FaceMatch,
+  type RekognitionClient,
+  SearchFacesByImageCommand,
+  type SearchFacesByImageCommandInput,
+  SearchFacesCommand,
+} from '@aws-sdk/client-rekognition';
+import { awsErrorDetails, PipelineError } from '../shared/contract/errors.ts';
+import { logEvents, metricNames } from '../shared/contract/names.ts';
+import {
+  type FindPersonAnswer,
+  type FindPersonRequest,
+  MAX_MATCHES,
+  type ResolvedFaces,
+  type ResolveFacesRequest,
+  type SearchReason,
+  searchReasons,
+} from '../shared/contract/search.ts';
+import { readSelfie } from '../shared/contract/selfie.ts';
+import type { GateSlot } from '../shared/line/rules.ts';
+import type { SlotLedger } from '../shared/line/store.ts';
+import { rekognitionError } from '../shared/runtime/aws-errors.ts';
+import { countBy, type Telemetry } from '../shared/runtime/telemetry.ts';
+import type { SearchLimits } from './limits.ts';
+import { boxOf, matchesOf, pageOf, photosOf, placeOf } from './matches.ts';
+
+export interface FindPersonDeps {
+  rekognition: RekognitionClient;
+  telemetry: Telemetry;
+  /** Of searching, not of IndexFaces. */
+  ledger: Pick<SlotLedger, 'takeSlot' | 'reserve' | 'reportThrottle' | 'giveBack'>;
+  limits: SearchLimits;
+  collectionPrefix: string;
+  /** Asks the function that has the database. */
+  resolveFaces(request: ResolveFacesRequest): Promise<ResolvedFaces>;
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** Calls of one search that were throttled or not answered, before it is given up. */
+const MAX_TRIES = 3;
+
+/** A search is not begun anew after this, however it went: somebody is waiting for its answer. */
+const PATIENCE_MS = 6_000;
+
+/**
+ * How much later than its place in line a search that was sent away should come back: the gate gives slots up to four seconds
+ * ahead, so at its place there would just be room.
+ */
+const COME_BACK_MS = 1_000;
+
+/** An end of a search that is not a failure. */
+class Ended extends Error {
+  readonly reason: SearchReason;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(reason: SearchReason, retryAfterMs?: number) {
+    super(reason);
+    this.reason = reason;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/**
+ * Finds the photos of an event that show the person of a picture, or of a face of the event.
+ *
+ * The picture is in this function's memory and in the request to Rekognition, and nowhere else: no message, log line or
+ * metric is made of it.
+ *
+ * @throws PipelineError `InvalidInput`, `RekognitionUnavailable`, `QuotaExceeded`, `InvalidParameter`, `AccessDenied`,
+ *   `LedgerBusy`, `MissingConfiguration` and the errors of `resolveFaces`
+ */
+export async function findPerson(
+  deps: FindPersonDeps,
+  request: FindPersonRequest,
+): Promise<FindPersonAnswer> {
+  const { telemetry, now } = deps;
+  const begunMs = now();
+  const answer = await search(deps, request).catch((error: unknown): FindPersonAnswer => {
+    if (error instanceof Ended) {
+      return withoutPhotos(request, error.reason, error.retryAfterMs);
+    }
+    throw error;
+  });
+  telemetry.metrics.addMetric(metricNames.searches, 'Count', 1);
+  telemetry.metrics.addMetric(metricNames.searchTime, 'Milliseconds', now() - begunMs);
+  if (answer.reason !== null) {
+    countBy(telemetry, metricNames.searchesWithoutPhotos, answer.reason);
+  }
+  telemetry.logger.info('A person was searched for', {
+    event: logEvents.personSearched,
+    event_id: request.event_id,
+    kind: kindOf(request),
+    reason: answer.reason,
+    found: answer.found,
+  });
+  return answer;
+}
+
+function kindOf({ image }: FindPersonRequest): ResolveFacesRequest['kind'] {
+  return image === undefined ? 'face' : 'image';
+}
+
+async function search(deps: FindPersonDeps, request: FindPersonRequest): Promise<FindPersonAnswer> {
+  const after = request.cursor === undefined ? undefined : placeOf(request.cursor);
+  if (request.cursor !== undefined && !after) {
+    throw new PipelineError('InvalidInput', 'cursor: it is not one of an earlier answer');
+  }
+  const picture = request.image === undefined ? undefined : readSelfie(request.image);
+  if (typeof picture === 'string') {
+    throw new Ended(picture);
+  }
+  const waitMs = await deps.limits.take(request);
+  if (waitMs !== undefined) {
+    throw new Ended('SearchLimitReached', waitMs);
+  }
+
+  const found = picture ? await searchByPicture(deps, request, picture) : await searchByFace(deps, request);
+  const matches = matchesOf(found.matches);
+  const resolved = await deps.resolveFaces({
+    event_id: request.event_id,
+    kind: kindOf(request),
+    searched_face_id: request.face_id ?? null,
+    face_ids: matches.map(({ face_id }) => face_id),
+    reference: request.reference ?? null,
+  });
+  checkEvent(resolved);
+  const { face_id } = request;
+  if (face_id !== undefined) {
+    if (!resolved.searched) {
+      throw new Ended('FaceUnknown');
+    }
+    // Rekognition leaves out the face itself.
+    matches.push({ face_id, similarity: 100, box: resolved.searched.box });
+    resolved.faces.push([face_id, resolved.searched.photo_id]);
+  }
+  const photos = photosOf(matches, resolved.faces);
+  if (photos.length === 0) {
+    throw new Ended('NobodyFound');
+  }
+  return {
+    ...withoutPhotos(request, null),
+    searched:
+      face_id === undefined
+        ? { face: 'largest_of_image', box: found.box }
+        : { face: 'face_id', box: resolved.searched?.box ?? null },
+    ...pageOf(photos, { after, limit: request.limit }),
+    found: photos.length,
+    is_cut: (found.matches?.length ?? 0) >= MAX_MATCHES,
+  };
+}
+
+function checkEvent({ event }: ResolvedFaces): void {
+  switch (event) {
+    case 'unknown':
+      throw new Ended('EventUnknown');
+    case 'erased':
+      throw new Ended('EventErased');
+    case 'over':
+      throw new Ended('EventOver');
+  }
+}
+
+function withoutPhotos(
+  { event_id, similarity }: FindPersonRequest,
+  reason: SearchReason | null,
+  retryAfterMs?: number,
+): FindPersonAnswer {
+  return {
+    event_id,
+    reason,
+    message: reason === null ? null : searchReasons[reason].says,
+    retry_after_seconds: retryAfterMs === undefined ? null : Math.max(1, Math.ceil(retryAfterMs / 1_000)),
+    similarity,
+    searched: null,
+    photos: [],
+    found: 0,
+    cursor: null,
+    is_cut: false,
+  };
+}
+
+interface Found {
+  matches: FaceMatch[] | undefined;
+  /** Of the searched face, in the picture that was sent. */
+  box: FindPersonAnswer['photos'][number]['box'];
+}
+
+/** As without a collection, which is made with an event's first photo and goes with its faces. */
+const NOTHING: Found = { matches: [], box: null };
+
+/**
+ * Always for as many matches as Rekognition gives: a photo shows a person once, or a few times in a mirror or on a screen, so
+ * that thousands of photos fit, whatever number of faces each has. What a page holds is decided after grouping.
+ */
+async function searchByPicture(
+  deps: FindPersonDeps,
+  { event_id, similarity }: FindPersonRequest,
+  picture: Buffer,
+): Promise<Found> {
+  const input: SearchFacesByImageCommandInput = {
+    CollectionId: `${deps.collectionPrefix}${event_id}`,
+    Image: { Bytes: picture },
+    FaceMatchThreshold: similarity,
+    MaxFaces: MAX_MATCHES,
+    QualityFilter: 'AUTO',
+  };
+  try {
+    const answer = await paced(deps, () => deps.rekognition.send(new SearchFacesByImageCommand(input)));
+    return { matches: answer.FaceMatches, box: boxOf(answer.SearchedFaceBoundingBox) };
+  } catch (error) {
+    if (isGone(error)) {
+      return NOTHING;
+    }
+    if (!isWithoutFace(error)) {
+      throw unreadable(error);
+    }
+  }
+  // Rekognition says the same of a picture without a face, and of one whose faces did not pass the filter.
+  try {
+    await paced(deps, () =>
+      deps.rekognition.send(new SearchFacesByImageCommand({ ...input, MaxFaces: 1, QualityFilter: 'NONE' })),
+    );
+  } catch (error) {
+    if (isGone(error)) {
+      return NOTHING;
+    }
+    throw isWithoutFace(error) ? new Ended('NoFace') : unreadable(error);
+  }
+  throw new Ended('FaceUnclear');
+}
+
+async function searchByFace(
+  deps: FindPersonDeps,
+  { event_id, face_id, similarity }: FindPersonRequest,
+): Promise<Found> {
+  try {
+    const { FaceMatches: matches } = await paced(deps, () =>
+      deps.rekognition.send(
+        new SearchFacesCommand({
+          CollectionId: `${deps.collectionPrefix}${event_id}`,
+          FaceId: face_id!,
+          FaceMatchThreshold: similarity,
+          MaxFaces: MAX_MATCHES,
+        }),
+      ),
+    );
+    return { matches, box: null };
+  } catch (error) {
+    // What is not in the collection is not shown either: resolve-faces tells whether that is because of the event.
+    if (isGone(error) || isNamed(error, 'InvalidParameter')) {
+      return NOTHING;
+    }
+    throw error;
+  }
+}
+
+function isNamed(error: unknown, name: PipelineError['name']): boolean {
+  return error instanceof PipelineError && error.name === name;
+}
+
+function isGone(error: unknown): boolean {
+  return isNamed(error, 'CollectionNotFound');
+}
+
+/** https://docs.aws.amazon.com/rekognition/latest/APIReference/API_SearchFacesByImage.html */
+function isWithoutFace(error: unknown): boolean {
+  return isNamed(error, 'InvalidParameter') && /no faces in the image/i.test((error as Error).message);
+}
+
+/** A picture that begins and reads like one, and that Rekognition still does not take. */
+function unreadable(error: unknown): unknown {
+  if (isNamed(error, 'InvalidImageFormat')) {
+    return new Ended('InvalidImage');
+  }
+  return isNamed(error, 'ImageTooLarge') ? new Ended('ImageTooLarge') : error;
+}
+
+/** Calls Rekognition when its quota has room, within a few seconds; and again where it was throttled or did not answer. */
+async function paced<Answer>(deps: FindPersonDeps, call: () => Promise<Answer>): Promise<Answer> {
+  const { now, telemetry, ledger } = deps;
+  const deadline = now() + PATIENCE_MS;
+  for (let tries = 1; ; tries++) {
+    const slot = await takeSlot(deps);
+    try {
+      const answer = await call();
+      telemetry.metrics.addMetric(metricNames.searchesBilled, 'Count', 1);
+      return answer;
+    } catch (thrown) {
+      const error = rekognitionError(thrown);
+      const isThrottled = error.name === 'RekognitionThrottled';
+      if (isThrottled) {
+        await tell(deps, ledger.reportThrottle(slot));
+      }
+      // AWS charges what it answered with success; without an answer nobody here can know.
+      if (awsErrorDetails(thrown).httpStatus === undefined) {
+        telemetry.metrics.addMetric(metricNames.searchesBilled, 'Count', 1);
+      } else {
+        await tell(deps, ledger.giveBack(slot));
+      }
+      if (!isThrottled && error.name !== 'RekognitionUnavailable') {
+        throw error;
+      }
+      if (tries === MAX_TRIES || now() >= deadline) {
+        throw isThrottled ? await busy(deps) : error;
+      }
+    }
+  }
+}
+
+async function takeSlot(deps: FindPersonDeps): Promise<GateSlot> {
+  try {
+    return await deps.ledger.takeSlot({ lane: 'live', placeMs: deps.now() });
+  } catch (error) {
+    throw isNamed(error, 'SlotExpired') ? await busy(deps) : error;
+  }
+}
+
+/** A place in the line of those who were sent away: each is told another moment, so that they do not all come back at once. */
+async function busy({ ledger, now }: FindPersonDeps): Promise<unknown> {
+  try {
+    const placeMs = await ledger.reserve({ lane: 'live', returning: false, throttles: 0 });
+    return new Ended('SearchBusy', placeMs - now() + COME_BACK_MS);
+  } catch (error) {
+    return isNamed(error, 'DailyImageCapReached')
+      ? new Ended('DailySearchCapReached', untilMidnight(now()))
+      : error;
+  }
+}
+
+function untilMidnight(nowMs: number): number {
+  const dayMs = 24 * 3_600_000;
+  return dayMs - (nowMs % dayMs);
+}
+
+/** A ledger that cannot be told must not hide what Rekognition said. */
+async function tell({ telemetry }: FindPersonDeps, report: Promise<void>): Promise<void> {
+  await report.catch((failure: unknown) => {
+    telemetry.logger.warn('The slot ledger could not be told', { error: failure as Error });
+  });
+}

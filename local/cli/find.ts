@@ -1,0 +1,119 @@
+/** `--find`: which of the photos show a person. The picture of the person goes to find-person, as on AWS, and nowhere else. */
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { readPictureFile } from '../../cli/picture-file.ts';
+import { count, displayWidth, pad, printable, truncateMiddle } from '../../cli/text.ts';
+import { UserError } from '../../cli/user-error.ts';
+import { fromWorkingDirectory } from '../../cli/working-directory.ts';
+import {
+  type FindPersonAnswer,
+  MAX_FOUND,
+  MAX_SELFIE_BYTES,
+  type SearchReason,
+  searchReasons,
+} from '../../lambdas/shared/contract/search.ts';
+import { selfieFault } from '../../lambdas/shared/contract/selfie.ts';
+import { localClientOptions } from '../clients.ts';
+import type { Cloud } from '../cloud.ts';
+import type { Photo } from './photo-list.ts';
+import type { Paint } from './report.ts';
+
+export interface Found {
+  /** The most similar first. */
+  photos: { file: string | null; photoId: string; similarity: number }[];
+  reason: SearchReason | null;
+  message: string | null;
+  /** Percent from which on a face counted. */
+  similarity: number;
+  /** Whether the picture could be searched with, even where nobody was found. */
+  isAnswered: boolean;
+}
+
+/**
+ * The picture of a person, before anything else is begun.
+ *
+ * @throws UserError (exit code 2) when it is missing or cannot be searched with
+ */
+export function readSelfie(file: string, env: Readonly<Record<string, string | undefined>>): Buffer {
+  const path = fromWorkingDirectory(file, env);
+  const bytes = readPictureFile(path, MAX_SELFIE_BYTES);
+  const fault = selfieFault(bytes);
+  if (fault) {
+    throw new UserError(`${path} cannot be searched for: ${searchReasons[fault].says}`);
+  }
+  return bytes;
+}
+
+export async function findPerson(
+  cloud: Pick<Cloud, 'services' | 'outputs'>,
+  { eventId, photos }: { eventId: string; photos: readonly Photo[] },
+  selfie: Buffer,
+): Promise<Found> {
+  const files = new Map(photos.map(({ photoId, file }) => [photoId, file]));
+  const lambda = new LambdaClient({ ...localClientOptions, endpoint: cloud.services.endpoints.lambda });
+  const found: Found['photos'] = [];
+  try {
+    let cursor: string | null = null;
+    for (;;) {
+      const answer = await ask(lambda, cloud.outputs.FindPersonFunctionName!, {
+        event_id: eventId,
+        image: selfie.toString('base64'),
+        limit: MAX_FOUND,
+        reference: 'npm start',
+        ...(cursor !== null && { cursor }),
+      });
+      found.push(
+        ...answer.photos.map(({ photo_id: photoId, similarity }) => ({
+          file: files.get(photoId) ?? null,
+          photoId,
+          similarity,
+        })),
+      );
+      ({ cursor } = answer);
+      if (cursor === null) {
+        const { reason, message, similarity } = answer;
+        return {
+          photos: found,
+          reason,
+          message,
+          similarity,
+          isAnswered: reason === null || reason === 'NobodyFound',
+        };
+      }
+    }
+  } finally {
+    lambda.destroy();
+  }
+}
+
+async function ask(lambda: LambdaClient, name: string, request: object): Promise<FindPersonAnswer> {
+  const { FunctionError: failed, Payload: payload } = await lambda.send(
+    new InvokeCommand({ FunctionName: name, Payload: JSON.stringify(request) }),
+  );
+  const answer: unknown = JSON.parse(Buffer.from(payload ?? []).toString('utf8'));
+  if (failed) {
+    const { errorType, errorMessage } = answer as { errorType?: string; errorMessage?: string };
+    throw new UserError(`The search failed: ${errorType}: ${errorMessage}`, 1);
+  }
+  return answer as FindPersonAnswer;
+}
+
+const GAP = '  ';
+
+/** The photos of the person, the most similar first; or why there are none. */
+export function renderFound({ photos, message }: Found, paint: Paint, columns: number | undefined): string {
+  if (photos.length === 0) {
+    return `${GAP}${paint('yellow', message ?? '')}\n`;
+  }
+  const names = photos.map(({ file, photoId }) => printable(file ?? photoId));
+  const width = Math.min(
+    Math.max(...names.map(displayWidth)),
+    columns === undefined ? Number.POSITIVE_INFINITY : Math.max(columns - 14, 12),
+  );
+  return [
+    `${GAP}${paint('bold', `${count(photos.length, 'photo')} of this person`)}\n`,
+    ...names.map(
+      (name, i) =>
+        `${GAP}${pad(truncateMiddle(name, width), width)}${GAP}${photos[i]!.similarity.toFixed(1)} %\n`,
+    ),
+  ].join('');
+}
