@@ -1,10 +1,22 @@
 import { parseArgs } from 'node:util';
 import { UserError } from '../cli/user-error.ts';
 import { isUuid } from '../lambdas/shared/contract/photo-key.ts';
+import { DEFAULT_SIMILARITY, MIN_SIMILARITY } from '../lambdas/shared/contract/search.ts';
 import { DEFAULT_POSTGRES_PORT, defaultPostgresPort } from '../local/where.ts';
 
 /** An option that takes a value, by its placeholder, or a flag. */
-type OptionKind = 'UUID' | 'PREFIX' | 'NAME' | 'FILE' | 'N' | 'PERCENT' | 'COUNT' | 'DATE' | 'KEY' | 'flag';
+type OptionKind =
+  | 'UUID'
+  | 'PREFIX'
+  | 'NAME'
+  | 'FILE'
+  | 'FOLDER'
+  | 'N'
+  | 'PERCENT'
+  | 'COUNT'
+  | 'DATE'
+  | 'KEY'
+  | 'flag';
 
 interface CommandSpec {
   /** One line. */
@@ -56,6 +68,17 @@ export const commands = {
     starts: false,
     does: 'why photos failed, and which, the latest first',
     options: { event: 'UUID', limit: 'N' },
+  },
+  find: {
+    // The functions that search are there only where a run is up.
+    starts: true,
+    does: 'which photos of an event show a person: of a picture, or of a face of the event',
+    more: `  --photo FILE         a JPEG or PNG of the person; it is compared and kept nowhere
+  --copy-to FOLDER     copies the photos into a folder
+`,
+    options: { event: 'UUID', photo: 'FILE', face: 'UUID', similarity: 'PERCENT', 'copy-to': 'FOLDER' },
+    needs: 'event',
+    oneOf: ['photo', 'face'],
   },
   reprocess: {
     starts: true,
@@ -152,6 +175,8 @@ export interface Arguments {
   face: string | undefined;
   /** Percent, from which on a face is taken for the same person's. */
   similarity: number;
+  /** Where found photos are copied to, as typed. */
+  copyTo: string | undefined;
   prefix: string | undefined;
   by: (typeof usageKeys)[number];
   /** A UTC day, YYYY-MM-DD. */
@@ -170,8 +195,8 @@ export interface Arguments {
   wait: boolean;
 }
 
-/** Rekognition's own default. Lower finds more of a person, and more of others. */
-const DEFAULT_SIMILARITY = 80;
+/** Rekognition's own default: what is erased is shown before, so that a stranger among the faces is seen. */
+const ERASED_SIMILARITY = 80;
 
 const usageKeys = ['event', 'photographer', 'day'] as const;
 
@@ -188,7 +213,7 @@ const MEANS: Readonly<Record<string, string>> = {
   'dry-run': 'for whatever changes something: only says what it would do',
   yes: 'does not ask before it costs money or erases',
   'no-wait': 'does not wait for the photos, or the erasure, to be done',
-  similarity: `erase-person: from which likeness on a face is taken for the same person's (${DEFAULT_SIMILARITY})`,
+  similarity: `from which likeness on a face is the same person's: find (${DEFAULT_SIMILARITY}; at least ${MIN_SIMILARITY}), erase-person (${ERASED_SIMILARITY})`,
   settle: 'reconcile: minutes; what happened since may still be under way (15)',
   'postgres-port': `with --local, where its PostgreSQL listens (${DEFAULT_POSTGRES_PORT}, or ROLLCALL_POSTGRES_PORT)`,
 };
@@ -299,6 +324,11 @@ export function parseOpsArguments(argv: readonly string[], env: Environment): Ar
   if (given.has('indexed') && !given.has('event')) {
     throw new UserError(`--indexed goes with --event: what is indexed is indexed again an event at a time.`);
   }
+  if (name === 'find' && Number(given.get('similarity') ?? MIN_SIMILARITY) < MIN_SIMILARITY) {
+    throw new UserError(
+      `--similarity is at least ${MIN_SIMILARITY}: below, strangers are taken for the person.`,
+    );
+  }
   const port = given.get('postgres-port');
   return {
     command: name as CommandName,
@@ -311,7 +341,8 @@ export function parseOpsArguments(argv: readonly string[], env: Environment): Ar
     photo: given.get('photo')?.toLowerCase(),
     selfie: given.get('photo'),
     face: given.get('face')?.toLowerCase(),
-    similarity: Number(given.get('similarity') ?? DEFAULT_SIMILARITY),
+    similarity: Number(given.get('similarity') ?? (name === 'find' ? DEFAULT_SIMILARITY : ERASED_SIMILARITY)),
+    copyTo: given.get('copy-to'),
     prefix: given.get('prefix'),
     by: usageKeys.find((key) => key === given.get('by')) ?? 'event',
     since: given.get('since'),

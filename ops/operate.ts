@@ -25,6 +25,7 @@ import { erasePerson } from './commands/erase-person.ts';
 import { erasures } from './commands/erasures.ts';
 import { events } from './commands/events.ts';
 import { failed } from './commands/failed.ts';
+import { find } from './commands/find.ts';
 import { pause, resume } from './commands/pause.ts';
 import { photo } from './commands/photo.ts';
 import { reconcile } from './commands/reconcile.ts';
@@ -46,6 +47,7 @@ const run: Record<Exclude<CommandName, 'doctor'>, (context: Context) => Promise<
   events,
   photo,
   failed,
+  find,
   reprocess,
   backfill,
   pause,

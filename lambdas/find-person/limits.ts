@@ -8,13 +8,19 @@
  */
 import { createHash } from 'node:crypto';
 import {
+  type AttributeValue,
   ConditionalCheckFailedException,
   type DynamoDBClient,
+  GetItemCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
+import { PipelineError } from '../shared/contract/errors.ts';
 import { ledgerError } from '../shared/runtime/aws-errors.ts';
 
 const HOUR_MS = 3_600_000;
+
+/** Both writes fail only where another search's went through between them. */
+const MAX_RACES = 20;
 
 export interface SearchLimitsDeps {
   dynamodb: DynamoDBClient;
@@ -61,11 +67,12 @@ async function use(
   id: string,
   perHour: number,
 ): Promise<number | undefined> {
-  const share = HOUR_MS / perHour;
-  for (;;) {
-    const nowMs = now();
-    const full = nowMs + HOUR_MS - share;
-    const expiration = Math.ceil((nowMs + HOUR_MS) / 1_000);
+  // Whole numbers, which DynamoDB and JavaScript add and compare alike.
+  const share = Math.ceil(HOUR_MS / perHour);
+  for (let race = 0; race < MAX_RACES; race++) {
+    const nowMs = Math.floor(now());
+    const full = nowMs + share * (perHour - 1);
+    const expiration = Math.ceil((nowMs + share * perHour) / 1_000);
     // Either it lies ahead and is moved on, whatever its value, or it is over and begins at now.
     const moved = await write(dynamodb, table, id, {
       condition: '#used > :now AND #used <= :full',
@@ -87,6 +94,22 @@ async function use(
       return undefined;
     }
     // Another search began it in this moment, so that it lies ahead now.
+  }
+  throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races to count a search`);
+}
+
+async function read(
+  dynamodb: DynamoDBClient,
+  table: string,
+  id: string,
+): Promise<Record<string, AttributeValue> | undefined> {
+  try {
+    const { Item } = await dynamodb.send(
+      new GetItemCommand({ TableName: table, Key: { id: { S: id } }, ConsistentRead: true }),
+    );
+    return Item;
+  } catch (error) {
+    throw ledgerError(error);
   }
 }
 
@@ -115,7 +138,9 @@ async function write(
     if (!(error instanceof ConditionalCheckFailedException)) {
       throw ledgerError(error);
     }
-    const used = error.Item?.used_until_ms?.N;
+    // DynamoDB sends the item along when there is one.
+    const item = error.Item ?? (await read(dynamodb, table, id));
+    const used = item?.used_until_ms?.N;
     return { used: used === undefined ? undefined : Number(used) };
   }
 }

@@ -68,7 +68,7 @@ export class PersonSearch extends Construct {
     });
     allow(this.findPerson, ['rekognition:SearchFaces', 'rekognition:SearchFacesByImage'], collections);
     allow(this.findPerson, ['lambda:InvokeFunction'], this.resolveFaces.functionArn);
-    allow(this.findPerson, ['dynamodb:UpdateItem'], limits.tableArn);
+    allow(this.findPerson, ['dynamodb:GetItem', 'dynamodb:UpdateItem'], limits.tableArn);
     this.findPerson.addToRolePolicy(
       new PolicyStatement({
         actions: ['dynamodb:GetItem', 'dynamodb:UpdateItem'],

@@ -197,7 +197,7 @@ const expected: Record<string, RoleGrants['allowed']> = {
   },
   'PersonSearch/FindPersonRole': {
     ...logs('PersonSearch/FindPerson'),
-    'dynamodb:GetItem': [LEDGER],
+    'dynamodb:GetItem': ['{PersonSearch/SearchLimits.Arn}', LEDGER],
     'dynamodb:UpdateItem': ['{PersonSearch/SearchLimits.Arn}', LEDGER],
     'lambda:InvokeFunction': ['{PersonSearch/ResolveFaces.Arn}'],
     'rekognition:SearchFaces': [COLLECTIONS],

@@ -19,6 +19,12 @@ test('uploads of no event are written by misplaced-uploads.ts alone', () => {
   expect(writers).toEqual(['lambdas/shared/photos/misplaced-uploads.ts']);
 });
 
+test('searches are recorded and forgotten by searches.ts alone', () => {
+  const writes = /\b(UPDATE|INSERT\s+INTO|DELETE\s+FROM)\s+searches\b/i;
+  const writers = files.filter((file) => writes.test(readFileSync(path.join(ROOT, file), 'utf8')));
+  expect(writers).toEqual(['lambdas/shared/search/searches.ts']);
+});
+
 test('what it writes is decided by photos/standing.ts, which knows of no database', () => {
   const rule = readFileSync(path.join(ROOT, 'lambdas/shared/photos/standing.ts'), 'utf8');
   expect(rule).not.toMatch(/^import/m);

@@ -20,11 +20,11 @@ export const MAX_SELFIE_BASE64 = Math.ceil(MAX_SELFIE_BYTES / 3) * 4;
 export const MIN_SELFIE_SIDE = 80;
 
 /**
- * Percent. Below 80, Rekognition's own default, it takes strangers for the same person: docs/find.md has what AWS says of
- * it and what was measured. The floor also keeps one question from listing all faces of an event.
+ * Percent. The default is Rekognition's own, and the one that AWS names for photo collections; a search may be stricter and
+ * never laxer, so that no question lists the faces of strangers. docs/find.md has the argument and what was measured.
  */
 export const MIN_SIMILARITY = 80;
-export const DEFAULT_SIMILARITY = 90;
+export const DEFAULT_SIMILARITY = 80;
 
 /** Photos in one answer. */
 export const MAX_FOUND = 1_000;

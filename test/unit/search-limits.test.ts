@@ -1,0 +1,153 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { ScanCommand } from '@aws-sdk/client-dynamodb';
+import fc from 'fast-check';
+import { searchLimits } from '../../lambdas/find-person/limits.ts';
+import {
+  apply,
+  type Decision,
+  GATE_AHEAD_MS,
+  joinLine,
+  type LedgerState,
+  takeSlot,
+} from '../../lambdas/shared/line/rules.ts';
+import { startTables, type Tables } from '../../local/tables.ts';
+
+const NOON = Date.parse('2026-05-01T12:00:00Z');
+const HOUR_MS = 3_600_000;
+
+let tables: Tables;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'rollcall-limits-'));
+  tables = await startTables(path.join(folder, 'dynamodb'), [
+    {
+      name: 'limits',
+      create: {
+        AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      },
+      expiry: 'expiration',
+    },
+  ]);
+});
+afterAll(async () => {
+  await tables.stop();
+  rmSync(folder, { recursive: true });
+});
+
+function limitsAt(clock: { now: number }, { perEvent = 1_000, perCaller = 1_000 } = {}) {
+  return searchLimits({
+    dynamodb: tables.client,
+    table: 'limits',
+    now: () => clock.now,
+    searchesPerEventHour: perEvent,
+    searchesPerCallerHour: perCaller,
+  });
+}
+
+let events = 0;
+const newEvent = () => `event-${events++}`;
+
+test('an event: so many at once, then one for each share of an hour, and what is told is true', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 12 }),
+      fc.array(fc.integer({ min: 0, max: 400_000 }), { minLength: 1, maxLength: 30 }),
+      async (perEvent, pauses) => {
+        const event_id = newEvent();
+        const clock = { now: NOON };
+        const limits = limitsAt(clock, { perEvent });
+        const taken: number[] = [];
+        for (const pause of pauses) {
+          clock.now += pause;
+          const wait = await limits.take({ event_id });
+          if (wait === undefined) {
+            taken.push(clock.now);
+            continue;
+          }
+          // Not a moment sooner, and at that moment.
+          clock.now += wait - 1;
+          expect(await limits.take({ event_id })).toBe(1);
+          clock.now += 1;
+          expect(await limits.take({ event_id })).toBeUndefined();
+          taken.push(clock.now);
+        }
+        for (const [i, from] of taken.entries()) {
+          const within = taken.slice(i).filter((at) => at - from < HOUR_MS).length;
+          // As many at once as in an hour, and an hour's worth earned meanwhile.
+          expect(within).toBeLessThanOrEqual(2 * perEvent);
+        }
+      },
+    ),
+    { numRuns: 10 },
+  );
+});
+
+test('searches at the same moment are all counted', async () => {
+  const event_id = newEvent();
+  const limits = limitsAt({ now: NOON }, { perEvent: 10 });
+  const answers = await Promise.all(Array.from({ length: 25 }, () => limits.take({ event_id })));
+  expect(answers.filter((wait) => wait === undefined)).toHaveLength(10);
+});
+
+test('a caller who asks too much is stopped in every event, and takes nothing from the others', async () => {
+  const limits = limitsAt({ now: NOON }, { perCaller: 3, perEvent: 5 });
+  const [one, other] = [newEvent(), newEvent()];
+  const caller = `caller of ${one}`;
+  for (let i = 0; i < 3; i++) {
+    expect(await limits.take({ event_id: one, caller })).toBeUndefined();
+  }
+  for (let i = 0; i < 10; i++) {
+    expect(await limits.take({ event_id: other, caller })).toBeGreaterThan(0);
+  }
+  for (let i = 0; i < 5; i++) {
+    expect(await limits.take({ event_id: other, caller: `${caller} ${i}` })).toBeUndefined();
+  }
+});
+
+test('who asked is not in the table, and every item expires', async () => {
+  await limitsAt({ now: NOON }).take({ event_id: newEvent(), caller: 'anna@example.org' });
+  const { Items: items = [] } = await tables.client.send(new ScanCommand({ TableName: 'limits' }));
+  expect(items.length).toBeGreaterThan(0);
+  expect(JSON.stringify(items)).not.toContain('anna');
+  for (const { expiration } of items) {
+    expect(Number(expiration?.N)).toBeGreaterThan(NOON / 1_000);
+  }
+});
+
+/** What find-person does with the ledger of searches, in virtual time. */
+test.each([
+  [50, 1_000],
+  [50, 5_000],
+  [5, 300],
+])(
+  'at %i a second, of %i searches at once each is told once when to come, and then has its turn',
+  (perSecond, people) => {
+    const config = { perSecond };
+    let state: LedgerState = {};
+    const write = (decision: Decision): number | undefined => {
+      if ('refused' in decision) {
+        return undefined;
+      }
+      state = apply(state, decision.change);
+      return state[decision.chain]! - decision.intervalMs;
+    };
+    /** Milliseconds that it is told to wait; undefined where it is answered. */
+    const search = (nowMs: number): number | undefined => {
+      if (write(takeSlot(state, config, { nowMs, lane: 'live' })) !== undefined) {
+        return undefined;
+      }
+      const place = write(joinLine(state, config, { nowMs, lane: 'live' }))!;
+      return Math.ceil((place - nowMs + 1_000) / 1_000) * 1_000;
+    };
+    const waits = Array.from({ length: people }, () => search(NOON)).filter((wait) => wait !== undefined);
+    expect(waits.length).toBeGreaterThan(people - perSecond * (GATE_AHEAD_MS.live / 1_000) - 2);
+    const again = waits.sort((a, b) => a - b).filter((wait) => search(NOON + wait) !== undefined);
+    expect(again).toEqual([]);
+    // Nobody is kept away for longer than the quota takes for all of them.
+    expect(Math.max(...waits)).toBeLessThanOrEqual((people / (perSecond * 0.99)) * 1_000 + 2_000);
+  },
+);
