@@ -1,4 +1,4 @@
-import { IMAGE_USD, listPrices, PRICES_OF } from '../../lambdas/shared/contract/prices.ts';
+import { IMAGE_USD, listPrices, PRICES_OF, SEARCH_USD } from '../../lambdas/shared/contract/prices.ts';
 import type { Design } from './designs.ts';
 import { type Cost, costOf, FLOOR_USD_PER_1000 } from './items.ts';
 import { LATENCY_MS, SLOT_WAIT_MS } from './lambda-time.ts';
@@ -178,7 +178,7 @@ in line costs the same for the first photo and the ten thousandth.
 | Aurora, storage | $${storage_usd_per_gb_month.toFixed(2)} a GB; a million faces with their responses are about 2 GB |
 | Faces in the collections | $${(1_000_000 * listPrices.faceMonth).toFixed(2)} a million; these photos' ${facesPerPhoto.toFixed(1)} faces each: $${(1_000 * facesPerPhoto * listPrices.faceMonth).toFixed(3)} per 1,000 photos |
 | Alarms, the daily wake-up, polling | counted from the template in [deploy.md](deploy.md#what-it-costs-idle) |
-| Metrics | $${listPrices.metricMonth.toFixed(2)} each while they are sent to, about 25 of them; the first ten are free |
+| Metrics | $${listPrices.metricMonth.toFixed(2)} each while they are sent to, about 30 of them; the first ten are free |
 | Dashboard | $${listPrices.dashboardMonth}; the first three are free |
 | Key of the alarm topics | $${listPrices.kmsKeyMonth} |
 | Secret of the database's master | $${listPrices.secretMonth.toFixed(2)} |
@@ -188,6 +188,15 @@ With \`database: 'external'\` the Aurora lines are whatever that database costs,
 one, but neither a NAT gateway nor a paid endpoint in it.
 
 ${reconciliationSection(awake_usd_per_hour)}
+## Searches
+
+A search for a person costs about $1.02 per 1,000: Rekognition's price of an image ($1.00, SearchFacesByImage and SearchFaces
+alike), and both functions, their logs and two to four writes of DynamoDB. A picture in which no face passes the quality filter
+is asked about twice; what Rekognition refuses is free. The next page of an answer is another search. It is not measured but
+reckoned from the functions' times; the spend alarm counts $${SEARCH_USD} a search.
+
+With the defaults, searches end a day at 50,000 (\`dailySearchCap\`), about $${(50_000 * SEARCH_USD).toFixed(0)}, and an event's hour at $${(5_000 * SEARCH_USD).toFixed(0)}.
+
 ## Keeping it down
 
 - **The daily cap** (\`dailyImageCap\`, 200,000 images) ends the day's spending at about $${(200_000 * IMAGE_USD).toFixed(0)}. Photos wait until midnight UTC, or

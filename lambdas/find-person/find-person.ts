@@ -80,6 +80,9 @@ export async function findPerson(
     if (error instanceof Ended) {
       return withoutPhotos(request, error.reason, error.retryAfterMs);
     }
+    if (!isNamed(error, 'InvalidInput')) {
+      telemetry.metrics.addMetric(metricNames.searchesFailed, 'Count', 1);
+    }
     throw error;
   });
   telemetry.metrics.addMetric(metricNames.searches, 'Count', 1);

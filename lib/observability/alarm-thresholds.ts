@@ -43,6 +43,12 @@ export interface AlarmThresholds {
    * Default: 1,000, which 50 calls a second work off in 20 s and 5 a second in three minutes.
    */
   readonly openExecutions: number;
+  /** `searches-failing`: searches without any answer, in percent of all within 15 minutes. Default: 10. */
+  readonly searchErrorPercent: number;
+  /** Failed searches within 15 minutes below which their share says nothing. Default: 5. */
+  readonly minimumSearches: number;
+  /** `searches-refused`: searches within an hour that were sent away. Default: 100. */
+  readonly searchesRefused: number;
   /** `throttles`: throttled IndexFaces calls in percent of all within 15 minutes. Default: 1. */
   readonly throttlePercent: number;
   /** `function-throttles`: calls of the pipeline's functions that Lambda refused within 15 minutes. Default: 100. */
@@ -84,6 +90,9 @@ export const defaultAlarmThresholds: AlarmThresholds = {
   minimumFailed: 3,
   collectionErrors: 5,
   openExecutions: 1_000,
+  searchErrorPercent: 10,
+  minimumSearches: 5,
+  searchesRefused: 100,
   throttlePercent: 1,
   functionThrottles: 100,
   processingSeconds: 900,

@@ -14,7 +14,6 @@ import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { type FailureName, failureKinds } from '../../lambdas/shared/contract/errors.ts';
 import { metricNames } from '../../lambdas/shared/contract/names.ts';
-import { IMAGE_USD } from '../../lambdas/shared/contract/prices.ts';
 import type { RollcallConfig } from '../config/config.ts';
 import type { PipelineFunction } from '../parts/pipeline-function.ts';
 import type { AlarmThresholds } from './alarm-thresholds.ts';
@@ -113,8 +112,8 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     },
     'spend-today': {
       severity: 'critical',
-      meaning: `The images paid within the last 24 hours cost more than $${limits.spendTodayUsd} at list prices. Photos go on until the daily cap of ${config.dailyImageCap} images.`,
-      metric: spend(IMAGE_USD, DAY, 'US dollars in 24 hours'),
+      meaning: `The images and searches paid within the last 24 hours cost more than $${limits.spendTodayUsd} at list prices. Photos go on until the daily cap of ${config.dailyImageCap} images, searches until that of ${config.dailySearchCap}.`,
+      metric: spend(DAY, 'US dollars in 24 hours'),
       threshold: limits.spendTodayUsd,
     },
     'daily-cap-reached': {
@@ -176,6 +175,35 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       meaning: `Bucket, database and collections have disagreed about something for more than ${limits.disagreementHours} hours, although reconciliations mend it.`,
       metric: pipelineMetric(metricNames.disagreementAge, { period: DAY, statistic: Stats.MAXIMUM }),
       threshold: limits.disagreementHours * 3_600,
+    },
+    'searches-failing': {
+      severity: 'critical',
+      meaning: `More than ${limits.searchErrorPercent} % of the searches for a person had no answer within 15 minutes: Rekognition, the database or the set-up refused them. Whoever looks for their photos sees an error.`,
+      metric: new MathExpression({
+        expression: `IF(FILL(failed, 0) >= ${limits.minimumSearches}, 100 * FILL(failed, 0) / (FILL(failed, 0) + FILL(answered, 0)), 0)`,
+        usingMetrics: {
+          failed: pipelineMetric(metricNames.searchesFailed, { period: QUARTER }),
+          answered: pipelineMetric(metricNames.searches, { period: QUARTER }),
+        },
+        label: 'failed searches, %',
+        period: QUARTER,
+      }),
+      threshold: limits.searchErrorPercent,
+    },
+    'searches-refused': {
+      severity: 'warning',
+      meaning: `More than ${limits.searchesRefused} searches within an hour were sent away: the quota was full, an event or a caller searched too much, or the day's searches were used up. It may be a rush, or somebody who collects faces.`,
+      metric: new MathExpression({
+        expression: sumOf(['busy', 'limited', 'capped']),
+        usingMetrics: {
+          busy: pipelineMetricOf('SearchesWithoutPhotos', 'SearchBusy', { period: HOUR }),
+          limited: pipelineMetricOf('SearchesWithoutPhotos', 'SearchLimitReached', { period: HOUR }),
+          capped: pipelineMetricOf('SearchesWithoutPhotos', 'DailySearchCapReached', { period: HOUR }),
+        },
+        label: 'refused searches',
+        period: HOUR,
+      }),
+      threshold: limits.searchesRefused,
     },
     'reconciliation-failed': {
       severity: 'warning',

@@ -22,7 +22,14 @@ import { IMAGE_USD } from '../../lambdas/shared/contract/prices.ts';
 import type { RollcallConfig } from '../config/config.ts';
 import type { AlarmedParts, Alarms } from './alarms.ts';
 import { logQueries } from './log-queries.ts';
-import { imagesBilled, openExecutions, pipelineMetric, pipelineMetricByValue, spend } from './metrics.ts';
+import {
+  imagesBilled,
+  openExecutions,
+  pipelineMetric,
+  pipelineMetricByValue,
+  searchesBilled,
+  spend,
+} from './metrics.ts';
 
 const MINUTE = Duration.minutes(1);
 const FIVE_MINUTES = Duration.minutes(5);
@@ -40,8 +47,8 @@ interface PipelineDashboardProps extends AlarmedParts {
 }
 
 /**
- * One page that answers, from top to bottom: is it working now, how fast against the quota, what fails and why, what
- * does it cost.
+ * One page that answers, from top to bottom: is it working now, how fast against the quota, what fails and why, do
+ * people find their photos, what does it cost.
  */
 export class PipelineDashboard extends Construct {
   readonly url: string;
@@ -67,6 +74,7 @@ export class PipelineDashboard extends Construct {
     this.pace();
     this.failures();
     this.answers();
+    this.searches();
     this.cost();
   }
 
@@ -227,6 +235,23 @@ export class PipelineDashboard extends Construct {
     );
   }
 
+  private searches(): void {
+    const sum = { period: FIVE_MINUTES };
+    this.heading('Do people find their photos?');
+    this.dashboard.addWidgets(
+      this.graph('Searches', [
+        pipelineMetric(metricNames.searches, { ...sum, label: 'answered', color: Color.GREEN }),
+        pipelineMetric(metricNames.searchesFailed, { ...sum, label: 'failed', color: Color.RED }),
+      ]),
+      this.graph(
+        'Searches without photos, by reason',
+        [pipelineMetricByValue('SearchesWithoutPhotos', FIVE_MINUTES)],
+        true,
+      ),
+      this.graph('From the question to the answer', percentiles(metricNames.searchTime)),
+    );
+  }
+
   private cost(): void {
     const { dailyImageCap, alarmThresholds } = this.props.config;
     this.heading('What does it cost?', [
@@ -235,14 +260,14 @@ export class PipelineDashboard extends Construct {
     this.dashboard.addWidgets(
       new SingleValueWidget({
         title: 'Today (UTC)',
-        metrics: [spend(IMAGE_USD, DAY, 'US dollars'), imagesBilled(DAY)],
+        metrics: [spend(DAY, 'US dollars'), imagesBilled(DAY), searchesBilled(DAY)],
         width: 6,
         height: 6,
       }),
       new SingleValueWidget({
         title: 'Last 30 days',
         metrics: [
-          spend(IMAGE_USD, Duration.days(30), 'US dollars'),
+          spend(Duration.days(30), 'US dollars'),
           imagesBilled(Duration.days(30)),
           pipelineMetric(metricNames.facesIndexed, { period: Duration.days(30), label: 'faces indexed' }),
         ],
@@ -254,7 +279,7 @@ export class PipelineDashboard extends Construct {
       new GraphWidget({
         title: 'US dollars a day',
         view: GraphWidgetView.BAR,
-        left: [spend(IMAGE_USD, DAY, 'US dollars')],
+        left: [spend(DAY, 'US dollars')],
         leftAnnotations: [
           { value: alarmThresholds.spendTodayUsd, label: 'alarm', color: Color.ORANGE },
           { value: dailyImageCap * IMAGE_USD, label: 'daily cap', color: Color.RED },

@@ -7,6 +7,7 @@ import {
   SERVICE_DIMENSION,
   SERVICE_NAME,
 } from '../../lambdas/shared/contract/names.ts';
+import { IMAGE_USD, SEARCH_USD } from '../../lambdas/shared/contract/prices.ts';
 
 type MetricName = (typeof metricNames)[keyof typeof metricNames];
 type DimensionedMetric = keyof typeof metricDimensions;
@@ -77,11 +78,17 @@ export function imagesBilled(period: Duration): Metric {
   return pipelineMetric(metricNames.imagesBilled, { period, label: 'images paid' });
 }
 
-/** Estimated US dollars for the images that were paid within each period. */
-export function spend(usdPerImage: number, period: Duration, label: string): MathExpression {
+/** Searches for a person that were paid. */
+export function searchesBilled(period: Duration): Metric {
+  return pipelineMetric(metricNames.searchesBilled, { period, label: 'searches paid' });
+}
+
+/** Estimated US dollars for the images and the searches that were paid within each period. */
+export function spend(period: Duration, label: string): MathExpression {
   return new MathExpression({
-    expression: `billed * ${usdPerImage}`,
-    usingMetrics: { billed: imagesBilled(period) },
+    // Where nobody searches, or nobody uploads, the other is still counted.
+    expression: `FILL(billed, 0) * ${IMAGE_USD} + FILL(searches, 0) * ${SEARCH_USD}`,
+    usingMetrics: { billed: imagesBilled(period), searches: searchesBilled(period) },
     label,
     period,
   });

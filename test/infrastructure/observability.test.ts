@@ -29,6 +29,7 @@ const CRITICAL = [
   'erasures-stuck',
   'disagreements-left',
   'disagreements-old',
+  'searches-failing',
 ];
 const WARNING = [
   'photos-without-faces',
@@ -44,6 +45,7 @@ const WARNING = [
   'reconciliation-failed',
   'api-errors',
   'api-latency',
+  'searches-refused',
 ];
 
 const NOW = Date.parse('2026-05-01T14:30:00Z');
@@ -118,6 +120,11 @@ const GOOD: Sample[] = [
   ),
   ...printed('PhotosFailed', 10, { Class: 'photo' }),
   ...printed('CollectionErrors', 1),
+  ...printed('Searches', 500),
+  ...printed('SearchesBilled', 510),
+  ...printed('SearchesFailed', 1),
+  ...printed('SearchesWithoutPhotos', 60, { Reason: 'NobodyFound' }),
+  ...printed('SearchesWithoutPhotos', 5, { Reason: 'SearchBusy' }),
   ...startedPhotos(9_000),
   ...printed('Reconciliations', 1),
   ...printed('Disagreements', [2]),
@@ -156,8 +163,8 @@ const scenarios: Record<string, { bad: Sample[]; close: Sample[] }> = {
     close: messages('ErasureRules', 100),
   },
   'spend-today': {
-    bad: printed('ImagesBilled', [87_000]),
-    close: printed('ImagesBilled', [86_900]),
+    bad: [...printed('ImagesBilled', [43_500]), ...printed('SearchesBilled', [47_600])],
+    close: [...printed('ImagesBilled', [43_400]), ...printed('SearchesBilled', [47_600])],
   },
   'daily-cap-reached': {
     bad: failedAttempts('DailyImageCapReached', 1),
@@ -187,6 +194,23 @@ const scenarios: Record<string, { bad: Sample[]; close: Sample[] }> = {
   'disagreements-old': {
     bad: printed('DisagreementAge', [0, 86_401]),
     close: printed('DisagreementAge', [86_400, 0]),
+  },
+  'searches-failing': {
+    bad: [...printed('Searches', 44), ...printed('SearchesFailed', 5)],
+    // A tenth of many, and a few at night.
+    close: [...printed('Searches', 45), ...printed('SearchesFailed', 5)],
+  },
+  'searches-refused': {
+    bad: [
+      ...printed('SearchesWithoutPhotos', 60, { Reason: 'SearchLimitReached' }),
+      ...printed('SearchesWithoutPhotos', 40, { Reason: 'SearchBusy' }),
+      ...printed('SearchesWithoutPhotos', 1, { Reason: 'DailySearchCapReached' }),
+    ],
+    // Whoever is in no photo was not sent away.
+    close: [
+      ...printed('SearchesWithoutPhotos', 100, { Reason: 'SearchBusy' }),
+      ...printed('SearchesWithoutPhotos', 900, { Reason: 'NobodyFound' }),
+    ],
   },
   'reconciliation-failed': {
     bad: startedPhotos(10),
@@ -529,6 +553,7 @@ describe('the dashboard', () => {
       '## How fast, against the quota?',
       '## What fails, and why?',
       '## What do galleries get?',
+      '## Do people find their photos?',
       '## What does it cost?',
     ]);
     expect(headings.map(({ y }) => y)).toEqual(headings.map(({ y }) => y).sort((a, b) => a - b));

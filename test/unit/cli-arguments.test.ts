@@ -22,6 +22,7 @@ describe('the arguments of npm start', () => {
       json: false,
       folder: undefined,
       eventId: undefined,
+      selfie: undefined,
       postgresPort: DEFAULT_POSTGRES_PORT,
     });
   });
@@ -31,13 +32,20 @@ describe('the arguments of npm start', () => {
       json: true,
       folder: 'my photos',
       eventId: EVENT.toLowerCase(),
+      selfie: 'me.jpg',
       postgresPort: 6000,
     };
     expect(
-      parseStartArguments(['my photos', '--event', EVENT, '--json', '--postgres-port', '6000'], {}),
+      parseStartArguments(
+        ['my photos', '--event', EVENT, '--find', 'me.jpg', '--json', '--postgres-port', '6000'],
+        {},
+      ),
     ).toEqual(all);
     expect(
-      parseStartArguments(['--json', `--event=${EVENT}`, '--postgres-port=6000', 'my photos'], {}),
+      parseStartArguments(
+        ['--json', '--find=me.jpg', `--event=${EVENT}`, '--postgres-port=6000', 'my photos'],
+        {},
+      ),
     ).toEqual(all);
   });
 

@@ -51,6 +51,8 @@ export const metricNames = {
   searchTime: 'SearchTime',
   searchesWithoutPhotos: 'SearchesWithoutPhotos',
   searchesBilled: 'SearchesBilled',
+  /** Searches that had no answer at all. */
+  searchesFailed: 'SearchesFailed',
 } as const;
 
 /** The dimension that Powertools gives every metric; its value is `SERVICE_NAME`. */

@@ -55,3 +55,9 @@ export const listPrices = {
  * records count by it. `npm run bench:cost` measures it (docs/cost.md) and fails when it is not enough.
  */
 export const IMAGE_USD = 0.00115;
+
+/**
+ * What one search for a person costs, in US dollars: Rekognition's price of an image, about two seconds of both functions, four
+ * writes of DynamoDB, and room for what is rounded up. A search by a face costs the same.
+ */
+export const SEARCH_USD = 0.00105;
