@@ -22,7 +22,7 @@ import { ask, chunksOf, invoke } from '../database.ts';
 import { table } from '../table.ts';
 
 /** What the searches of operators are called in the table `searches`. */
-const REFERENCE = 'npm run ops';
+const REFERENCE = 'operator';
 
 /**
  * Shows which photos of an event show the person of a picture, or of a face, and copies them where the operator wants them. It
