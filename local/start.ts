@@ -10,12 +10,13 @@ import { DEFAULT_EVENTS_FOLDER, setEventsFolder } from '../lambdas/shared/contra
 import { parseStartArguments, type StartArguments, startUsage } from './cli/arguments.ts';
 import { readPhotos } from './cli/database.ts';
 import { renderDirections } from './cli/directions.ts';
-import { type Found, findPerson, readSelfie, renderFound } from './cli/find.ts';
+import { findPerson, readSelfie, renderFound } from './cli/find.ts';
 import { eventIdOfFolder, listPhotos, type NotSent, type Photo } from './cli/photo-list.ts';
 import { pipelineOf } from './cli/pipeline.ts';
 import { type Progress, silent } from './cli/progress.ts';
 import { whyHeld } from './cli/reasons.ts';
 import {
+  type Found,
   isComplete,
   type Report,
   renderJson,

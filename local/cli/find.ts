@@ -8,25 +8,13 @@ import {
   type FindPersonAnswer,
   MAX_FOUND,
   MAX_SELFIE_BYTES,
-  type SearchReason,
   searchReasons,
 } from '../../lambdas/shared/contract/search.ts';
 import { selfieFault } from '../../lambdas/shared/contract/selfie.ts';
 import { localClientOptions } from '../clients.ts';
 import type { Cloud } from '../cloud.ts';
 import type { Photo } from './photo-list.ts';
-import type { Paint } from './report.ts';
-
-export interface Found {
-  /** The most similar first. */
-  photos: { file: string | null; photoId: string; similarity: number }[];
-  reason: SearchReason | null;
-  message: string | null;
-  /** Percent from which on a face counted. */
-  similarity: number;
-  /** Whether the picture could be searched with, even where nobody was found. */
-  isAnswered: boolean;
-}
+import type { Found, Paint } from './report.ts';
 
 /**
  * The picture of a person, before anything else is begun.

@@ -1,6 +1,6 @@
 import { count, displayWidth, formatDuration, pad, printable, truncateMiddle, wrap } from '../../cli/text.ts';
+import type { SearchReason } from '../../lambdas/shared/contract/search.ts';
 import type { StoredPhoto } from './database.ts';
-import type { Found } from './find.ts';
 import type { NotSent, NotSentCode } from './photo-list.ts';
 import { explanationOf, withoutServiceNoise } from './reasons.ts';
 import type { Skipped } from './scan.ts';
@@ -35,6 +35,18 @@ export interface Report {
   rekognitionCalls: number;
   executions: number;
   elapsedMs: number;
+}
+
+/** What a search for a person found. */
+export interface Found {
+  /** The most similar first. */
+  photos: { file: string | null; photoId: string; similarity: number }[];
+  reason: SearchReason | null;
+  message: string | null;
+  /** Percent from which on a face counted. */
+  similarity: number;
+  /** Whether the picture could be searched with, even where nobody was found. */
+  isAnswered: boolean;
 }
 
 /** Formats a text for a terminal, or leaves it as it is. */

@@ -102,6 +102,7 @@ test('on each table it has these rights and no others', async () => {
     paid_images: 'INSERT SELECT',
     photos: 'INSERT SELECT UPDATE',
     result_removals: 'DELETE INSERT SELECT',
+    searches: 'DELETE INSERT SELECT',
     usage: 'SELECT',
   });
 });

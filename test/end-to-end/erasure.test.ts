@@ -17,6 +17,7 @@ import { backfill } from '../../ops/commands/backfill.ts';
 import { eraseEvent } from '../../ops/commands/erase-event.ts';
 import { erasePerson } from '../../ops/commands/erase-person.ts';
 import { erasures } from '../../ops/commands/erasures.ts';
+import { find } from '../../ops/commands/find.ts';
 import type { Context, Result } from '../../ops/context.ts';
 import { localDeployment } from '../../ops/deployment.ts';
 import { silent } from '../../ops/progress.ts';
@@ -335,6 +336,26 @@ describe('least privilege', () => {
     const hourly = cloud.schedules.find(({ name }) => /ReconciliationHourly/.test(name))!;
     cloud.fireSchedule(hourly.name, later(9 * 24 * hour));
     await cloud.idle();
+  }, 60_000);
+
+  test('searches, by picture and by face, for all that they can do', async () => {
+    const gala = '1a2b3c4d-5e6f-4a7b-8c9d-0e1f2a3b4c5d';
+    await upload(gala, 'm', 1, 120);
+    await cloud.idle();
+    const file = join(stateDir, 'guest.jpg');
+    writeFileSync(file, await madePhoto(1, 120));
+    const asked = ['find', '--event', gala] as const;
+    const byPicture = (await operate(find, ...asked, '--photo', file)).data;
+    const found = { photos: [{ object_key: keyOf(gala, 'm'), face_id: expect.any(String) }] };
+    expect(byPicture).toMatchObject({ reason: null, ...found });
+    const [{ face_id }] = (byPicture as { photos: [{ face_id: string }] }).photos;
+    const byFace = await operate(find, ...asked, '--face', face_id);
+    expect(byFace).toMatchObject({ exitCode: 0, data: { reason: null, ...found } });
+    const kept = await sql`SELECT kind, found, reference FROM searches WHERE event_id = ${gala} ORDER BY id`;
+    expect(kept).toEqual([
+      { kind: 'image', found: 1, reference: 'operator' },
+      { kind: 'face', found: 1, reference: 'operator' },
+    ]);
   }, 60_000);
 
   test('no call was refused', () => {
