@@ -188,7 +188,8 @@ export class Rollcall extends Construct {
       functions: indexing.functions,
       eraseFaces: erasure.stateMachine,
       reconcile: reconciliation.stateMachine,
-      databaseClients,
+      // An alarm watches ten metrics at most. Operators see for themselves what their questions fail with.
+      databaseClients: databaseClients.filter((fn) => fn !== operations.answerOperator),
       deadLetterQueues: [erasureRules.deadLetters, lastResort.deadLetters],
       api: gallery?.api,
       rate: indexing.rate,

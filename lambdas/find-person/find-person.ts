@@ -17,7 +17,7 @@ import {
   searchReasons,
 } from '../shared/contract/search.ts';
 import { readSelfie } from '../shared/contract/selfie.ts';
-import type { GateSlot } from '../shared/line/rules.ts';
+import type { Slot } from '../shared/line/rules.ts';
 import type { SlotLedger } from '../shared/line/store.ts';
 import { rekognitionError } from '../shared/runtime/aws-errors.ts';
 import { countBy, type Telemetry } from '../shared/runtime/telemetry.ts';
@@ -28,7 +28,7 @@ export interface FindPersonDeps {
   rekognition: RekognitionClient;
   telemetry: Telemetry;
   /** Of searching, not of IndexFaces. */
-  ledger: Pick<SlotLedger, 'takeSlot' | 'reserve' | 'reportThrottle' | 'giveBack'>;
+  ledger: Pick<SlotLedger, 'takeSlot' | 'joinLine' | 'reportThrottle' | 'giveBack'>;
   limits: SearchLimits;
   collectionPrefix: string;
   /** Asks the function that has the database. */
@@ -311,7 +311,7 @@ async function paced<Answer>(deps: FindPersonDeps, call: () => Promise<Answer>):
   }
 }
 
-async function takeSlot(deps: FindPersonDeps): Promise<GateSlot> {
+async function takeSlot(deps: FindPersonDeps): Promise<Slot> {
   try {
     return await deps.ledger.takeSlot({ lane: 'live', placeMs: deps.now() });
   } catch (error) {
@@ -322,7 +322,7 @@ async function takeSlot(deps: FindPersonDeps): Promise<GateSlot> {
 /** A place in the line of those who were sent away: each is told another moment, so that they do not all come back at once. */
 async function busy({ ledger, now }: FindPersonDeps): Promise<unknown> {
   try {
-    const placeMs = await ledger.reserve({ lane: 'live', returning: false, throttles: 0 });
+    const placeMs = await ledger.joinLine({ lane: 'live', returning: false, throttles: 0 });
     return new Ended('SearchBusy', placeMs - now() + COME_BACK_MS);
   } catch (error) {
     return isNamed(error, 'DailyImageCapReached')

@@ -19,7 +19,8 @@ const SITUATION = `
     VALUES ('${ERASURE}', 'c', 'face', '${PHOTO}');
   INSERT INTO result_removals (erasure_id, name) VALUES ('${ERASURE}', 'results/');
   INSERT INTO misplaced_uploads (object_key, object_version, object_sequencer, failure_code, failure_message, failed_at, execution_arn)
-    VALUES ('wrong', 'v', '1', 'InvalidPhotoKey', 'because', now(), 'arn');`;
+    VALUES ('wrong', 'v', '1', 'InvalidPhotoKey', 'because', now(), 'arn');
+  INSERT INTO searches (event_id, kind, found) VALUES ('${EVENT}', 'image', 1);`;
 
 const again = (table: string) => `INSERT INTO ${table} SELECT * FROM ${table}`;
 const photo = (columns: string, values: string) =>
@@ -49,6 +50,8 @@ const refused: Record<string, string> = {
   erasure_turn_pkey: again('erasure_turn'),
   erasure_turn_only_row_check: `UPDATE erasure_turn SET only_row = false`,
   misplaced_uploads_pkey: again('misplaced_uploads'),
+  searches_pkey: `INSERT INTO searches OVERRIDING SYSTEM VALUE SELECT * FROM searches`,
+  searches_kind_check: `INSERT INTO searches (event_id, kind, found) VALUES ('${EVENT}', 'name', 0)`,
   schema_migrations_pkey: again('schema_migrations'),
 };
 
@@ -145,6 +148,7 @@ const COLUMNS: Record<string, { nullable: string; defaults?: Record<string, stri
     defaults: { created_at: 'now()', status: "'processing'::photo_status" },
   },
   result_removals: { nullable: '' },
+  searches: { nullable: 'reference', defaults: { searched_at: 'now()' } },
   schema_migrations: { nullable: '', defaults: { applied_at: 'now()' } },
 };
 

@@ -51,7 +51,7 @@ function searchWorld() {
         telemetry: world.recording.telemetry,
         ledger: {
           takeSlot: async () => slot,
-          reserve: async () => 0,
+          joinLine: async () => 0,
           reportThrottle: async () => {},
           giveBack: async () => {},
         },

@@ -4,12 +4,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DeleteTableCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { DeleteTableCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { InvokeCommand } from '@aws-sdk/client-lambda';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import { failureKinds } from '../../lambdas/shared/contract/errors.ts';
 import { logEvents, metricDimensions, metricNames } from '../../lambdas/shared/contract/names.ts';
 import { IMAGE_USD } from '../../lambdas/shared/contract/prices.ts';
+import { searchReasons } from '../../lambdas/shared/contract/search.ts';
 import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
 import { cap } from '../../ops/commands/cap.ts';
@@ -118,6 +120,30 @@ async function ledger(expression: string, value?: number): Promise<void> {
       ...(value !== undefined && { ExpressionAttributeValues: { ':value': { N: String(value) } } }),
     }),
   );
+}
+
+/** The item of searches, as if it had come to this. */
+async function setSearchLedger(state: Record<string, number>): Promise<void> {
+  const numbers = Object.entries(state).map(([name, value]) => [name, { N: String(value) }] as const);
+  await cloud.dynamodb.send(
+    new PutItemCommand({
+      TableName: cloud.outputs.SlotLedgerTableName,
+      Item: { id: { S: 'search-faces' }, ...Object.fromEntries(numbers) },
+    }),
+  );
+}
+
+/** What a function answers, or what it threw. */
+async function invoke(FunctionName: string, request: object): Promise<Record<string, unknown>> {
+  const { lambda, close } = localDeployment(cloud.services);
+  try {
+    const { Payload: payload } = await lambda.send(
+      new InvokeCommand({ FunctionName, Payload: JSON.stringify(request) }),
+    );
+    return JSON.parse(Buffer.from(payload ?? []).toString('utf8')) as Record<string, unknown>;
+  } finally {
+    close();
+  }
 }
 
 /** What `npm run ops -- COMMAND --json` prints. */
@@ -229,7 +255,25 @@ test('throttled, broken, faceless, forbidden, without a database: all of it is t
   await cloud.idle();
 
   await expect(cloud.reconcile()).resolves.toMatchObject({ status: 'SUCCEEDED' });
+  const image = (await madePhoto(1)).toString('base64');
+  const search = (request: object = {}) =>
+    invoke(cloud.outputs.FindPersonFunctionName!, { event_id: shaky.eventId, image, ...request });
+  await expect(search()).resolves.toMatchObject({ reason: null, found: 1 });
+  const today = Number(new Date().toISOString().slice(0, 10).replaceAll('-', ''));
+  const full_gate = { next_ms: Date.now() + 600_000 };
+  await setSearchLedger(full_gate);
+  await expect(search()).resolves.toMatchObject({ reason: 'SearchBusy' });
+  await setSearchLedger({ ...full_gate, day: today, images: 1, daily_image_cap: 1 });
+  await expect(search()).resolves.toMatchObject({ reason: 'DailySearchCapReached' });
+  await setSearchLedger({});
+  const calls = Array.from({ length: 62 }, () =>
+    search({ image: undefined, face_id: randomUUID(), caller: 'guest' }),
+  );
+  const answers = await Promise.all(calls.map((call) => call.catch(() => ({ reason: 'failed' }))));
+  expect(answers).toContainEqual(expect.objectContaining({ reason: 'SearchLimitReached' }));
+
   await cloud.dynamodb.send(new DeleteTableCommand({ TableName: cloud.outputs.SlotLedgerTableName }));
+  await expect(search()).resolves.toMatchObject({ errorType: 'MissingConfiguration' });
   await put();
   await cloud.idle();
 
@@ -273,7 +317,7 @@ test('what is printed is what names.ts says, with few values for each dimension'
     const allowed = (metricDimensions as Record<string, string>)[name];
     expect([[], [allowed]]).toContainEqual(Object.keys(others));
     for (const text of Object.values(others)) {
-      expect([...Object.keys(failureKinds), ...classes]).toContain(text);
+      expect([...Object.keys(failureKinds), ...classes, ...Object.keys(searchReasons)]).toContain(text);
     }
     expect(Number.isFinite(value)).toBe(true);
   }

@@ -94,7 +94,7 @@ function world({
     telemetry: recording.telemetry,
     ledger: {
       takeSlot: async () => slot,
-      reserve: async () => NOON + 12_000,
+      joinLine: async () => NOON + 12_000,
       reportThrottle: async () => void told.push('throttle'),
       giveBack: async () => void told.push('give back'),
       ...ledger,
@@ -282,7 +282,7 @@ describe('the pace', () => {
     const refuse = (name: 'SlotExpired' | 'DailyImageCapReached') => async () => {
       throw new PipelineError(name, 'because');
     };
-    const ledger = { takeSlot: refuse('SlotExpired'), reserve: refuse('DailyImageCapReached') };
+    const ledger = { takeSlot: refuse('SlotExpired'), joinLine: refuse('DailyImageCapReached') };
     expect(await world({ ledger }).find()).toMatchObject({
       reason: 'DailySearchCapReached',
       retry_after_seconds: 12 * 3_600,
@@ -374,7 +374,10 @@ describe('pages', () => {
 });
 
 test('whatever goes wrong, nothing that is logged, counted, thrown or asked of the database holds any part of the picture', async () => {
-  const secret = Buffer.from('the face of a person who trusts us, as bytes that are in nothing else');
+  // Longer than what a caller may have kept as a reference.
+  const secret = Buffer.from(
+    'the face of a person who trusts us, as bytes that are in nothing else; '.repeat(5),
+  );
   const image = picture(200, 200, secret).toString('base64');
   const errors = [
     awsError('InvalidParameterException', 400, NO_FACE),

@@ -8,8 +8,8 @@ import {
   apply,
   type Decision,
   GATE_AHEAD_MS,
-  joinLine,
   type LedgerState,
+  nextPlace,
   takeSlot,
 } from '../../lambdas/shared/line/rules.ts';
 import { startTables, type Tables } from '../../local/tables.ts';
@@ -140,7 +140,7 @@ test.each([
       if (write(takeSlot(state, config, { nowMs, lane: 'live' })) !== undefined) {
         return undefined;
       }
-      const place = write(joinLine(state, config, { nowMs, lane: 'live' }))!;
+      const place = write(nextPlace(state, config, { nowMs, lane: 'live' }))!;
       return Math.ceil((place - nowMs + 1_000) / 1_000) * 1_000;
     };
     const waits = Array.from({ length: people }, () => search(NOON)).filter((wait) => wait !== undefined);
