@@ -1,4 +1,4 @@
-import { Annotations, Aws, CfnCondition, Fn } from 'aws-cdk-lib';
+import { Annotations, Aws, CfnCondition, Fn, Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 
 /** https://docs.aws.amazon.com/general/latest/gr/rekognition.html: transactions per second of IndexFaces, by default. */
@@ -18,9 +18,16 @@ export function indexFacesRate(scope: Construct, configured: number | undefined)
   if (configured !== undefined) {
     return String(configured);
   }
-  const inFastRegion = new CfnCondition(scope, 'FastRegion', {
-    expression: Fn.conditionOr(...[...FAST_REGIONS].map((region) => Fn.conditionEquals(Aws.REGION, region))),
-  });
+  const stack = Stack.of(scope);
+  // One of it, whoever asks: IndexFaces and the searches have the same quotas.
+  const known = stack.node.tryFindChild('FastRegion') as CfnCondition | undefined;
+  const inFastRegion =
+    known ??
+    new CfnCondition(stack, 'FastRegion', {
+      expression: Fn.conditionOr(
+        ...[...FAST_REGIONS].map((region) => Fn.conditionEquals(Aws.REGION, region)),
+      ),
+    });
   return Fn.conditionIf(inFastRegion.logicalId, String(FAST), String(SLOW)).toString();
 }
 
