@@ -147,6 +147,7 @@ test('two in one app live side by side, each with a stack of its own and one lin
   });
   expect(Object.keys(Template.fromStack(other).findResources('AWS::DynamoDB::Table'))).toEqual([
     expect.stringMatching(/^FacesIdempotencyTable/),
+    expect.stringMatching(/^FacesPersonSearchSearchLimits/),
   ]);
 });
 

@@ -151,9 +151,9 @@ const expected: Record<string, RoleGrants['allowed']> = {
     'lambda:InvokeFunction': [
       'EnsureCollection',
       'IndexFaces',
+      'JoinLine',
       'MarkFailed',
       'PersistResults',
-      'JoinLine',
     ].map((name) => `{${indexing}/${name}.Arn}`),
     'states:StartExecution': ['{Erasure/StateMachine}'],
     ...logDelivery,

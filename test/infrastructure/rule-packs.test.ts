@@ -24,6 +24,7 @@ const configurations: [string, Record<string, unknown>][] = [
       databaseSchema: 'faces',
       photoBucketVersioned: true,
       collectionPrefix: 'fest-',
+      eventsFolder: 'uploads/',
       api: 'none',
       lambdaReservedConcurrency: 5,
       detectionAttributes: ['ALL'],

@@ -92,7 +92,10 @@ test('no stage may touch the collections of another', () => {
 
 test("a stage that waits in another's line has no ledger of its own, and no right beyond that one", () => {
   const sharing = synthesised(configurations.sharingStage);
-  expect(Object.keys(sharing.resources('AWS::DynamoDB::Table'))).toEqual(['IdempotencyTable']);
+  expect(Object.keys(sharing.resources('AWS::DynamoDB::Table'))).toEqual([
+    'IdempotencyTable',
+    'PersonSearch/SearchLimits',
+  ]);
   const roles = rolesOf(sharing);
   expect(roles['PhotoIndexing/JoinLineRole']?.allowed).toMatchObject({
     'dynamodb:GetItem': [LEDGER],
@@ -101,6 +104,7 @@ test("a stage that waits in another's line has no ledger of its own, and no righ
   const users = Object.keys(roles).filter((name) => JSON.stringify(roles[name]).includes(LEDGER));
   expect(users.sort()).toEqual([
     'Gallery/ReadGalleryRole',
+    'PersonSearch/FindPersonRole',
     'PhotoIndexing/IndexFacesRole',
     'PhotoIndexing/JoinLineRole',
     'QuotaReading/ReadQuotaRole',
