@@ -73,6 +73,10 @@ async function markOne(deps: MarkFailedDeps, message: Message): Promise<void> {
     const end = endOf(message);
     failure = end.failure;
     details = { execution_arn: end.execution_arn };
+    if (failure.code === 'StartFailed') {
+      // EventBridge's own attempts print nothing, and an alarm waits for this name.
+      countBy(deps.telemetry, metricNames.failedAttempts, failure.code);
+    }
     await writeFailure(deps, { ...end, ...end.upload(), throttles: 0 }, { keepFirstReason: true });
   } catch (error) {
     if (!(error instanceof PipelineError) || failureKind(error.name).class !== 'photo') {

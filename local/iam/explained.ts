@@ -15,6 +15,13 @@ const EXPLANATIONS: readonly { action: RegExp; resource?: RegExp; role?: RegExp;
       'A Distributed Map starts an execution of its own machine for each batch; the local engine runs it itself',
   },
   {
+    action: /^states:StartExecution$/,
+    resource: /Erasure/,
+    role: /PhotoIndexing/,
+    reason:
+      'A failed photo that left faces behind has them erased at once; hardly one does, and the daily erasure takes along the rest',
+  },
+  {
     action: /^s3:GetObject$/,
     resource: /\/backfills\//,
     reason: 'Step Functions reads the results of a Distributed Map back to write their manifest',

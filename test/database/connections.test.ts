@@ -240,7 +240,7 @@ describe('a function of an external database', () => {
       DATABASE_SCHEMA: 'rollcall',
       DATABASE_SECRET_ARN: 'arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbC123',
       DATABASE_CA_FILE: path.relative(
-        path.join(import.meta.dirname, '../../lambdas/shared'),
+        path.join(import.meta.dirname, '../../lambdas/shared/database'),
         server.certificateAuthority,
       ),
     });

@@ -156,6 +156,11 @@ test('an upload of which no execution could be started is failed, and says why',
     value: 1,
     dimensions: { Class: 'setup' },
   });
+  expect(recording.recorded).toContainEqual({
+    name: metricNames.failedAttempts,
+    value: 1,
+    dimensions: { Error: 'StartFailed' },
+  });
   // It comes again, and something else has been uploaded since.
   await receive(notStarted({ ...photo.object, etag: 'v0', sequencer: '19' }));
   await expect(photo.row()).resolves.toMatchObject({ object_version: 'v1' });

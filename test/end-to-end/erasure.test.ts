@@ -358,6 +358,16 @@ describe('least privilege', () => {
     ]);
   }, 60_000);
 
+  test('galleries ask, and follow the addresses that they get', async () => {
+    const gala = '1a2b3c4d-5e6f-4a7b-8c9d-0e1f2a3b4c5d';
+    const event = await fetch(`${cloud.outputs.ApiUrl}/events/${gala}`);
+    expect([event.status, await event.json()]).toMatchObject([200, { event_id: gala }]);
+    const photos = await fetch(`${cloud.outputs.ApiUrl}/events/${gala}/photos?urls=1&status=indexed`);
+    const { photos: listed } = (await photos.json()) as { photos: { url: string }[] };
+    expect(listed.length).toBeGreaterThan(0);
+    expect((await fetch(listed[0]!.url)).status).toBe(200);
+  }, 60_000);
+
   test('no call was refused', () => {
     expect(cloud.privileges().denied).toEqual([]);
   });

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DeleteTableCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { InvokeCommand } from '@aws-sdk/client-lambda';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import postgres from 'postgres';
 import { failureKinds } from '../../lambdas/shared/contract/errors.ts';
 import { logEvents, metricDimensions, metricNames } from '../../lambdas/shared/contract/names.ts';
@@ -191,7 +192,7 @@ test('of more photos than the cap allows exactly the cap is paid; raised, all ar
       (await statuses()).indexed === CAP && attemptsThatFailedWith('DailyImageCapReached') > PHOTOS - CAP,
   );
   await sleep(2_000);
-  expect(await statuses()).toEqual({ indexed: CAP });
+  expect(await statuses()).toEqual({ indexed: CAP, processing: PHOTOS - CAP });
   expect(cloud.rekognitionCalls('IndexFaces')).toBe(CAP);
   expect(ends.length).toBe(CAP);
 
@@ -254,6 +255,21 @@ test('throttled, broken, faceless, forbidden, without a database: all of it is t
   await changeRole('LOGIN');
   await cloud.idle();
 
+  const notStarted = await put();
+  await cloud.idle();
+  const { sqs, close } = localDeployment(cloud.services);
+  await sqs.send(
+    new SendMessageCommand({
+      QueueUrl: cloud.outputs.LastResortQueueUrl,
+      MessageBody: JSON.stringify(cloud.currentEvent(notStarted.key)),
+      MessageAttributes: { ERROR_CODE: { DataType: 'String', StringValue: 'NO_PERMISSIONS' } },
+    }),
+  );
+  await until('what was not started', () =>
+    printedMetrics(lines).some(({ dimensions }) => dimensions.Error === 'StartFailed'),
+  );
+  close();
+
   await expect(cloud.reconcile()).resolves.toMatchObject({ status: 'SUCCEEDED' });
   const image = (await madePhoto(1)).toString('base64');
   const search = (request: object = {}) =>
@@ -296,7 +312,7 @@ test('every metric of an alarm or a widget was printed, with its dimensions and 
   const watched = watchedMetrics(template).filter(({ namespace }) => namespace === 'Rollcall');
   expect(watched.length).toBeGreaterThan(30);
   for (const metric of watched) {
-    expect([metric, wasPrinted(metric, printed)]).toEqual([metric, true]);
+    expect([JSON.stringify(metric), wasPrinted(metric, printed)]).toEqual([JSON.stringify(metric), true]);
     const units = new Set(printed.filter(({ name }) => name === metric.name).map(({ unit }) => unit));
     expect([metric.name, [...units]]).toEqual([metric.name, [unitOf(metric)]]);
   }
