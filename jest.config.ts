@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os';
 import type { Config } from 'jest';
 
 const config: Config = {
-  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  // Those that take minutes for what they show are `npm run test:long`.
+  testMatch: ['<rootDir>/test/**/!(*.long).test.ts'],
   // What `npm run package` makes.
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   extensionsToTreatAsEsm: ['.ts'],

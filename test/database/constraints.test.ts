@@ -49,6 +49,8 @@ const refused: Record<string, string> = {
     INSERT INTO erased_faces (erasure_id, event_id, photo_id, requested_at) VALUES ('${NOBODY}', '${EVENT}', '${PHOTO}', now())`,
   erasure_turn_pkey: again('erasure_turn'),
   erasure_turn_only_row_check: `UPDATE erasure_turn SET only_row = false`,
+  change_feed_pkey: again('change_feed'),
+  change_feed_only_row_check: `UPDATE change_feed SET only_row = false`,
   misplaced_uploads_pkey: again('misplaced_uploads'),
   searches_pkey: `INSERT INTO searches OVERRIDING SYSTEM VALUE SELECT * FROM searches`,
   searches_kind_check: `INSERT INTO searches (event_id, kind, found) VALUES ('${EVENT}', 'name', 0)`,
@@ -109,6 +111,7 @@ test('an erasure has one of these reasons', async () => {
 
 /** By table: the columns that may be empty, and what the others hold where nobody says. */
 const COLUMNS: Record<string, { nullable: string; defaults?: Record<string, string> }> = {
+  change_feed: { defaults: { epoch: 'gen_random_uuid()', only_row: 'true' }, nullable: '' },
   erased_faces: {
     nullable: 'bounding_box erased_at etag',
     defaults: { requested_at: 'clock_timestamp()' },
@@ -145,7 +148,12 @@ const COLUMNS: Record<string, { nullable: string; defaults?: Record<string, stri
   photos: {
     nullable:
       'deleted_at execution_arn face_count faces_erased_at failed_at failure_code failure_message failure_retryable indexed_at object_etag object_sequencer object_version other_objects unindexed_faces',
-    defaults: { created_at: 'now()', status: "'processing'::photo_status" },
+    defaults: {
+      changed_at: 'now()',
+      changed_xid: 'pg_current_xact_id()',
+      created_at: 'now()',
+      status: "'processing'::photo_status",
+    },
   },
   result_removals: { nullable: '' },
   searches: { nullable: 'reference', defaults: { searched_at: 'now()' } },

@@ -19,7 +19,7 @@ const OTHERS = new Set([
   'test/unit/runbook.test.ts',
   'test/database/bootstrap.test.ts',
   'test/database/connections.test.ts',
-  'test/database/erasure-at-scale.test.ts',
+  'test/database/erasure-at-scale.long.test.ts',
   'test/database/pooler.test.ts',
   'test/database/privileges.test.ts',
   'test/database/schema.test.ts',
