@@ -19,8 +19,11 @@ const INIT_LIMIT_MS = 10_000;
 
 const IDLE_LIMIT_MS = 60_000;
 
-/** A function that is cut off in its middle leaves an idempotency record behind, for which the next run would wait. */
-const ABORT_GRACE_MS = 3_000;
+/**
+ * A function that is cut off in its middle leaves an idempotency record behind, for which the next run would wait. Most are done at
+ * once; a busy machine takes seconds.
+ */
+const ABORT_GRACE_MS = 6_000;
 
 export interface LambdaFunction {
   name: string;
