@@ -5,10 +5,12 @@ import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
 import type { RollcallConfig } from '../config/config.ts';
+import { DatabaseFunction } from '../database/database-function.ts';
 import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from '../database/face-database.ts';
 import { acknowledge, objectsFinding } from '../parts/acknowledge.ts';
 import { executionsOf } from '../parts/executions-of.ts';
-import { PipelineFunction, type PipelineFunctionProps } from '../parts/pipeline-function.ts';
+import { allow } from '../parts/grants.ts';
+import type { PipelineFunction, PipelineFunctionProps } from '../parts/pipeline-function.ts';
 import { PipelineStateMachine } from '../parts/pipeline-state-machine.ts';
 import type { ResultsBucket } from '../storage/buckets.ts';
 
@@ -30,22 +32,18 @@ export class Backfill extends Construct {
   constructor(scope: Construct, id: string, props: BackfillProps) {
     super(scope, id);
     const { config, photoBucket, resultsBucket, database, indexPhoto } = props;
-    this.skipIndexed = new PipelineFunction(this, 'SkipIndexed', {
+    this.skipIndexed = new DatabaseFunction(this, 'SkipIndexed', {
       config,
+      database,
       name: 'skip-indexed',
       description: 'Tells which listed photos are left to index',
       timeout: DATABASE_CLIENT_TIMEOUT,
-      environment: {
-        [environmentNames.photoBucketVersioned]: String(config.photoBucketVersioned),
-        ...database.environment('rollcall_pipeline'),
-      },
-      assets: database.assets,
+      environment: { [environmentNames.photoBucketVersioned]: String(config.photoBucketVersioned) },
       network: props.network,
     });
-    database.grantLogin(this.skipIndexed, 'rollcall_pipeline');
     if (config.photoBucketVersioned) {
-      this.allow(this.skipIndexed, ['s3:GetObject'], photoBucket.arnForObjects(`${config.eventsFolder}*`));
-      this.allow(this.skipIndexed, ['s3:ListBucket'], photoBucket.bucketArn);
+      allow(this.skipIndexed, ['s3:GetObject'], photoBucket.arnForObjects(`${config.eventsFolder}*`));
+      allow(this.skipIndexed, ['s3:ListBucket'], photoBucket.bucketArn);
       acknowledge(
         this.skipIndexed.role!,
         'One object a photo: only the folder that it lies in is known beforehand',
@@ -63,8 +61,8 @@ export class Backfill extends Construct {
         IndexPhotoStateMachineArn: indexPhoto.stateMachineArn,
       },
     });
-    this.allow(this.stateMachine, ['lambda:InvokeFunction'], this.skipIndexed.functionArn);
-    this.allow(this.stateMachine, ['s3:ListBucket'], photoBucket.bucketArn);
+    allow(this.stateMachine, ['lambda:InvokeFunction'], this.skipIndexed.functionArn);
+    allow(this.stateMachine, ['s3:ListBucket'], photoBucket.bucketArn);
     this.writeResults(resultsBucket);
     this.startPhotos(indexPhoto);
     this.startBatches();
@@ -74,9 +72,9 @@ export class Backfill extends Construct {
   private startPhotos(indexPhoto: StateMachine): void {
     const stack = Stack.of(this);
     const executions = executionsOf(indexPhoto);
-    this.allow(this.stateMachine, ['states:StartExecution'], indexPhoto.stateMachineArn);
-    this.allow(this.stateMachine, ['states:DescribeExecution', 'states:StopExecution'], executions.arn);
-    this.allow(
+    allow(this.stateMachine, ['states:StartExecution'], indexPhoto.stateMachineArn);
+    allow(this.stateMachine, ['states:DescribeExecution', 'states:StopExecution'], executions.arn);
+    allow(
       this.stateMachine,
       ['events:PutTargets', 'events:PutRule', 'events:DescribeRule'],
       stack.formatArn({
@@ -123,7 +121,7 @@ export class Backfill extends Construct {
 
   /** https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html */
   private writeResults(resultsBucket: ResultsBucket): void {
-    this.allow(
+    allow(
       this.stateMachine,
       ['s3:PutObject', 's3:GetObject', 's3:ListMultipartUploadParts', 's3:AbortMultipartUpload'],
       resultsBucket.arnForObjects('backfills/*'),
@@ -133,9 +131,5 @@ export class Backfill extends Construct {
       'Step Functions names the objects',
       objectsFinding(resultsBucket, 'backfills/*'),
     );
-  }
-
-  private allow(to: PipelineFunction | StateMachine, actions: string[], ...resources: string[]): void {
-    to.addToRolePolicy(new PolicyStatement({ actions, resources }));
   }
 }

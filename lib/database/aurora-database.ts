@@ -1,6 +1,5 @@
 import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
 import { Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import {
   AuroraPostgresEngineVersion,
   ClusterInstance,
@@ -14,6 +13,7 @@ import { DEFAULT_SCHEMA, environmentNames } from '../../lambdas/shared/contract/
 import type { RollcallConfig } from '../config/config.ts';
 import { removalPolicy, staysWithDatabase } from '../config/removal.ts';
 import { acknowledge } from '../parts/acknowledge.ts';
+import { allow } from '../parts/grants.ts';
 import { type FunctionNetwork, PipelineFunction } from '../parts/pipeline-function.ts';
 import { type DatabaseUser, type FaceDatabase, RDS_CERTIFICATES } from './face-database.ts';
 import type { IsolatedNetwork } from './isolated-network.ts';
@@ -167,12 +167,8 @@ export class AuroraDatabase extends Construct implements FaceDatabase {
       },
       assets: ['migrations/bootstrap.sql'],
     });
-    fn.addToRolePolicy(
-      new PolicyStatement({ actions: ['rds-data:ExecuteStatement'], resources: [this.cluster.clusterArn] }),
-    );
-    fn.addToRolePolicy(
-      new PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [this.masterSecretArn] }),
-    );
+    allow(fn, ['rds-data:ExecuteStatement'], this.cluster.clusterArn);
+    allow(fn, ['secretsmanager:GetSecretValue'], this.masterSecretArn);
     return new Trigger(this, 'Roles', {
       handler: fn,
       timeout: Duration.minutes(5),

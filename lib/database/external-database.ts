@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
 import { ConfigurationError, type RollcallConfig } from '../config/config.ts';
 import { PROJECT_ROOT } from '../parts/bundle.ts';
+import { allow } from '../parts/grants.ts';
 import type { PipelineFunction } from '../parts/pipeline-function.ts';
 import { type FaceDatabase, RDS_CERTIFICATES } from './face-database.ts';
 
@@ -47,9 +47,7 @@ export class ExternalDatabase implements FaceDatabase {
   }
 
   grantLogin(fn: PipelineFunction): void {
-    fn.addToRolePolicy(
-      new PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [this.secretArn] }),
-    );
+    allow(fn, ['secretsmanager:GetSecretValue'], this.secretArn);
   }
 
   private certificates(): Record<string, string> {

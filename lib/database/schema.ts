@@ -2,7 +2,8 @@ import { Duration } from 'aws-cdk-lib';
 import { Trigger } from 'aws-cdk-lib/triggers';
 import { Construct } from 'constructs';
 import type { RollcallConfig } from '../config/config.ts';
-import { PipelineFunction } from '../parts/pipeline-function.ts';
+import type { PipelineFunction } from '../parts/pipeline-function.ts';
+import { DatabaseFunction } from './database-function.ts';
 import type { FaceDatabase } from './face-database.ts';
 
 interface SchemaProps {
@@ -16,16 +17,15 @@ export class Schema extends Construct {
 
   constructor(scope: Construct, id: string, { config, database }: SchemaProps) {
     super(scope, id);
-    const migrate = new PipelineFunction(this, 'MigrateDatabase', {
+    const migrate = new DatabaseFunction(this, 'MigrateDatabase', {
       config,
+      database,
+      user: 'rollcall_migrator',
       name: 'migrate-database',
       description: 'Applies the migrations that the database has not seen',
       timeout: Duration.minutes(5),
-      environment: database.environment('rollcall_migrator'),
-      network: database.network,
-      assets: ['migrations', ...database.assets],
+      assets: ['migrations'],
     });
-    database.grantLogin(migrate, 'rollcall_migrator');
     // The bundle holds the migrations, so another migration is another version of the function: that runs it again.
     this.migration = new Trigger(this, 'Migration', {
       handler: migrate,

@@ -1,9 +1,9 @@
-import { CustomResource, Duration, Stack } from 'aws-cdk-lib';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { CustomResource, Duration } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
 import type { RollcallConfig } from '../config/config.ts';
 import { acknowledge } from '../parts/acknowledge.ts';
+import { allow, allowCollections } from '../parts/grants.ts';
 import { PipelineFunction } from '../parts/pipeline-function.ts';
 
 interface CollectionsRemovalProps {
@@ -22,24 +22,12 @@ export class CollectionsRemoval extends Construct {
       timeout: Duration.minutes(15),
       environment: { [environmentNames.collectionPrefix]: config.collectionPrefix },
     });
-    fn.addToRolePolicy(new PolicyStatement({ actions: ['rekognition:ListCollections'], resources: ['*'] }));
-    fn.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['rekognition:DeleteCollection'],
-        resources: [
-          Stack.of(this).formatArn({
-            service: 'rekognition',
-            resource: 'collection',
-            resourceName: `${config.collectionPrefix}*`,
-          }),
-        ],
-      }),
-    );
+    allow(fn, ['rekognition:ListCollections'], '*');
+    allowCollections(fn, config, ['rekognition:DeleteCollection']);
     acknowledge(
       fn.role!,
-      'ListCollections knows no resource; of the collections only their prefix is known beforehand',
+      'ListCollections knows no resource: https://docs.aws.amazon.com/rekognition/latest/dg/security_iam_service-with-iam.html',
       'AwsSolutions-IAM5[Resource::*]',
-      `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:rekognition:<AWS::Region>:<AWS::AccountId>:collection/${config.collectionPrefix}*]`,
     );
     // Without a prefix change nothing updates it; its deletion, before that of its function, is what it is there for.
     new CustomResource(this, 'Collections', {

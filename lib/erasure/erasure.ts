@@ -1,11 +1,13 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
 import type { RollcallConfig } from '../config/config.ts';
+import { DatabaseFunction } from '../database/database-function.ts';
 import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from '../database/face-database.ts';
 import { acknowledge, objectsFinding } from '../parts/acknowledge.ts';
+import { allow, allowCollections } from '../parts/grants.ts';
 import { PipelineFunction } from '../parts/pipeline-function.ts';
 import { PipelineStateMachine } from '../parts/pipeline-state-machine.ts';
 import type { ResultsBucket } from '../storage/buckets.ts';
@@ -27,7 +29,9 @@ export class Erasure extends Construct {
 
   constructor(scope: Construct, id: string, { config, resultsBucket, database }: ErasureProps) {
     super(scope, id);
-    const requestErasure = this.databaseClient('RequestErasure', config, database, {
+    const requestErasure = new DatabaseFunction(this, 'RequestErasure', {
+      config,
+      database,
       name: 'request-erasure',
       description: 'Writes down what has to be erased and takes it out of use',
       // Some thousand events can expire on one day.
@@ -38,17 +42,20 @@ export class Erasure extends Construct {
         [environmentNames.searchRetentionDays]: String(config.searchRetentionDays),
       },
     });
-    const listErasures = this.databaseClient('ListErasures', config, database, {
+    const listErasures = new DatabaseFunction(this, 'ListErasures', {
+      config,
+      database,
       name: 'list-erasures',
       description: 'Tells what is to be removed next, and whose turn it is',
       timeout: DATABASE_CLIENT_TIMEOUT,
       environment: { [environmentNames.collectionPrefix]: config.collectionPrefix },
     });
-    const confirmErasure = this.databaseClient('ConfirmErasure', config, database, {
+    const confirmErasure = new DatabaseFunction(this, 'ConfirmErasure', {
+      config,
+      database,
       name: 'confirm-erasure',
       description: 'Forgets what is removed, and completes the receipts',
       timeout: DATABASE_CLIENT_TIMEOUT,
-      environment: {},
     });
     this.databaseClients = [requestErasure, listErasures, confirmErasure];
 
@@ -60,16 +67,11 @@ export class Erasure extends Construct {
       timeout: Duration.minutes(5),
       environment: { [environmentNames.resultsBucket]: resultsBucket.bucketName },
     });
-    const collections = Stack.of(this).formatArn({
-      service: 'rekognition',
-      resource: 'collection',
-      resourceName: `${config.collectionPrefix}*`,
-    });
-    allow(
-      removeFaces,
-      ['rekognition:DeleteCollection', 'rekognition:DeleteFaces', 'rekognition:ListFaces'],
-      collections,
-    );
+    allowCollections(removeFaces, config, [
+      'rekognition:DeleteCollection',
+      'rekognition:DeleteFaces',
+      'rekognition:ListFaces',
+    ]);
     allow(removeFaces, ['s3:DeleteObject'], resultsBucket.arnForObjects('results/*'));
     removeFaces.addToRolePolicy(
       new PolicyStatement({
@@ -77,11 +79,6 @@ export class Erasure extends Construct {
         resources: [resultsBucket.bucketArn],
         conditions: { StringLike: { 's3:prefix': 'results/*' } },
       }),
-    );
-    acknowledge(
-      removeFaces.role!,
-      'One collection an event: only their prefix is known beforehand',
-      `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:rekognition:<AWS::Region>:<AWS::AccountId>:collection/${config.collectionPrefix}*]`,
     );
     acknowledge(
       removeFaces.role!,
@@ -102,32 +99,10 @@ export class Erasure extends Construct {
         Object.entries(functions).map(([state, fn]) => [`${state}FunctionArn`, fn.functionArn]),
       ),
     });
-    this.stateMachine.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['lambda:InvokeFunction'],
-        resources: Object.values(functions).map((fn) => fn.functionArn),
-      }),
+    allow(
+      this.stateMachine,
+      ['lambda:InvokeFunction'],
+      ...Object.values(functions).map((fn) => fn.functionArn),
     );
   }
-
-  private databaseClient(
-    id: string,
-    config: RollcallConfig,
-    database: FaceDatabase,
-    props: { name: string; description: string; timeout: Duration; environment: Record<string, string> },
-  ): PipelineFunction {
-    const fn = new PipelineFunction(this, id, {
-      config,
-      ...props,
-      environment: { ...props.environment, ...database.environment('rollcall_pipeline') },
-      assets: database.assets,
-      network: database.network,
-    });
-    database.grantLogin(fn, 'rollcall_pipeline');
-    return fn;
-  }
-}
-
-function allow(fn: PipelineFunction, actions: string[], ...resources: string[]): void {
-  fn.addToRolePolicy(new PolicyStatement({ actions, resources }));
 }

@@ -11,7 +11,6 @@ import {
 import { HttpIamAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
@@ -19,9 +18,11 @@ import { galleryRoutes } from '../../lambdas/shared/contract/gallery.ts';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
 import type { RollcallConfig } from '../config/config.ts';
 import { removalPolicy } from '../config/removal.ts';
+import { DatabaseFunction } from '../database/database-function.ts';
 import type { FaceDatabase } from '../database/face-database.ts';
 import { acknowledge, objectsFinding } from '../parts/acknowledge.ts';
-import { type FunctionNetwork, PipelineFunction } from '../parts/pipeline-function.ts';
+import { allow } from '../parts/grants.ts';
+import type { FunctionNetwork, PipelineFunction } from '../parts/pipeline-function.ts';
 
 /**
  * As long as API Gateway waits for an answer, which is long enough for a database that has slept for a day.
@@ -53,35 +54,25 @@ export class Gallery extends Construct {
   constructor(scope: Construct, id: string, props: GalleryProps) {
     super(scope, id);
     const { config, photoBucket, slotLedger, database, network, pace } = props;
-    this.readGallery = new PipelineFunction(this, 'ReadGallery', {
+    this.readGallery = new DatabaseFunction(this, 'ReadGallery', {
       config,
+      database,
+      user: 'rollcall_gallery',
       name: 'read-gallery',
       description: 'Says what happened to an event and its photos',
       timeout: ANSWER_WITHIN,
       environment: {
-        ...database.environment('rollcall_gallery'),
         [environmentNames.ledgerTable]: slotLedger.tableName,
         ...pace,
         [environmentNames.photoBucket]: photoBucket.bucketName,
       },
-      assets: database.assets,
       network,
     });
-    database.grantLogin(this.readGallery, 'rollcall_gallery');
-    this.readGallery.addToRolePolicy(
-      new PolicyStatement({ actions: ['dynamodb:GetItem'], resources: [slotLedger.tableArn] }),
-    );
+    allow(this.readGallery, ['dynamodb:GetItem'], slotLedger.tableArn);
     // For the addresses that it signs: from inside the network the function itself reaches no photo.
-    this.readGallery.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['s3:GetObject'],
-        resources: [photoBucket.arnForObjects(`${config.eventsFolder}*`)],
-      }),
-    );
+    allow(this.readGallery, ['s3:GetObject'], photoBucket.arnForObjects(`${config.eventsFolder}*`));
     if (config.photoBucketKeyArn !== undefined) {
-      this.readGallery.addToRolePolicy(
-        new PolicyStatement({ actions: ['kms:Decrypt'], resources: [config.photoBucketKeyArn] }),
-      );
+      allow(this.readGallery, ['kms:Decrypt'], config.photoBucketKeyArn);
     }
     acknowledge(
       this.readGallery.role!,

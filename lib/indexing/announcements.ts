@@ -1,13 +1,14 @@
 import { Duration } from 'aws-cdk-lib';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { EventSourceMapping } from 'aws-cdk-lib/aws-lambda';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { RollcallConfig } from '../config/config.ts';
+import { DatabaseFunction } from '../database/database-function.ts';
 import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from '../database/face-database.ts';
 import { acknowledge } from '../parts/acknowledge.ts';
+import { allow } from '../parts/grants.ts';
 import { LastingQueue } from '../parts/lasting-queue.ts';
-import { PipelineFunction } from '../parts/pipeline-function.ts';
+import type { PipelineFunction } from '../parts/pipeline-function.ts';
 
 /** A batch is written by the same few statements as one photo. Its locks have to fit PostgreSQL's lock table, 64 a connection. */
 const BATCH_SIZE = 100;
@@ -40,16 +41,13 @@ export class Announcements extends Construct {
 
   constructor(scope: Construct, id: string, { config, database }: AnnouncementsProps) {
     super(scope, id);
-    this.announcePhotos = new PipelineFunction(this, 'AnnouncePhotos', {
+    this.announcePhotos = new DatabaseFunction(this, 'AnnouncePhotos', {
       config,
+      database,
       name: 'announce-photos',
       description: 'Makes the rows of photos that were just uploaded',
       timeout: DATABASE_CLIENT_TIMEOUT,
-      environment: database.environment('rollcall_pipeline'),
-      assets: database.assets,
-      network: database.network,
     });
-    database.grantLogin(this.announcePhotos, 'rollcall_pipeline');
 
     this.queue = new LastingQueue(this, 'Queue', {
       visibilityTimeout: TRY_AGAIN_AFTER,
@@ -62,11 +60,10 @@ export class Announcements extends Construct {
       'Serverless-SQSRedrivePolicy',
     );
     // What Lambda's own poller needs, with the function's role; the function itself never calls SQS.
-    this.announcePhotos.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'],
-        resources: [this.queue.queueArn],
-      }),
+    allow(
+      this.announcePhotos,
+      ['sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'],
+      this.queue.queueArn,
     );
     const mapping = new EventSourceMapping(this, 'Mapping', {
       target: this.announcePhotos,

@@ -1,12 +1,12 @@
 import { Duration } from 'aws-cdk-lib';
 import { Rule } from 'aws-cdk-lib/aws-events';
 import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { EventSourceMapping } from 'aws-cdk-lib/aws-lambda';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { acknowledge } from '../parts/acknowledge.ts';
+import { allow } from '../parts/grants.ts';
 import { DeadLetterQueue, LastingQueue } from '../parts/lasting-queue.ts';
 import type { PipelineFunction } from '../parts/pipeline-function.ts';
 
@@ -65,11 +65,10 @@ export class LastResort extends Construct {
     );
 
     // What Lambda's own poller needs, with the function's role; the function itself never calls SQS.
-    markFailed.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'],
-        resources: [this.queue.queueArn],
-      }),
+    allow(
+      markFailed,
+      ['sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ReceiveMessage'],
+      this.queue.queueArn,
     );
     const mapping = new EventSourceMapping(this, 'Mapping', {
       target: markFailed,

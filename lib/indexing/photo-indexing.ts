@@ -1,20 +1,19 @@
-import { Aws, Duration, Stack } from 'aws-cdk-lib';
+import { Aws, Duration } from 'aws-cdk-lib';
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
 import type { RollcallConfig } from '../config/config.ts';
 import { indexFacesRate } from '../config/index-faces-rate.ts';
+import { DatabaseFunction } from '../database/database-function.ts';
 import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from '../database/face-database.ts';
 import { acknowledge, objectsFinding } from '../parts/acknowledge.ts';
+import { allow, allowCollections } from '../parts/grants.ts';
 import { PipelineFunction, type PipelineFunctionProps } from '../parts/pipeline-function.ts';
 import { PipelineStateMachine } from '../parts/pipeline-state-machine.ts';
 import type { ResultsBucket } from '../storage/buckets.ts';
 import type { IdempotencyTable } from '../storage/tables.ts';
-
-const EVENT_COLLECTIONS = 'One collection an event: only their prefix is known beforehand';
 
 interface PhotoIndexingProps {
   readonly config: RollcallConfig;
@@ -48,18 +47,12 @@ export class PhotoIndexing extends Construct {
     const { config, photoBucket, resultsBucket, idempotencyTable, slotLedger, database } = props;
     const rate = indexFacesRate(this, config.indexFacesPerSecond);
     this.rate = rate;
-    const pace = {
+    this.pace = {
       [environmentNames.indexFacesPerSecond]: rate,
       [environmentNames.readsIndexFacesQuota]: String(config.indexFacesPerSecond === undefined),
+      [environmentNames.dailyImageCap]: String(config.dailyImageCap),
     };
-    this.pace = { ...pace, [environmentNames.dailyImageCap]: String(config.dailyImageCap) };
     const results = resultsBucket.arnForObjects('results/*');
-    const collections = Stack.of(this).formatArn({
-      service: 'rekognition',
-      resource: 'collection',
-      resourceName: `${config.collectionPrefix}*`,
-    });
-    const collectionsFinding = `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:rekognition:<AWS::Region>:<AWS::AccountId>:collection/${config.collectionPrefix}*]`;
     const receipts = ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'].map((action) => `dynamodb:${action}`);
     const slots = ['dynamodb:GetItem', 'dynamodb:UpdateItem'];
 
@@ -75,13 +68,12 @@ export class PhotoIndexing extends Construct {
     });
     allow(ensureCollection, receipts, idempotencyTable.tableArn);
     allow(ensureCollection, ['rekognition:CreateCollection'], '*');
-    allow(ensureCollection, ['rekognition:DescribeCollection'], collections);
+    allowCollections(ensureCollection, config, ['rekognition:DescribeCollection']);
     acknowledge(
       ensureCollection.role!,
       'CreateCollection knows no resource: https://docs.aws.amazon.com/rekognition/latest/dg/security_iam_service-with-iam.html',
       'AwsSolutions-IAM5[Resource::*]',
     );
-    acknowledge(ensureCollection.role!, EVENT_COLLECTIONS, collectionsFinding);
 
     const joinLine = this.pipelineFunction('JoinLine', {
       config,
@@ -90,8 +82,7 @@ export class PhotoIndexing extends Construct {
       timeout: Duration.seconds(15),
       environment: {
         [environmentNames.ledgerTable]: slotLedger.tableName,
-        ...pace,
-        [environmentNames.dailyImageCap]: String(config.dailyImageCap),
+        ...this.pace,
         [environmentNames.resultsBucket]: resultsBucket.bucketName,
       },
     });
@@ -116,8 +107,7 @@ export class PhotoIndexing extends Construct {
       environment: {
         [environmentNames.idempotencyTable]: idempotencyTable.tableName,
         [environmentNames.ledgerTable]: slotLedger.tableName,
-        ...pace,
-        [environmentNames.dailyImageCap]: String(config.dailyImageCap),
+        ...this.pace,
         [environmentNames.resultsBucket]: resultsBucket.bucketName,
         [environmentNames.qualityFilter]: config.qualityFilter,
         [environmentNames.maxFaces]: String(config.maxFaces),
@@ -127,7 +117,7 @@ export class PhotoIndexing extends Construct {
     });
     allow(indexFaces, receipts, idempotencyTable.tableArn);
     allow(indexFaces, slots, slotLedger.tableArn);
-    allow(indexFaces, ['rekognition:IndexFaces'], collections);
+    allowCollections(indexFaces, config, ['rekognition:IndexFaces']);
     // Rekognition reads the photo with the caller's right.
     const readPhoto = ['s3:GetObject', ...(config.photoBucketVersioned ? ['s3:GetObjectVersion'] : [])];
     allow(indexFaces, readPhoto, photoBucket.arnForObjects(`${config.eventsFolder}*`));
@@ -137,7 +127,6 @@ export class PhotoIndexing extends Construct {
     allow(indexFaces, ['s3:GetObject', 's3:PutObject'], results);
     // Without the right to list, S3 calls an object that is gone "forbidden", and a deleted photo would look like a broken set-up.
     allow(indexFaces, ['s3:ListBucket'], photoBucket.bucketArn, resultsBucket.bucketArn);
-    acknowledge(indexFaces.role!, EVENT_COLLECTIONS, collectionsFinding);
     acknowledge(
       indexFaces.role!,
       'One object a photo: only the folder that it lies in is known beforehand',
@@ -145,17 +134,16 @@ export class PhotoIndexing extends Construct {
       objectsFinding(resultsBucket, 'results/*'),
     );
 
-    const persistResults = this.pipelineFunction('PersistResults', {
+    const { lambdaReservedConcurrency: reservedConcurrentExecutions } = config;
+    const persistResults = new DatabaseFunction(this, 'PersistResults', {
       config,
+      database,
       name: 'persist-results',
       description: 'Writes a photo and its faces in one transaction',
       timeout: DATABASE_CLIENT_TIMEOUT,
-      environment: {
-        [environmentNames.resultsBucket]: resultsBucket.bucketName,
-        ...database.environment('rollcall_pipeline'),
-      },
-      assets: database.assets,
+      environment: { [environmentNames.resultsBucket]: resultsBucket.bucketName },
       network: props.resultsNetwork,
+      reservedConcurrentExecutions,
     });
     allow(persistResults, ['s3:GetObject'], results);
     allow(persistResults, ['s3:ListBucket'], resultsBucket.bucketArn);
@@ -164,18 +152,15 @@ export class PhotoIndexing extends Construct {
       'One object a photo: only the folder that it lies in is known beforehand',
       objectsFinding(resultsBucket, 'results/*'),
     );
-    database.grantLogin(persistResults, 'rollcall_pipeline');
 
-    const markFailed = this.pipelineFunction('MarkFailed', {
+    const markFailed = new DatabaseFunction(this, 'MarkFailed', {
       config,
+      database,
       name: 'mark-failed',
       description: 'Writes that a photo failed, why, and whether a later retry can help',
       timeout: DATABASE_CLIENT_TIMEOUT,
-      environment: database.environment('rollcall_pipeline'),
-      assets: database.assets,
-      network: database.network,
+      reservedConcurrentExecutions,
     });
-    database.grantLogin(markFailed, 'rollcall_pipeline');
 
     this.databaseClients = [persistResults, markFailed];
     this.markFailed = markFailed;
@@ -212,19 +197,8 @@ export class PhotoIndexing extends Construct {
         EraseFacesStateMachineArn: eraseFaces.stateMachineArn,
       },
     });
-    machine.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['lambda:InvokeFunction'],
-        resources: Object.values(functions).map((fn) => fn.functionArn),
-      }),
-    );
-    machine.addToRolePolicy(
-      new PolicyStatement({ actions: ['states:StartExecution'], resources: [eraseFaces.stateMachineArn] }),
-    );
+    allow(machine, ['lambda:InvokeFunction'], ...Object.values(functions).map((fn) => fn.functionArn));
+    allow(machine, ['states:StartExecution'], eraseFaces.stateMachineArn);
     return machine;
   }
-}
-
-function allow(fn: PipelineFunction, actions: string[], ...resources: string[]): void {
-  fn.addToRolePolicy(new PolicyStatement({ actions, resources }));
 }

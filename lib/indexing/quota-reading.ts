@@ -8,6 +8,7 @@ import { Construct } from 'constructs';
 import { environmentNames, rekognitionQuotas } from '../../lambdas/shared/contract/names.ts';
 import type { RollcallConfig } from '../config/config.ts';
 import { acknowledge } from '../parts/acknowledge.ts';
+import { allow } from '../parts/grants.ts';
 import { PipelineFunction } from '../parts/pipeline-function.ts';
 
 interface QuotaReadingProps {
@@ -26,12 +27,7 @@ export class QuotaReading extends Construct {
       timeout: Duration.seconds(30),
       environment: { [environmentNames.ledgerTable]: slotLedger.tableName },
     });
-    readQuota.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['dynamodb:GetItem', 'dynamodb:UpdateItem'],
-        resources: [slotLedger.tableArn],
-      }),
-    );
+    allow(readQuota, ['dynamodb:GetItem', 'dynamodb:UpdateItem'], slotLedger.tableArn);
     const { serviceCode, indexFaces } = rekognitionQuotas;
     readQuota.addToRolePolicy(
       new PolicyStatement({

@@ -1,7 +1,8 @@
 import { Construct } from 'constructs';
 import type { RollcallConfig } from '../config/config.ts';
+import { DatabaseFunction } from '../database/database-function.ts';
 import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from '../database/face-database.ts';
-import { PipelineFunction } from '../parts/pipeline-function.ts';
+import type { PipelineFunction } from '../parts/pipeline-function.ts';
 
 interface OperationsProps {
   readonly config: RollcallConfig;
@@ -17,15 +18,12 @@ export class Operations extends Construct {
 
   constructor(scope: Construct, id: string, { config, database }: OperationsProps) {
     super(scope, id);
-    this.answerOperator = new PipelineFunction(this, 'AnswerOperator', {
+    this.answerOperator = new DatabaseFunction(this, 'AnswerOperator', {
       config,
+      database,
       name: 'answer-operator',
       description: "Answers the operator's commands from the database",
       timeout: DATABASE_CLIENT_TIMEOUT,
-      environment: database.environment('rollcall_pipeline'),
-      assets: database.assets,
-      network: database.network,
     });
-    database.grantLogin(this.answerOperator, 'rollcall_pipeline');
   }
 }

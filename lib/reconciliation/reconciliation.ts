@@ -1,4 +1,4 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { EventField, Rule, RuleTargetInput, Schedule } from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
@@ -8,9 +8,11 @@ import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
 import type { RollcallConfig } from '../config/config.ts';
+import { DatabaseFunction } from '../database/database-function.ts';
 import type { FaceDatabase } from '../database/face-database.ts';
 import { acknowledge, objectsFinding } from '../parts/acknowledge.ts';
 import { executionsOf } from '../parts/executions-of.ts';
+import { allow, allowCollections } from '../parts/grants.ts';
 import { PipelineFunction, type PipelineFunctionProps } from '../parts/pipeline-function.ts';
 import { PipelineStateMachine } from '../parts/pipeline-state-machine.ts';
 import type { ResultsBucket } from '../storage/buckets.ts';
@@ -76,17 +78,16 @@ export class Reconciliation extends Construct {
       'AwsSolutions-IAM5[Resource::*]',
     );
 
-    this.readRows = new PipelineFunction(this, 'ReadRows', {
+    this.readRows = new DatabaseFunction(this, 'ReadRows', {
       config,
+      database,
       name: 'read-rows',
       description: 'Reads what the database knows of events, for their reconciliation',
       timeout: Duration.minutes(5),
       memorySize: 1_024,
-      environment: { ...results, ...database.environment('rollcall_pipeline') },
-      assets: database.assets,
+      environment: results,
       network: props.resultsNetwork ?? database.network,
     });
-    database.grantLogin(this.readRows, 'rollcall_pipeline');
 
     const survey = new PipelineFunction(this, 'SurveyEvents', {
       config,
@@ -102,21 +103,12 @@ export class Reconciliation extends Construct {
         [environmentNames.abandonedCollectionDays]: String(config.abandonedCollectionDays),
       },
     });
-    allow(
-      survey,
-      ['rekognition:ListFaces', 'rekognition:DescribeCollection', 'rekognition:DeleteCollection'],
-      Stack.of(this).formatArn({
-        service: 'rekognition',
-        resource: 'collection',
-        resourceName: `${config.collectionPrefix}*`,
-      }),
-    );
+    allowCollections(survey, config, [
+      'rekognition:ListFaces',
+      'rekognition:DescribeCollection',
+      'rekognition:DeleteCollection',
+    ]);
     allow(survey, ['s3:ListBucket'], photoBucket.bucketArn);
-    acknowledge(
-      survey.role!,
-      'One collection an event: only their prefix is known beforehand',
-      `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:rekognition:<AWS::Region>:<AWS::AccountId>:collection/${config.collectionPrefix}*]`,
-    );
     if (config.photoBucketVersioned) {
       this.lookAtPhotos(survey, photoBucket, config);
     }
@@ -212,8 +204,4 @@ export class Reconciliation extends Construct {
     // Right after the daily look for events that are over: Aurora wakes once for both.
     rule('Daily', 'Compare all events', Schedule.cron({ hour: '3', minute: '33' }), 'all');
   }
-}
-
-function allow(to: PipelineFunction | StateMachine, actions: string[], ...resources: string[]): void {
-  to.addToRolePolicy(new PolicyStatement({ actions, resources }));
 }

@@ -1,12 +1,13 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
 import type { RollcallConfig } from '../config/config.ts';
 import { indexFacesRate } from '../config/index-faces-rate.ts';
+import { DatabaseFunction } from '../database/database-function.ts';
 import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from '../database/face-database.ts';
-import { acknowledge } from '../parts/acknowledge.ts';
+import { allow, allowCollections } from '../parts/grants.ts';
 import { PipelineFunction } from '../parts/pipeline-function.ts';
 import { SearchLimitsTable } from '../storage/tables.ts';
 
@@ -30,19 +31,14 @@ export class PersonSearch extends Construct {
     super(scope, id);
     const limits = new SearchLimitsTable(this, 'SearchLimits', { config });
 
-    this.resolveFaces = new PipelineFunction(this, 'ResolveFaces', {
+    this.resolveFaces = new DatabaseFunction(this, 'ResolveFaces', {
       config,
+      database,
       name: 'resolve-faces',
       description: 'Tells which faces of an event are shown, and records that somebody searched',
       timeout: DATABASE_CLIENT_TIMEOUT,
-      environment: {
-        [environmentNames.faceRetentionDays]: String(config.faceRetentionDays),
-        ...database.environment('rollcall_pipeline'),
-      },
-      assets: database.assets,
-      network: database.network,
+      environment: { [environmentNames.faceRetentionDays]: String(config.faceRetentionDays) },
     });
-    database.grantLogin(this.resolveFaces, 'rollcall_pipeline');
 
     this.findPerson = new PipelineFunction(this, 'FindPerson', {
       config,
@@ -61,12 +57,7 @@ export class PersonSearch extends Construct {
         [environmentNames.resolveFacesFunction]: this.resolveFaces.functionArn,
       },
     });
-    const collections = Stack.of(this).formatArn({
-      service: 'rekognition',
-      resource: 'collection',
-      resourceName: `${config.collectionPrefix}*`,
-    });
-    allow(this.findPerson, ['rekognition:SearchFaces', 'rekognition:SearchFacesByImage'], collections);
+    allowCollections(this.findPerson, config, ['rekognition:SearchFaces', 'rekognition:SearchFacesByImage']);
     allow(this.findPerson, ['lambda:InvokeFunction'], this.resolveFaces.functionArn);
     allow(this.findPerson, ['dynamodb:GetItem', 'dynamodb:UpdateItem'], limits.tableArn);
     this.findPerson.addToRolePolicy(
@@ -77,14 +68,5 @@ export class PersonSearch extends Construct {
         conditions: { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['search-faces'] } },
       }),
     );
-    acknowledge(
-      this.findPerson.role!,
-      'One collection an event: only their prefix is known beforehand',
-      `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:rekognition:<AWS::Region>:<AWS::AccountId>:collection/${config.collectionPrefix}*]`,
-    );
   }
-}
-
-function allow(fn: PipelineFunction, actions: string[], resource: string): void {
-  fn.addToRolePolicy(new PolicyStatement({ actions, resources: [resource] }));
 }
