@@ -8,8 +8,7 @@ const FOLDER = join(import.meta.dirname, '../node_modules/.cache/rollcall/code')
  * for this one's threads: a command begins in half the time. What cannot be kept is made again.
  */
 export function keepCompiledCode(): void {
-  const { directory } = module.enableCompileCache?.(process.env.NODE_COMPILE_CACHE ?? FOLDER) ?? {};
-  if (directory !== undefined) {
-    process.env.NODE_COMPILE_CACHE = process.env.NODE_COMPILE_CACHE ?? FOLDER;
-  }
+  // Threads find it in the environment.
+  process.env.NODE_COMPILE_CACHE ??= FOLDER;
+  module.enableCompileCache?.(process.env.NODE_COMPILE_CACHE);
 }

@@ -32,7 +32,7 @@ import { localResources } from './resources.ts';
 import { announce, type RunningCloud } from './running-cloud.ts';
 import { type ScheduledRule, scheduledEvent, startClock } from './schedules.ts';
 import { startServiceQuotas } from './service-quotas.ts';
-import { createBucketsAndQueues, databaseOf, readObject, tableDefinitions } from './stand-ins.ts';
+import { createBucketsAndQueues, databaseOf, rekognitionOf, tableDefinitions } from './stand-ins.ts';
 import { openStateFolder } from './state-folder.ts';
 import {
   CUT_OFF,
@@ -217,13 +217,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const rekognitionServer = await startRekognition({
       ...options.rekognition,
       port: await freeOr(options.ports?.rekognition),
-      dataDir: inState('rekognition'),
-      getObject: (bucket, key) => readObject(s3, bucket, key),
-      onInternalError: (operation, error) =>
-        appendFileSync(
-          inState('logs', 'rekognition.log'),
-          `${new Date().toISOString()} ${operation} ${error}\n`,
-        ),
+      ...rekognitionOf(stateDir, s3),
     });
     closers.push(rekognitionServer.close);
 

@@ -1,15 +1,32 @@
 /** What the stand-ins for AWS's services are made of, out of the synthesised stack. */
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { CorsRule } from './cors.ts';
 import { LocalError } from './local-error.ts';
 import type { ObjectStore } from './object-store.ts';
+import type { RekognitionOptions } from './rekognition/server.ts';
 import type { Assembly } from './synthesis.ts';
 import type { TableDefinition } from './tables.ts';
 import type { ResolvedTemplate } from './template.ts';
 
-export async function readObject(s3: S3Client, bucket: string, key: string): Promise<Buffer> {
-  const { Body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-  return Buffer.from(await Body!.transformToByteArray());
+/** Where the local Rekognition keeps its collections and its log, and how it reads the photos. */
+export function rekognitionOf(
+  stateDir: string,
+  s3: S3Client,
+): Pick<RekognitionOptions, 'dataDir' | 'getObject' | 'onInternalError'> {
+  return {
+    dataDir: join(stateDir, 'rekognition'),
+    async getObject(bucket, key) {
+      const { Body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+      return Buffer.from(await Body!.transformToByteArray());
+    },
+    onInternalError: (operation, error) =>
+      appendFileSync(
+        join(stateDir, 'logs', 'rekognition.log'),
+        `${new Date().toISOString()} ${operation} ${error}\n`,
+      ),
+  };
 }
 
 export function databaseOf({ template }: Assembly): { database: string; master: string } {

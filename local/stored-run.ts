@@ -1,4 +1,3 @@
-import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { S3Client } from '@aws-sdk/client-s3';
 import { localClientOptions } from './clients.ts';
@@ -9,7 +8,7 @@ import { anyFreePort, hasDatabase, startPostgres } from './postgres.ts';
 import { startRekognition } from './rekognition/server.ts';
 import { localResources } from './resources.ts';
 import type { RunningCloud } from './running-cloud.ts';
-import { createBucketsAndQueues, databaseOf, readObject, tableDefinitions } from './stand-ins.ts';
+import { createBucketsAndQueues, databaseOf, rekognitionOf, tableDefinitions } from './stand-ins.ts';
 import { openStateFolder } from './state-folder.ts';
 import { storedAssembly } from './synthesis.ts';
 import { startTables } from './tables.ts';
@@ -68,16 +67,7 @@ export async function openStoredRun(options: StoredRunOptions): Promise<StoredRu
     closers.push(objects.stop);
     const s3 = new S3Client({ ...localClientOptions, endpoint: objects.endpoint, forcePathStyle: true });
     closers.push(() => s3.destroy());
-    const rekognition = await startRekognition({
-      dataDir: inState('rekognition'),
-      getObject: (bucket, key) => readObject(s3, bucket, key),
-      warmUp: false,
-      onInternalError: (operation, error) =>
-        appendFileSync(
-          inState('logs', 'rekognition.log'),
-          `${new Date().toISOString()} ${operation} ${error}\n`,
-        ),
-    });
+    const rekognition = await startRekognition({ ...rekognitionOf(stateDir, s3), warmUp: false });
     closers.push(rekognition.close);
     const stack = resolveTemplate(
       assembly.stackName,

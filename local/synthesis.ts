@@ -70,10 +70,7 @@ export interface Assembly {
  */
 export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
   const { assembly } = options;
-  const settings = JSON.parse(readFileSync(join(PROJECT_ROOT, 'cdk.json'), 'utf8')) as {
-    app: string;
-    context: object;
-  };
+  const settings = cdkSettings();
   const context = JSON.stringify({ ...settings.context, ...options.context });
   const hash = hashInputs(INPUTS, context);
   const hashFile = join(assembly, INPUTS_HASH_FILE);
@@ -120,10 +117,15 @@ async function oneAtATime(hash: string, work: () => Promise<void>): Promise<void
 
 /** The folder of the photo bucket that the events are in, as `cdk.json` says: photos have their keys before the app is synthesised. */
 export function configuredEventsFolder(): string | undefined {
-  const { context } = JSON.parse(readFileSync(join(PROJECT_ROOT, 'cdk.json'), 'utf8')) as {
+  const { context } = cdkSettings();
+  return context['rollcall.eventsFolder'] ?? context.rollcall?.eventsFolder;
+}
+
+function cdkSettings() {
+  return JSON.parse(readFileSync(join(PROJECT_ROOT, 'cdk.json'), 'utf8')) as {
+    app: string;
     context: { rollcall?: { eventsFolder?: string }; 'rollcall.eventsFolder'?: string };
   };
-  return context['rollcall.eventsFolder'] ?? context.rollcall?.eventsFolder;
 }
 
 /** The cache is only a help: whatever is wrong with it, the app is synthesised. */
