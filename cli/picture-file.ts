@@ -4,9 +4,14 @@ import { UserError } from './user-error.ts';
 /**
  * A picture that a person named on the command line.
  *
- * @throws UserError when it is not there, cannot be read, or has more bytes than the service takes
+ * @param refusalOf why nobody can be found with these bytes, as a sentence; undefined where somebody can
+ * @throws UserError when it is not there, cannot be read, has more bytes than the service takes, or is refused
  */
-export function readPictureFile(file: string, maxBytes: number): Buffer {
+export function readPictureFile(
+  file: string,
+  maxBytes: number,
+  refusalOf: (bytes: Buffer) => string | undefined = () => undefined,
+): Buffer {
   const found = statSync(file, { throwIfNoEntry: false });
   if (!found?.isFile()) {
     throw new UserError(`There is no picture ${file}.`);
@@ -14,9 +19,15 @@ export function readPictureFile(file: string, maxBytes: number): Buffer {
   if (found.size > maxBytes) {
     throw new UserError(`${file} has ${found.size} bytes; Rekognition takes ${maxBytes}: scale it down.`);
   }
+  let bytes: Buffer;
   try {
-    return readFileSync(file);
+    bytes = readFileSync(file);
   } catch (error) {
     throw new UserError(`${file} cannot be read: ${(error as Error).message}`, undefined, { cause: error });
   }
+  const refusal = refusalOf(bytes);
+  if (refusal !== undefined) {
+    throw new UserError(`${file} cannot be searched for: ${refusal}`);
+  }
+  return bytes;
 }

@@ -1,16 +1,12 @@
 /** `--find`: which of the photos show a person. The picture of the person goes to find-person, as on AWS, and nowhere else. */
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { allPages } from '../../cli/pages.ts';
 import { readPictureFile } from '../../cli/picture-file.ts';
 import { count, displayWidth, pad, printable, truncateMiddle } from '../../cli/text.ts';
 import { UserError } from '../../cli/user-error.ts';
 import { fromWorkingDirectory } from '../../cli/working-directory.ts';
-import {
-  type FindPersonAnswer,
-  MAX_FOUND,
-  MAX_SELFIE_BYTES,
-  searchReasons,
-} from '../../lambdas/shared/contract/search.ts';
-import { selfieFault } from '../../lambdas/shared/contract/selfie.ts';
+import { type FindPersonAnswer, MAX_FOUND, MAX_SELFIE_BYTES } from '../../lambdas/shared/contract/search.ts';
+import { selfieRefusal } from '../../lambdas/shared/contract/selfie.ts';
 import { localClientOptions } from '../clients.ts';
 import type { Cloud } from '../cloud.ts';
 import type { Photo } from './photo-list.ts';
@@ -22,13 +18,7 @@ import type { Found, Paint } from './report.ts';
  * @throws UserError (exit code 2) when it is missing or cannot be searched with
  */
 export function readSelfie(file: string, env: Readonly<Record<string, string | undefined>>): Buffer {
-  const path = fromWorkingDirectory(file, env);
-  const bytes = readPictureFile(path, MAX_SELFIE_BYTES);
-  const fault = selfieFault(bytes);
-  if (fault) {
-    throw new UserError(`${path} cannot be searched for: ${searchReasons[fault].says}`);
-  }
-  return bytes;
+  return readPictureFile(fromWorkingDirectory(file, env), MAX_SELFIE_BYTES, selfieRefusal);
 }
 
 export async function findPerson(
@@ -38,36 +28,30 @@ export async function findPerson(
 ): Promise<Found> {
   const files = new Map(photos.map(({ photoId, file }) => [photoId, file]));
   const lambda = new LambdaClient({ ...localClientOptions, endpoint: cloud.services.endpoints.lambda });
-  const found: Found['photos'] = [];
   try {
-    let cursor: string | null = null;
-    for (;;) {
-      const answer = await ask(lambda, cloud.outputs.FindPersonFunctionName!, {
+    const pages = await allPages((from) =>
+      ask(lambda, cloud.outputs.FindPersonFunctionName!, {
         event_id: eventId,
         image: selfie.toString('base64'),
         limit: MAX_FOUND,
         reference: 'npm start',
-        ...(cursor !== null && { cursor }),
-      });
-      found.push(
-        ...answer.photos.map(({ photo_id: photoId, similarity }) => ({
-          file: files.get(photoId) ?? null,
-          photoId,
-          similarity,
+        ...from,
+      }),
+    );
+    const { reason, message, similarity } = pages.at(-1)!;
+    return {
+      photos: pages.flatMap((page) =>
+        page.photos.map((photo) => ({
+          file: files.get(photo.photo_id) ?? null,
+          photoId: photo.photo_id,
+          similarity: photo.similarity,
         })),
-      );
-      ({ cursor } = answer);
-      if (cursor === null) {
-        const { reason, message, similarity } = answer;
-        return {
-          photos: found,
-          reason,
-          message,
-          similarity,
-          isAnswered: reason === null || reason === 'NobodyFound',
-        };
-      }
-    }
+      ),
+      reason,
+      message,
+      similarity,
+      isAnswered: reason === null || reason === 'NobodyFound',
+    };
   } finally {
     lambda.destroy();
   }

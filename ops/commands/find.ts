@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { allPages } from '../../cli/pages.ts';
 import { readPictureFile } from '../../cli/picture-file.ts';
 import { count, shortPath } from '../../cli/text.ts';
 import { exitCodes, UserError } from '../../cli/user-error.ts';
@@ -13,9 +14,8 @@ import {
   type FoundPhoto,
   MAX_FOUND,
   MAX_SELFIE_BYTES,
-  searchReasons,
 } from '../../lambdas/shared/contract/search.ts';
-import { selfieFault } from '../../lambdas/shared/contract/selfie.ts';
+import { selfieRefusal } from '../../lambdas/shared/contract/selfie.ts';
 import { isMissingObject, s3Error } from '../../lambdas/shared/runtime/aws-errors.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, chunksOf, invoke } from '../database.ts';
@@ -32,7 +32,9 @@ export async function find(context: Context): Promise<Result> {
   const { args, deployment, progress } = context;
   const search = args.face ? { face_id: args.face } : { image: readSelfie(args.selfie!) };
   progress.step('Searching');
-  const { last, photos } = await allPages(context, search);
+  const pages = await searchFor(context, search);
+  const last = pages.at(-1)!;
+  const photos = pages.flatMap((page) => page.photos);
   const keys = await keysOf(context, photos);
   const rows = photos.map((photo) => ({ ...photo, object_key: keys.get(photo.photo_id) ?? null }));
   const copied = args.copyTo === undefined ? undefined : await copy(context, rows, args.copyTo);
@@ -78,35 +80,24 @@ export async function find(context: Context): Promise<Result> {
 
 function readSelfie(typed: string): string {
   const file = fromWorkingDirectory(typed, process.env);
-  const bytes = readPictureFile(file, MAX_SELFIE_BYTES);
-  const fault = selfieFault(bytes);
-  if (fault) {
-    throw new UserError(`${file} cannot be searched for: ${searchReasons[fault].says}`);
-  }
-  return bytes.toString('base64');
+  return readPictureFile(file, MAX_SELFIE_BYTES, selfieRefusal).toString('base64');
 }
 
-async function allPages(
+function searchFor(
   { args, deployment }: Context,
   search: { face_id: string } | { image: string },
-): Promise<{ last: FindPersonAnswer; photos: FoundPhoto[] }> {
-  const photos: FoundPhoto[] = [];
-  let cursor: string | null = null;
-  for (;;) {
-    const last = (await invoke(deployment, deployment.outputs.FindPersonFunctionName, {
-      ...search,
-      event_id: args.event,
-      similarity: args.similarity,
-      limit: MAX_FOUND,
-      reference: REFERENCE,
-      ...(cursor !== null && { cursor }),
-    })) as FindPersonAnswer;
-    photos.push(...last.photos);
-    ({ cursor } = last);
-    if (cursor === null) {
-      return { last, photos };
-    }
-  }
+): Promise<[FindPersonAnswer, ...FindPersonAnswer[]]> {
+  return allPages(
+    async (from) =>
+      (await invoke(deployment, deployment.outputs.FindPersonFunctionName, {
+        ...search,
+        event_id: args.event,
+        similarity: args.similarity,
+        limit: MAX_FOUND,
+        reference: REFERENCE,
+        ...from,
+      })) as FindPersonAnswer,
+  );
 }
 
 async function keysOf({ deployment }: Context, photos: readonly FoundPhoto[]): Promise<Map<string, string>> {

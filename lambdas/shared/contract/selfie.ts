@@ -1,5 +1,11 @@
 /** A picture to search with: what is asked of its bytes before Rekognition sees them. Nothing of it is decoded. */
-import { MAX_SELFIE_BASE64, MAX_SELFIE_BYTES, MIN_SELFIE_SIDE, type SearchReason } from './search.ts';
+import {
+  MAX_SELFIE_BASE64,
+  MAX_SELFIE_BYTES,
+  MIN_SELFIE_SIDE,
+  type SearchReason,
+  searchReasons,
+} from './search.ts';
 
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const JPEG = Buffer.from([0xff, 0xd8, 0xff]);
@@ -37,6 +43,12 @@ export function selfieFault(bytes: Buffer): SearchReason | undefined {
     return 'InvalidImage';
   }
   return Math.min(size.width, size.height) < MIN_SELFIE_SIDE ? 'ImageTooSmall' : undefined;
+}
+
+/** The same as a sentence for people. */
+export function selfieRefusal(bytes: Buffer): string | undefined {
+  const fault = selfieFault(bytes);
+  return fault && searchReasons[fault].says;
 }
 
 function startsWith(bytes: Buffer, magic: Buffer): boolean {
