@@ -1,4 +1,5 @@
 import { count, formatDuration } from '../cli/text.ts';
+import { nextDay } from '../lambdas/shared/line/rules.ts';
 import type { Arguments } from './arguments.ts';
 import { hint } from './hint.ts';
 import type { LedgerView } from './ledger.ts';
@@ -28,9 +29,4 @@ export function holdLines(
           `Today's ${count(dailyImageCap, 'image')} are used up. Indexing goes on at 00:00 UTC, in ${formatDuration(nextDay(nowMs) - nowMs)}, or with a larger cap: ${hint(args, 'cap --images N')}.`,
         ]),
   ];
-}
-
-/** When the next UTC day begins, milliseconds since the epoch: the cap counts anew. */
-function nextDay(nowMs: number): number {
-  return (Math.floor(nowMs / 86_400_000) + 1) * 86_400_000;
 }

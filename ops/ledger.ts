@@ -1,4 +1,10 @@
-import { dayOf, intervalAt, type LedgerConfig, type LedgerState } from '../lambdas/shared/line/rules.ts';
+import {
+  fullIntervalAt,
+  imagesToday,
+  intervalAt,
+  type LedgerConfig,
+  type LedgerState,
+} from '../lambdas/shared/line/rules.ts';
 import { type SlotLedger, slotLedger } from '../lambdas/shared/line/store.ts';
 import type { Deployment } from './deployment.ts';
 
@@ -55,19 +61,19 @@ export function viewOf(
   outputs: Pick<Deployment['outputs'], 'DailyImageCap' | 'IndexFacesPerSecond' | 'ReadsIndexFacesQuota'>,
   nowMs: number,
 ): LedgerView {
-  const { paused_ms: paused, daily_image_cap: cap, day = 0, images = 0 } = state;
+  const { paused_ms: paused, daily_image_cap: cap } = state;
   const config = {
     perSecond: Number(outputs.IndexFacesPerSecond),
     readsQuota: outputs.ReadsIndexFacesQuota === 'true',
   };
   const allowed = 1_000 / intervalAt(state, config, nowMs);
-  const full = 1_000 / intervalAt({ ...state, interval_ms: 0 }, config, nowMs);
+  const full = 1_000 / fullIntervalAt(state, config, nowMs);
   // The gate may be behind the line: slots are given in the order in which photos come to it.
   const ahead = (...ends: (number | undefined)[]) =>
     Math.max(0, ...ends.map((end) => (end === undefined ? 0 : end - nowMs)));
   return {
     pausedSince: paused === undefined ? null : new Date(paused).toISOString(),
-    imagesToday: day >= dayOf(nowMs) ? images : 0,
+    imagesToday: imagesToday(state, nowMs),
     dailyImageCap: cap ?? Number(outputs.DailyImageCap),
     capIsSet: cap !== undefined,
     quotaPerSecond: (config.readsQuota ? state.quota_per_second : undefined) ?? config.perSecond,

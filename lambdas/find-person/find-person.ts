@@ -17,12 +17,14 @@ import {
   searchReasons,
 } from '../shared/contract/search.ts';
 import { readSelfie } from '../shared/contract/selfie.ts';
-import type { Slot } from '../shared/line/rules.ts';
+import { nextDay, type Slot } from '../shared/line/rules.ts';
 import type { SlotLedger } from '../shared/line/store.ts';
+import { tell } from '../shared/line/tell.ts';
+import { faceBoxOf } from '../shared/rekognition/bounding-box.ts';
 import { rekognitionError } from '../shared/runtime/aws-errors.ts';
 import { countBy, type Telemetry } from '../shared/runtime/telemetry.ts';
 import type { SearchLimits } from './limits.ts';
-import { boxOf, matchesOf, pageOf, photosOf, placeOf } from './matches.ts';
+import { matchesOf, pageOf, photosOf, placeOf } from './matches.ts';
 
 export interface FindPersonDeps {
   rekognition: RekognitionClient;
@@ -210,7 +212,7 @@ async function searchByPicture(
   };
   try {
     const answer = await paced(deps, () => deps.rekognition.send(new SearchFacesByImageCommand(input)));
-    return { matches: answer.FaceMatches, box: boxOf(answer.SearchedFaceBoundingBox) };
+    return { matches: answer.FaceMatches, box: faceBoxOf(answer.SearchedFaceBoundingBox) };
   } catch (error) {
     if (isGone(error)) {
       return NOTHING;
@@ -326,19 +328,7 @@ async function busy({ ledger, now }: FindPersonDeps): Promise<unknown> {
     return new Ended('SearchBusy', placeMs - now() + COME_BACK_MS);
   } catch (error) {
     return isNamed(error, 'DailyImageCapReached')
-      ? new Ended('DailySearchCapReached', untilMidnight(now()))
+      ? new Ended('DailySearchCapReached', nextDay(now()) - now())
       : error;
   }
-}
-
-function untilMidnight(nowMs: number): number {
-  const dayMs = 24 * 3_600_000;
-  return dayMs - (nowMs % dayMs);
-}
-
-/** A ledger that cannot be told must not hide what Rekognition said. */
-async function tell({ telemetry }: FindPersonDeps, report: Promise<void>): Promise<void> {
-  await report.catch((failure: unknown) => {
-    telemetry.logger.warn('The slot ledger could not be told', { error: failure as Error });
-  });
 }

@@ -1,11 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { environmentNames } from '../shared/contract/names.ts';
 import { parseRequest } from '../shared/contract/payloads.ts';
 import { findPersonRequestSchema } from '../shared/contract/search.ts';
-import { slotLedger } from '../shared/line/store.ts';
+import { ledgerFromEnvironment } from '../shared/line/environment.ts';
 import { clientOptions } from '../shared/runtime/clients.ts';
 import { requireEnv, requireNumberEnv } from '../shared/runtime/environment.ts';
 import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
@@ -18,19 +17,12 @@ const rekognition = new RekognitionClient(clientOptions(8_000, 1));
 const dynamodb = new DynamoDBClient(clientOptions(3_000, 3));
 // Longer than the other function's timeout, so that it says itself what went wrong.
 const lambda = new LambdaClient(clientOptions(95_000, 2));
-const ledger = slotLedger(
-  {
-    dynamodb,
-    table: requireEnv(environmentNames.ledgerTable),
-    item: 'search-faces',
-    now: Date.now,
-    random: Math.random,
-    sleep: (ms) => sleep(ms),
-  },
+const ledger = ledgerFromEnvironment(
   {
     perSecond: requireNumberEnv(environmentNames.searchFacesPerSecond),
     dailyImageCap: requireNumberEnv(environmentNames.dailySearchCap),
   },
+  { dynamodb, item: 'search-faces' },
 );
 const limits = searchLimits({
   dynamodb,

@@ -1,7 +1,9 @@
 /** From Rekognition's matches to pages of photos. No I/O. */
-import type { BoundingBox, FaceMatch } from '@aws-sdk/client-rekognition';
+import type { FaceMatch } from '@aws-sdk/client-rekognition';
+import type { FaceBox } from '../shared/contract/face-box.ts';
 import { isUuid } from '../shared/contract/photo-key.ts';
-import type { FaceBox, FoundPhoto, ResolvedFaces } from '../shared/contract/search.ts';
+import type { FoundPhoto, ResolvedFaces } from '../shared/contract/search.ts';
+import { faceBoxOf } from '../shared/rekognition/bounding-box.ts';
 
 export interface Match {
   face_id: string;
@@ -16,17 +18,9 @@ export function matchesOf(found: readonly FaceMatch[] | undefined): Match[] {
     const faceId = match?.Face?.FaceId?.toLowerCase();
     const similarity = match?.Similarity;
     return isUuid(faceId) && typeof similarity === 'number' && Number.isFinite(similarity)
-      ? [{ face_id: faceId, similarity, box: boxOf(match.Face?.BoundingBox) }]
+      ? [{ face_id: faceId, similarity, box: faceBoxOf(match.Face?.BoundingBox) }]
       : [];
   });
-}
-
-export function boxOf(box: BoundingBox | undefined): FaceBox | null {
-  const { Left: left, Top: top, Width: width, Height: height } = box ?? {};
-  const sides = { left, top, width, height };
-  return Object.values(sides).every((side) => typeof side === 'number' && Number.isFinite(side))
-    ? (sides as FaceBox)
-    : null;
 }
 
 /** The photos of those matches that are shown, each by its most similar face; the most similar photo first. */

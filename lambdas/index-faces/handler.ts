@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { type Attribute, type QualityFilter, RekognitionClient } from '@aws-sdk/client-rekognition';
 import { S3Client } from '@aws-sdk/client-s3';
 import { environmentNames } from '../shared/contract/names.ts';
 import { type IndexResult, indexFacesRequestSchema, parseRequest } from '../shared/contract/payloads.ts';
-import { slotLedger } from '../shared/line/store.ts';
+import { ledgerFromEnvironment } from '../shared/line/environment.ts';
+import { indexFacesPace } from '../shared/line/pace.ts';
 import { clientOptions } from '../shared/runtime/clients.ts';
 import { requireEnv, requireNumberEnv } from '../shared/runtime/environment.ts';
 import { idempotent } from '../shared/runtime/idempotency.ts';
@@ -20,20 +20,7 @@ const once = idempotent<IndexResult>({
   table: requireEnv(environmentNames.idempotencyTable),
   prefix: 'photo',
 });
-const ledger = slotLedger(
-  {
-    dynamodb,
-    table: requireEnv(environmentNames.ledgerTable),
-    now: Date.now,
-    random: Math.random,
-    sleep: (ms) => sleep(ms),
-  },
-  {
-    perSecond: requireNumberEnv(environmentNames.indexFacesPerSecond),
-    readsQuota: requireEnv(environmentNames.readsIndexFacesQuota) === 'true',
-    dailyImageCap: requireNumberEnv(environmentNames.dailyImageCap),
-  },
-);
+const ledger = ledgerFromEnvironment(indexFacesPace(), { dynamodb });
 const settings = {
   resultsBucket: requireEnv(environmentNames.resultsBucket),
   qualityFilter: requireEnv(environmentNames.qualityFilter) as QualityFilter,

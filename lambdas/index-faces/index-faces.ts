@@ -22,6 +22,7 @@ import {
 import { resultMetadata, resultsKey, type StoredResult } from '../shared/contract/stored-result.ts';
 import type { Slot } from '../shared/line/rules.ts';
 import type { SlotLedger } from '../shared/line/store.ts';
+import { tell } from '../shared/line/tell.ts';
 import { checkUpload } from '../shared/photos/upload-check.ts';
 import { rekognitionError, s3Error } from '../shared/runtime/aws-errors.ts';
 import { countBy, type Telemetry } from '../shared/runtime/telemetry.ts';
@@ -213,13 +214,6 @@ async function callRekognition(
     }
     throw error;
   }
-}
-
-/** A ledger that cannot be told must not hide what Rekognition said. */
-async function tell({ telemetry }: IndexFacesDeps, report: Promise<void>): Promise<void> {
-  await report.catch((failure: unknown) => {
-    telemetry.logger.warn('The slot ledger could not be told', { error: failure as Error });
-  });
 }
 
 /** The SDK takes whatever JSON it is sent for a response. */

@@ -1,6 +1,12 @@
 import type { SQSBatchResponse, SQSRecord } from 'aws-lambda';
 import * as v from 'valibot';
-import { awsErrorDetails, failureKind, isTroubleForAll, PipelineError } from '../shared/contract/errors.ts';
+import {
+  awsErrorDetails,
+  cutOffFailures,
+  failureKind,
+  isTroubleForAll,
+  PipelineError,
+} from '../shared/contract/errors.ts';
 import { logEvents, metricNames } from '../shared/contract/names.ts';
 import {
   type ExecutionEnded,
@@ -146,10 +152,13 @@ function failureOf({ status, error, cause }: ExecutionEnded['detail']): Failure 
     case 'FAILED':
       return classifyFailure({ Error: error ?? 'Unknown', Cause: cause ?? '' });
     case 'TIMED_OUT':
-      return classifyFailure({ Error: 'ExecutionTimedOut', Cause: cause ?? 'The execution took too long' });
+      return classifyFailure({
+        Error: cutOffFailures.TIMED_OUT,
+        Cause: cause ?? 'The execution took too long',
+      });
     case 'ABORTED':
       return classifyFailure({
-        Error: 'ExecutionAborted',
+        Error: cutOffFailures.ABORTED,
         Cause: ['Somebody stopped the execution', error, cause].filter(Boolean).join(': '),
       });
   }

@@ -5,8 +5,9 @@ import { environmentNames } from '../shared/contract/names.ts';
 import { parseRequest } from '../shared/contract/payloads.ts';
 import { withDatabase } from '../shared/database/connection.ts';
 import { readLedger } from '../shared/line/item.ts';
+import { indexFacesPace } from '../shared/line/pace.ts';
 import { clientOptions } from '../shared/runtime/clients.ts';
-import { requireEnv, requireNumberEnv } from '../shared/runtime/environment.ts';
+import { requireEnv } from '../shared/runtime/environment.ts';
 import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { answerFailure, answerHttp, httpEventSchema } from './http.ts';
 import { photoUrls } from './photo-url.ts';
@@ -17,11 +18,7 @@ const ledgerTable = requireEnv(environmentNames.ledgerTable);
 const deps = {
   withDatabase,
   readLedger: () => readLedger(dynamodb, ledgerTable),
-  line: {
-    perSecond: requireNumberEnv(environmentNames.indexFacesPerSecond),
-    readsQuota: requireEnv(environmentNames.readsIndexFacesQuota) === 'true',
-    dailyImageCap: requireNumberEnv(environmentNames.dailyImageCap),
-  },
+  line: indexFacesPace(),
   photoUrl: photoUrls(new S3Client({}), requireEnv(environmentNames.photoBucket)),
   now: Date.now,
   telemetry,

@@ -1,6 +1,7 @@
 /** The views that the gallery's role may read, as statements: one for each answer, so that each is of one moment. */
 import type { PhotoState } from '../shared/contract/gallery.ts';
 import type { Sql } from '../shared/database/connection.ts';
+import { isoTime } from '../shared/photos/row-pages.ts';
 import type { FeedPosition, PagePosition } from './cursor.ts';
 
 export interface EventRow {
@@ -43,7 +44,7 @@ export interface PhotoRow {
 export async function eventRow(sql: Sql, eventId: string): Promise<EventRow | undefined> {
   const [row] = await sql<EventRow[]>`
     SELECT event_id, name, processing, indexed, failed, deleted, erased, faces,
-           ${isoTime(sql, 'started_at')} AS started_at, ${isoTime(sql, 'changed_at')} AS changed_at,
+           ${isoTime(sql, sql`started_at`)} AS started_at, ${isoTime(sql, sql`changed_at`)} AS changed_at,
            (extract(epoch FROM last_announced_at) * 1000)::float8 AS last_announced_ms, ahead
     FROM event_progress WHERE event_id = ${eventId}`;
   return row;
@@ -108,15 +109,10 @@ export async function changedRows(
 function photoColumns(sql: Sql) {
   return sql`
     photo_id, object_key, status::text, faces, failure_code, failure_message, failure_retryable,
-    ${isoTime(sql, 'created_at')} AS created_at,
+    ${isoTime(sql, sql`created_at`)} AS created_at,
     (extract(epoch FROM created_at) * 1000000)::bigint::text AS created_us,
-    to_char(coalesce(indexed_at, failed_at, deleted_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS ended_at,
-    ${isoTime(sql, 'changed_at')} AS changed_at, changed_xid::text AS changed_xid`;
-}
-
-/** PostgreSQL's text for a moment has no place in JSON. */
-function isoTime(sql: Sql, column: string) {
-  return sql`to_char(${sql(column)} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+    ${isoTime(sql, sql`coalesce(indexed_at, failed_at, deleted_at)`)} AS ended_at,
+    ${isoTime(sql, sql`changed_at`)} AS changed_at, changed_xid::text AS changed_xid`;
 }
 
 function moment(sql: Sql, microseconds: string) {

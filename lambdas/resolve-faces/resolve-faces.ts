@@ -1,6 +1,7 @@
-import type { FaceBox, ResolvedFaces, ResolveFacesRequest } from '../shared/contract/search.ts';
+import type { ResolvedFaces, ResolveFacesRequest } from '../shared/contract/search.ts';
 import type { Sql } from '../shared/database/connection.ts';
 import { idList, type Transaction } from '../shared/photos/rows.ts';
+import { faceBoxOf } from '../shared/rekognition/bounding-box.ts';
 import { recordSearch } from '../shared/search/searches.ts';
 
 export interface ResolveFacesDeps {
@@ -95,13 +96,6 @@ async function select(
     faces: rows
       .filter((row) => row !== searched)
       .map(({ face_id, photo_id }): [string, string] => [face_id, photo_id]),
-    searched: searched ? { photo_id: searched.photo_id, box: boxOf(searched.box) } : null,
+    searched: searched ? { photo_id: searched.photo_id, box: faceBoxOf(searched.box) } : null,
   };
-}
-
-/** As Rekognition gave it, and the pipeline stored it. */
-function boxOf(stored: unknown): FaceBox | null {
-  const { Left: left, Top: top, Width: width, Height: height } = (stored ?? {}) as Record<string, unknown>;
-  const sides = { left, top, width, height };
-  return Object.values(sides).every((side) => typeof side === 'number') ? (sides as FaceBox) : null;
 }

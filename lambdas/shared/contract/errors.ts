@@ -82,6 +82,12 @@ export const failureKinds = {
 
 export type FailureName = keyof typeof failureKinds;
 
+/** What an execution that was ended from outside counts as, by its status. */
+export const cutOffFailures = {
+  ABORTED: 'ExecutionAborted',
+  TIMED_OUT: 'ExecutionTimedOut',
+} as const satisfies Record<string, FailureName>;
+
 /** The error that a Lambda throws: its `name` is what Step Functions sees as `errorType` and routes by. */
 export class PipelineError extends Error {
   override readonly name: FailureName;

@@ -1,4 +1,5 @@
 /** The API of what happened: its routes and what its answers look like. docs/openapi.json describes the same to others. */
+import type { FaceBox } from './face-box.ts';
 import type { TimeLeft } from './time-left.ts';
 
 /** As API Gateway's HTTP APIs write them, and as docs/openapi.json has them. All are read with GET. */
@@ -30,14 +31,6 @@ export interface EventAnswer {
   /** When anything last changed; null while it has no photo. */
   changed_at: string | null;
   time_left: TimeLeft;
-}
-
-/** Shares of the upright picture's width and height, from its upper left corner. */
-export interface FaceBox {
-  left: number;
-  top: number;
-  width: number;
-  height: number;
 }
 
 export interface FaceAnswer {

@@ -1,8 +1,8 @@
 /**
  * The end of a photo, as Step Functions tells it and Rollcall's rules hand it on. Stable: fields may come, none goes or changes its
- * meaning within a major version of `version`. `docs/photo-end.schema.json` says the same to other languages.
+ * meaning while `version` stays.
  */
-import { type FailureName, failureKind, isFailureName } from './errors.ts';
+import { cutOffFailures, failureKind, isFailureName } from './errors.ts';
 import { photoKeyOf } from './photo-key.ts';
 
 /** Grows with a change that a consumer has to know of. */
@@ -45,12 +45,6 @@ export interface ExecutionStatusChange {
   };
 }
 
-/** What an execution that was ended from outside counts as. */
-const CUT_OFF: Readonly<Record<string, FailureName>> = {
-  ABORTED: 'ExecutionAborted',
-  TIMED_OUT: 'ExecutionTimedOut',
-};
-
 /**
  * Unpacks what `onPhotoIndexed` and `onPhotoFailed` hand to their targets.
  *
@@ -65,7 +59,9 @@ export function photoEnd({ detail }: ExecutionStatusChange): PhotoEnd {
   const { outcome, marked } = output;
   const isIndexed = outcome?.effect === 'stored' || outcome?.effect === 'known';
   const isFailed = detail.status !== 'SUCCEEDED';
-  const code = isFailed ? (CUT_OFF[detail.status] ?? detail.error ?? 'InternalError') : null;
+  const code = isFailed
+    ? (cutOffFailures[detail.status as keyof typeof cutOffFailures] ?? detail.error ?? 'InternalError')
+    : null;
   const ids = photoKeyOf(input.object.key);
   return {
     version: PHOTO_END_VERSION,

@@ -3,7 +3,9 @@
  *
  * No message of this module repeats what it was sent: a selfie must not end up in a log by being malformed.
  */
+
 import * as v from 'valibot';
+import type { FaceBox } from './face-box.ts';
 import { isStorable } from './storable.ts';
 
 /**
@@ -111,14 +113,6 @@ export const findPersonRequestSchema = v.pipe(
   ),
 );
 export type FindPersonRequest = v.InferOutput<typeof findPersonRequestSchema>;
-
-/** Shares of the picture's width and height. */
-export interface FaceBox {
-  left: number;
-  top: number;
-  width: number;
-  height: number;
-}
 
 export interface FoundPhoto {
   photo_id: string;

@@ -134,8 +134,15 @@ export const GATE_EARLY_MS = 500;
 /** Backfill stands back while the live line is longer than this. */
 export const LIVE_LINE_SHORT_MS = 2_000;
 
+const DAY_MS = 86_400_000;
+
 /** The longest that a throttled photo stays away from the line. */
 export const MAX_BACKOFF_MS = 120_000;
+
+/** The interval at the whole pace, which it comes back to after a cut. */
+export function fullIntervalAt(state: LedgerState, config: LedgerConfig, atMs: number): number {
+  return intervalAt({ ...state, interval_ms: 0 }, config, atMs);
+}
 
 /** Milliseconds between two slots at a moment, in hundredths rounded up: never faster than the pace. */
 export function intervalAt(state: LedgerState, config: LedgerConfig, atMs: number): number {
@@ -165,6 +172,16 @@ function paceAt(state: LedgerState, config: LedgerConfig, atMs: number): number 
 /** The UTC day as the number yyyymmdd: reads well in the console and only grows. */
 export function dayOf(ms: number): number {
   return Number(new Date(ms).toISOString().slice(0, 10).replaceAll('-', ''));
+}
+
+/** Slots that were given on the UTC day of this moment; of the day that the ledger has reached, where that is later. */
+export function imagesToday({ day = 0, images = 0 }: LedgerState, nowMs: number): number {
+  return day >= dayOf(nowMs) ? images : 0;
+}
+
+/** When the next UTC day begins, milliseconds since the epoch: the cap counts anew. */
+export function nextDay(nowMs: number): number {
+  return (Math.floor(nowMs / DAY_MS) + 1) * DAY_MS;
 }
 
 /**
@@ -361,15 +378,18 @@ function hold(
   nowMs: number,
 ): { refused: Refusal; because: string } | undefined {
   const cap = dailyImageCap(state, config);
-  const { day = 0 } = state;
-  const images = day >= dayOf(nowMs) ? (state.images ?? 0) : 0;
+  const images = imagesToday(state, nowMs);
   if (cap !== undefined && images >= cap) {
     return { refused: 'DailyImageCapReached', because: `${images} of ${cap} images are indexed today (UTC)` };
   }
   return paused(state);
 }
 
-function dailyImageCap(state: LedgerState, config: LedgerConfig): number | undefined {
+/** Slots that may be given in a UTC day; undefined where there is no cap. */
+export function dailyImageCap(
+  state: LedgerState,
+  config: Pick<LedgerConfig, 'dailyImageCap'>,
+): number | undefined {
   return state.daily_image_cap ?? config.dailyImageCap;
 }
 

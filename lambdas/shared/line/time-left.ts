@@ -1,6 +1,14 @@
 /** When an event's photos will be done, out of the slot ledger's item and the photos that wait: pure, as the line's rules are. */
 import { type NotKnown, type TimeLeft, timeLeftAt, timeNotKnown } from '../contract/time-left.ts';
-import { dayOf, intervalAt, type LedgerConfig, type LedgerState } from './rules.ts';
+import {
+  dailyImageCap,
+  fullIntervalAt,
+  imagesToday,
+  intervalAt,
+  type LedgerConfig,
+  type LedgerState,
+  nextDay,
+} from './rules.ts';
 
 export interface Waiting {
   /** Photos that it is asked about. */
@@ -51,11 +59,10 @@ function whyNotKnown(
   if (state.paused_ms !== undefined) {
     return ['paused', `Indexing is paused; ${wait}`];
   }
-  const cap = state.daily_image_cap ?? config.dailyImageCap;
-  const images = (state.day ?? 0) >= dayOf(nowMs) ? (state.images ?? 0) : 0;
-  const untilMidnight = 86_400_000 - (nowMs % 86_400_000);
+  const cap = dailyImageCap(state, config);
+  const untilMidnight = nextDay(nowMs) - nowMs;
   const today = Math.min(ahead - perSecond * COUNTED_EARLY_S, (untilMidnight / 1_000) * perSecond);
-  if (cap !== undefined && images + today > cap) {
+  if (cap !== undefined && imagesToday(state, nowMs) + today > cap) {
     return ['daily_cap', `The images of this day do not suffice; ${wait}, some until midnight UTC or longer`];
   }
   if (isCut(state, config, nowMs, perSecond)) {
@@ -77,5 +84,5 @@ function whyNotKnown(
 
 /** Whether the pace is below the one that it comes back to. */
 function isCut(state: LedgerState, config: LedgerConfig, nowMs: number, perSecond: number): boolean {
-  return perSecond < (1_000 / intervalAt({ ...state, interval_ms: 0 }, config, nowMs)) * 0.99;
+  return perSecond < (1_000 / fullIntervalAt(state, config, nowMs)) * 0.99;
 }

@@ -1,4 +1,5 @@
-/** Whether two boxes of one picture are about the same face. */
+/** Boxes of faces, as Rekognition gives them and the pipeline stores them. */
+import type { FaceBox } from '../contract/face-box.ts';
 
 /** As Rekognition gives it: shares of the picture's width and height. */
 interface BoundingBox {
@@ -25,6 +26,12 @@ export function isSameFace(one: unknown, other: unknown): boolean {
   const height = Math.min(a.Top + a.Height, b.Top + b.Height) - Math.max(a.Top, b.Top);
   const shared = Math.max(0, width) * Math.max(0, height);
   return shared > 0 && shared >= SAME_FACE * (a.Width * a.Height + b.Width * b.Height - shared);
+}
+
+/** The same with the names that answers have; null where it is not a box. */
+export function faceBoxOf(value: unknown): FaceBox | null {
+  const box = readBox(value);
+  return box ? { left: box.Left, top: box.Top, width: box.Width, height: box.Height } : null;
 }
 
 function readBox(value: unknown): BoundingBox | undefined {
