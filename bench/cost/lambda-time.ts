@@ -31,11 +31,14 @@ export const LATENCY_MS = {
   database: 3,
 } as const;
 
+/** What IndexFaces asks before it waits for its slot: for a stored response and for the photo; for its receipt and for the ledger. */
+const BEFORE_SLOT_MS = 2 * LATENCY_MS.s3 + 2 * LATENCY_MS.dynamodb;
+
 /**
- * IndexFaces is entered at the whole second in which the photo's slot lies, and sleeps the rest: half a second on average. What it
- * does meanwhile would have to be subtracted, and is not.
+ * IndexFaces is entered at the whole second in which the photo's slot lies, and sleeps what is left of the time until then, milliseconds
+ * on average: the slot may lie anywhere in the second, and before it comes the function has asked its questions.
  */
-export const SLOT_WAIT_MS = 500;
+export const SLOT_WAIT_MS = (1_000 - BEFORE_SLOT_MS) ** 2 / (2 * 1_000);
 
 /** https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html: at 1,769 MB a function has one vCPU. */
 const MEGABYTES_OF_A_CPU = 1_769;

@@ -1,4 +1,5 @@
 import { IMAGE_USD, listPrices, PRICES_OF, SEARCH_USD } from '../../lambdas/shared/contract/prices.ts';
+import { apiSection } from './api.ts';
 import type { Design } from './designs.ts';
 import { type Cost, costOf, FLOOR_USD_PER_1000 } from './items.ts';
 import { LATENCY_MS, SLOT_WAIT_MS } from './lambda-time.ts';
@@ -132,7 +133,7 @@ function's memory gives it less than a CPU ([one at 1,769 MB](https://docs.aws.a
 columns count calls, each waited for as long as it takes on AWS: ${LATENCY_MS.s3} ms for S3
 ([the lower end for small objects](https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html)),
 ${LATENCY_MS.dynamodb} ms for DynamoDB ([single-digit milliseconds](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Introduction.html)),
-${LATENCY_MS.database} ms for a round trip to PostgreSQL. IndexFaces waits for Rekognition besides, and up to a second for its slot: ${SLOT_WAIT_MS} ms on average.
+${LATENCY_MS.database} ms for a round trip to PostgreSQL. IndexFaces waits for Rekognition besides, and up to a second for its slot: ${SLOT_WAIT_MS.toFixed(0)} ms on average after what it asks before.
 The start of environments is ${(100 * coldShare).toFixed(0)} % of it.
 
 ### What S3 is read for
@@ -187,6 +188,7 @@ in line costs the same for the first photo and the ten thousandth.
 With \`database: 'external'\` the Aurora lines are whatever that database costs, and there is no VPC; with \`aurora\` there is
 one, but neither a NAT gateway nor a paid endpoint in it.
 
+${apiSection(awake_usd_per_hour)}
 ${reconciliationSection(awake_usd_per_hour)}
 ## Searches
 

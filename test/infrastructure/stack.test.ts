@@ -270,7 +270,9 @@ describe('the functions', () => {
   ];
   /** Megabytes, where they are not 512. */
   const memory: Record<string, number> = {
+    'PhotoIndexing/JoinLine': 256,
     'PhotoIndexing/IndexFaces': 256,
+    'PhotoIndexing/PersistResults': 256,
     'Reconciliation/ReadRows': 1_024,
     'Reconciliation/SurveyEvents': 1_024,
     'Reconciliation/MendDisagreements': 1_024,

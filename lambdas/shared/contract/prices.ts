@@ -48,6 +48,8 @@ export const listPrices = {
   secretMonth: 0.4,
   /** Standard queues, the second million a month on; the first is free. https://aws.amazon.com/sqs/pricing/ */
   sqsRequest: 0.0000004,
+  /** HTTP APIs, the first 300 million a month. https://aws.amazon.com/api-gateway/pricing/ */
+  httpApiRequest: 0.000001,
 } as const;
 
 /**
