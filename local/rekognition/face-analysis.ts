@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { createRequire, registerHooks } from 'node:module';
 import path from 'node:path';
 import { clip, enlarge, type Patch, patchQuality, type Rect, type RgbImage, samplePatch } from './pixels.ts';
 
@@ -60,7 +60,10 @@ interface FaceApi {
   NetInput: new (tensors: Tensor[], batch: boolean) => unknown;
   SsdMobilenetv1Options: new (options: { minConfidence: number; maxResults: number }) => unknown;
 }
-interface Tfjs {
+interface TfjsCore {
+  Tensor: { prototype: object };
+  reshape(tensor: Tensor, shape: number[]): Tensor;
+  cast(tensor: Tensor, type: 'float32' | 'int32'): Tensor;
   setBackend(name: string): Promise<boolean>;
   ready(): Promise<void>;
   tensor3d(data: Float32Array, shape: [number, number, number], type: 'float32'): Tensor;
@@ -71,10 +74,45 @@ export interface FaceAnalyser {
   analyse(image: RgbImage, attributes: boolean): Promise<AnalysedFace[]>;
 }
 
+/**
+ * face-api asks for all of tfjs, a quarter of a gigabyte with backends of a browser's and a layers API, and uses its core.
+ */
+function giveTfjsCoreForTfjs(): void {
+  registerHooks({
+    resolve: (specifier, context, nextResolve) =>
+      nextResolve(specifier === '@tensorflow/tfjs' ? '@tensorflow/tfjs-core' : specifier, context),
+  });
+}
+
+/** Lets operations be called as methods of a tensor, as face-api calls them; tfjs does it in a part that is not the core's. */
+function registerChainedOps(tf: TfjsCore): void {
+  const methods = tf.Tensor.prototype as Record<string, unknown>;
+  for (const [name, operation] of Object.entries(tf as unknown as Record<string, unknown>)) {
+    if (typeof operation === 'function' && !(name in methods)) {
+      methods[name] = function (this: Tensor, ...rest: unknown[]) {
+        return operation(this, ...rest);
+      };
+    }
+  }
+  for (const name of ['as1D', 'as2D', 'as3D', 'as4D']) {
+    methods[name] = function (this: Tensor, ...shape: number[]) {
+      return tf.reshape(this, name === 'as1D' ? [-1] : shape);
+    };
+  }
+  methods.toFloat = function (this: Tensor) {
+    return tf.cast(this, 'float32');
+  };
+  methods.toInt = function (this: Tensor) {
+    return tf.cast(this, 'int32');
+  };
+}
+
 /** Loads tfjs on WASM and the models (about a second, 30 MB on disk). Inference blocks the thread it runs on. */
 export async function loadFaceAnalyser(): Promise<FaceAnalyser> {
+  giveTfjsCoreForTfjs();
   const require = createRequire(import.meta.url);
-  const tf = require('@tensorflow/tfjs') as Tfjs;
+  const tf = require('@tensorflow/tfjs-core') as TfjsCore;
+  registerChainedOps(tf);
   const wasm = require('@tensorflow/tfjs-backend-wasm') as {
     setWasmPaths(folder: string, platformFetch: boolean): void;
   };
@@ -103,7 +141,7 @@ function loadedNets({ nets }: FaceApi): Record<string, Net> {
   };
 }
 
-function createAnalyser(tf: Tfjs, { nets, NetInput, SsdMobilenetv1Options }: FaceApi): FaceAnalyser {
+function createAnalyser(tf: TfjsCore, { nets, NetInput, SsdMobilenetv1Options }: FaceApi): FaceAnalyser {
   const tensor = (patch: Patch, size: number) => tf.tensor3d(patch.data, [size, size, 3], 'float32');
 
   /** Runs a network over squares of one size; one row of numbers per square and output. */

@@ -1,0 +1,70 @@
+/**
+ * `npm run install-size [-- REVISION ...]`: how large an install is and how long it takes, as the lock file has it now and as each
+ * revision had it. Each goes through `npm ci` in a folder of its own, which is removed afterwards.
+ */
+import { execFileSync } from 'node:child_process';
+import { cpSync, lstatSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const FILES = ['package.json', 'package-lock.json', '.npmrc'];
+const LARGEST = 8;
+const MEGABYTE = 1_000_000;
+const root = path.join(import.meta.dirname, '..');
+
+const revisions = process.argv.slice(2);
+if (revisions.some((revision) => revision.startsWith('-'))) {
+  console.log('Usage: npm run install-size [-- REVISION ...]');
+  process.exit(revisions.includes('--help') ? 0 : 1);
+}
+for (const revision of [undefined, ...revisions]) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'rollcall-install-'));
+  try {
+    for (const file of FILES) {
+      if (revision === undefined) {
+        cpSync(path.join(root, file), path.join(folder, file));
+      } else {
+        const content = execFileSync('git', ['show', `${revision}:${file}`], {
+          cwd: root,
+          maxBuffer: 100 * MEGABYTE,
+        });
+        writeFileSync(path.join(folder, file), content);
+      }
+    }
+    const startedAt = performance.now();
+    execFileSync('npm', ['ci', '--no-audit', '--no-fund'], {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const seconds = (performance.now() - startedAt) / 1_000;
+    const packages = packageSizes(path.join(folder, 'node_modules'));
+    const all = packages.reduce((sum, { bytes }) => sum + bytes, 0);
+    console.log(
+      `${revision ?? 'now'}: ${(all / MEGABYTE).toFixed(0)} MB in ${packages.length} packages, ${seconds.toFixed(0)} s`,
+    );
+    for (const { name, bytes } of packages.slice(0, LARGEST)) {
+      console.log(`  ${(bytes / MEGABYTE).toFixed(0).padStart(5)} MB  ${name}`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The packages of a `node_modules`, the largest first; those inside another are part of it. */
+function packageSizes(modules: string): { name: string; bytes: number }[] {
+  const names = readdirSync(modules).flatMap((name) =>
+    name.startsWith('@') ? readdirSync(path.join(modules, name)).map((part) => `${name}/${part}`) : [name],
+  );
+  return names
+    .filter((name) => !name.startsWith('.'))
+    .map((name) => ({ name, bytes: sizeOf(path.join(modules, name)) }))
+    .sort((a, b) => b.bytes - a.bytes);
+}
+
+/** Bytes of the files in a folder, without what the file system rounds up. */
+function sizeOf(entry: string): number {
+  const status = lstatSync(entry);
+  return status.isDirectory()
+    ? readdirSync(entry).reduce((sum, name) => sum + sizeOf(path.join(entry, name)), 0)
+    : status.size;
+}
