@@ -11,12 +11,13 @@ import {
   persistResultsRequestSchema,
 } from '../../lambdas/shared/contract/payloads.ts';
 import { databaseError } from '../../lambdas/shared/database/errors.ts';
+import { cases } from '../support/effort.ts';
 import { fakeClient } from '../support/fake-client.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
-/** The cores take 10,000 in test/unit; here each is a transaction. */
-const CASES = 1_000;
+/** Each is a transaction, of up to a hundred faces. */
+const CASES = cases(300);
 /** Photos of one run at once, over ten connections. */
 const AT_ONCE = 100;
 const EVENT = randomUUID();
@@ -194,6 +195,6 @@ test('whatever failed, with whatever words, is written as failed', async () => {
         expect(new Set(results)).toEqual(new Set(['written']));
       },
     ),
-    { numRuns: 20, endOnFailure: true },
+    { numRuns: cases(8), endOnFailure: true },
   );
 }, 60_000);

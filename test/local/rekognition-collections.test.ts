@@ -181,7 +181,8 @@ test('a journal of mostly deleted faces is rewritten on load', async () => {
   const kept = [...store.get('c').faces.values()];
 
   for (const reopened of [await open(), await open()]) {
-    expect(new Set(reopened.get('c').faces.values())).toEqual(new Set(kept));
+    // By id: sets of objects are compared pair by pair.
+    expect(reopened.get('c').faces).toEqual(new Map(kept.map((one) => [one.faceId, one])));
     expect((await stat(journal)).size).toBeLessThan(before / 10);
     expect(await reopened.index('c', image('14'), [face(1400)])).toEqual([kept[0]]);
   }

@@ -158,17 +158,26 @@ function statistic(
     Object.fromEntries((Metric.Dimensions ?? []).map(({ Name, Value }) => [Name, Value])),
   );
   const buckets: number[][] = Array.from({ length: periods }, () => []);
-  for (const { namespace, name, dimensions, atMs, value } of samples) {
-    // Cheap first: there are many samples, and few of this metric.
-    if (name !== Metric.MetricName || namespace !== Metric.Namespace) {
-      continue;
-    }
+  for (const { atMs, value } of byMetric(samples).get(wanted) ?? []) {
     const age = Math.floor((nowMs - atMs) / (Period * 1_000));
-    if (identity(namespace, name, dimensions) === wanted && age >= 0 && age < periods) {
+    if (age >= 0 && age < periods) {
       buckets[periods - 1 - age]!.push(value);
     }
   }
   return buckets.map((values) => (values.length === 0 ? undefined : aggregate(Stat, values)));
+}
+
+/** An alarm after the other looks through the same thousands of samples. */
+const sorted = new WeakMap<readonly Sample[], ReadonlyMap<string, Sample[]>>();
+
+function byMetric(samples: readonly Sample[]): ReadonlyMap<string, Sample[]> {
+  const known = sorted.get(samples);
+  if (known) {
+    return known;
+  }
+  const made = Map.groupBy(samples, ({ namespace, name, dimensions }) => identity(namespace, name, dimensions));
+  sorted.set(samples, made);
+  return made;
 }
 
 /** What tells one metric from another. */

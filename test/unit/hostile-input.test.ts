@@ -34,10 +34,11 @@ import {
   rekognitionError,
   s3Error,
 } from '../../lambdas/shared/runtime/aws-errors.ts';
+import { cases } from '../support/effort.ts';
 import { fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
-const RUNS = { numRuns: 2_000 };
+const RUNS = { numRuns: cases(500) };
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -154,12 +155,13 @@ const request = fc.oneof(
 
 /** The name of what is thrown, if it is one that the state machines know; anything else fails the test. */
 function classified(thrown: unknown): string {
-  expect(thrown).toBeInstanceOf(PipelineError);
-  const { name, message } = thrown as PipelineError;
-  expect(isFailureName(name)).toBe(true);
+  // `expect` would take most of the time that these tens of thousands of inputs take.
+  const isKnown = thrown instanceof PipelineError && isFailureName(thrown.name);
   // The name for what nobody thought of.
-  expect([name, message]).not.toEqual(['InternalError', expect.anything()]);
-  return name;
+  if (!isKnown || thrown.name === 'InternalError') {
+    throw new Error('Not a failure with a name of its own', { cause: thrown });
+  }
+  return thrown.name;
 }
 
 test('every key is a photo of a UUID, or invalid', () => {
@@ -238,15 +240,17 @@ test.each(Object.entries(schemas))(
     for (const request of requests) {
       const read = leaves(parseRequest(schema, request));
       expect(read.length).toBeGreaterThan(1);
+      const takenThere: string[] = [];
       for (const at of read) {
         const wrong = withLeaf(request, at, { of: 'another kind' });
         // Where it is not refused, it is not read.
         const taken = refusal(schema, wrong) === undefined ? leaves(parseRequest(schema, wrong)) : [];
         const place = at.join('.');
-        expect(taken.map((path) => path.join('.')).filter((path) => path.startsWith(`${place}.`))).toEqual(
-          [],
+        takenThere.push(
+          ...taken.map((path) => path.join('.')).filter((path) => path.startsWith(`${place}.`)),
         );
       }
+      expect(takenThere).toEqual([]);
     }
   },
 );
@@ -265,9 +269,9 @@ test.each(Object.entries(schemas))(
   (_, schema) => {
     fc.assert(
       fc.property(request, (hostile) => {
-        expect([undefined, 'InvalidInput']).toContain(refusal(schema, hostile));
+        return [undefined, 'InvalidInput'].includes(refusal(schema, hostile));
       }),
-      { numRuns: 500 },
+      { numRuns: cases(200) },
     );
   },
 );
@@ -555,6 +559,6 @@ test('an erasure that is asked for wrongly is refused before the database is ask
       );
       expect(['InvalidInput', 'DatabaseUnavailable']).toContain(result);
     }),
-    { numRuns: 1_000 },
+    { numRuns: cases(300) },
   );
 });
