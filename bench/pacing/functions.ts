@@ -21,7 +21,10 @@ export interface Functions {
   gigabyteSeconds(): number;
 }
 
-/** As deployed: `lib/parts/pipeline-function.ts`. */
+/**
+ * The default of `lib/parts/pipeline-function.ts`. JoinLine, IndexFaces and PersistResults are deployed with half of it
+ * (`lib/indexing/photo-indexing.ts`), which is not counted here.
+ */
 const MEMORY_GB = 0.5;
 const TIMEOUT_MS = 60_000;
 /** Until a new environment takes its first request (a bundle of half a megabyte), and a warm one its next. */

@@ -16,7 +16,8 @@ import { bundleSource, PROJECT_ROOT, writeBundle } from './bundle.ts';
 
 /**
  * A third of a vCPU loads the half megabyte of code in about 0.2 s; the functions use some 100 MB. They are done in tens
- * of milliseconds, so half of it would save next to nothing and double every cold start.
+ * of milliseconds, so half of it would save next to nothing and double every cold start. Those that wait for every photo have
+ * less: `lib/indexing/photo-indexing.ts`.
  */
 const DEFAULT_MEMORY_MEGABYTES = 512;
 
