@@ -15,7 +15,7 @@ import { ConfigurationError, parseConfig, type RollcallConfig } from './config/c
 import { AuroraDatabase } from './database/aurora-database.ts';
 import { ExternalDatabase } from './database/external-database.ts';
 import type { FaceDatabase } from './database/face-database.ts';
-import { IsolatedNetwork } from './database/isolated-network.ts';
+import { IsolatedNetwork, type IsolatedNetworkProps } from './database/isolated-network.ts';
 import { Schema } from './database/schema.ts';
 import { VpcDatabase, type VpcDatabaseProps } from './database/vpc-database.ts';
 import { CollectionsRemoval } from './erasure/collections-removal.ts';
@@ -25,6 +25,7 @@ import { Gallery } from './gallery/gallery.ts';
 import { Announcements } from './indexing/announcements.ts';
 import { LastResort } from './indexing/last-resort.ts';
 import { PhotoIndexing } from './indexing/photo-indexing.ts';
+import { PhotographerCaps } from './indexing/photographer-caps.ts';
 import { QuotaReading } from './indexing/quota-reading.ts';
 import { UploadRule } from './indexing/upload-rule.ts';
 import type { Severity } from './observability/alarm-topics.ts';
@@ -97,12 +98,15 @@ export class Rollcall extends Construct {
       (config.slotLedgerTableArn === undefined
         ? (new SlotLedger(this, 'SlotLedger', { config }) as ITable)
         : Table.fromTableArn(this, 'SharedSlotLedger', config.slotLedgerTableArn));
-    const { database, resultsNetwork, ledgerNetwork } = this.database(
-      props,
-      photoBucket,
-      resultsBucket,
-      slotLedger,
-    );
+    const imagesPerDay = config.dailyImagesPerPhotographer;
+    const photographerCaps =
+      imagesPerDay === undefined
+        ? undefined
+        : new PhotographerCaps(this, 'PhotographerCaps', { config, imagesPerDay });
+    const { database, resultsNetwork, tablesNetwork } = this.database(props, photoBucket, resultsBucket, [
+      ...(config.api === 'none' ? [] : [{ table: slotLedger }]),
+      ...(photographerCaps ? [{ table: photographerCaps.table, writable: true }] : []),
+    ]);
     const schema = new Schema(this, 'Schema', { config, database });
     const erasure = new Erasure(this, 'Erasure', { config, resultsBucket, database });
     const indexing = new PhotoIndexing(this, 'PhotoIndexing', {
@@ -111,11 +115,17 @@ export class Rollcall extends Construct {
       resultsBucket,
       idempotencyTable,
       slotLedger,
+      photographerCaps,
       database,
       resultsNetwork,
       eraseFaces: erasure.stateMachine,
     });
-    const announcements = new Announcements(this, 'Announcements', { config, database });
+    const announcements = new Announcements(this, 'Announcements', {
+      config,
+      database,
+      photographerCaps,
+      tablesNetwork,
+    });
     new QuotaReading(this, 'QuotaReading', { config, slotLedger });
     const backfill = new Backfill(this, 'Backfill', {
       config,
@@ -151,7 +161,7 @@ export class Rollcall extends Construct {
             photoBucket,
             slotLedger,
             database,
-            network: ledgerNetwork,
+            network: tablesNetwork,
             pace: indexing.pace,
             ...(props.apiAuthorizer && { authorizer: props.apiAuthorizer }),
           });
@@ -341,12 +351,12 @@ export class Rollcall extends Construct {
     props: RollcallParts,
     photoBucket: IBucket,
     resultsBucket: ResultsBucket,
-    slotLedger: ITable,
+    tables: IsolatedNetworkProps['tables'],
   ): {
     database: FaceDatabase;
-    /** Where a function with Postgres reads a bucket, and where it reads the ledger; undefined is Lambda's own network. */
+    /** Where a function with Postgres reads a bucket, and where it uses a table; undefined is Lambda's own network. */
     resultsNetwork: FunctionNetwork | undefined;
-    ledgerNetwork: FunctionNetwork | undefined;
+    tablesNetwork: FunctionNetwork | undefined;
   } {
     const { config } = this;
     if (typeof props.database === 'object') {
@@ -354,13 +364,13 @@ export class Rollcall extends Construct {
         ...props.database,
         schema: props.database.schema ?? config.databaseSchema,
       });
-      return { database, resultsNetwork: database.network, ledgerNetwork: database.network };
+      return { database, resultsNetwork: database.network, tablesNetwork: database.network };
     }
     if (config.databaseSecretArn !== undefined) {
       return {
         database: new ExternalDatabase(config.databaseSecretArn, config),
         resultsNetwork: undefined,
-        ledgerNetwork: undefined,
+        tablesNetwork: undefined,
       };
     }
     const network = new IsolatedNetwork(this, 'Network', {
@@ -368,7 +378,7 @@ export class Rollcall extends Construct {
       // Only the id of a photo's version has to be looked up from inside.
       buckets: config.photoBucketVersioned ? [resultsBucket, photoBucket] : [resultsBucket],
       writable: [resultsBucket.arnForObjects(RECONCILIATIONS)],
-      table: config.api === 'none' ? undefined : slotLedger,
+      tables,
     });
     const database = new AuroraDatabase(this, 'Database', { config, network });
     const withGroup = (group: SecurityGroup) => ({
@@ -378,7 +388,7 @@ export class Rollcall extends Construct {
     return {
       database,
       resultsNetwork: withGroup(network.bucketClients),
-      ledgerNetwork: network.tableClients && withGroup(network.tableClients),
+      tablesNetwork: network.tableClients && withGroup(network.tableClients),
     };
   }
 

@@ -203,6 +203,8 @@ With the defaults, searches end a day at 50,000 (\`dailySearchCap\`), about $${(
 
 - **The daily cap** (\`dailyImageCap\`, 200,000 images) ends the day's spending at about $${(200_000 * IMAGE_USD).toFixed(0)}. Photos wait until midnight UTC, or
   until \`npm run ops -- cap --images N\`. Waiting costs about $0.0012 a photo and day: it asks twice an hour.
+- **A photographer's daily cap** (\`dailyImagesPerPhotographer\`, off) ends the day of one photographer, and of nobody else. Counting takes a
+  write and one or two reads of DynamoDB for each photo, about $0.0009 per 1,000; off, nothing.
 - **Two alarms**: \`spend-today\` within minutes, from the pipeline's own count of paid images; AWS Budgets within hours,
   from the bill. See the [runbook](runbook.md#spend-today).
 - **Who costs what**: \`npm run ops -- cost --by event\` (or \`photographer\`, \`day\`), from one row for each paid call.

@@ -10,6 +10,7 @@ import {
 import { type PhotoKey, photoKeyOf } from '../shared/contract/photo-key.ts';
 import type { Sql } from '../shared/database/connection.ts';
 import { lockEvent, readEventState } from '../shared/erasure/outbox.ts';
+import type { EventOwners } from '../shared/line/photographers.ts';
 import { lockRowsToCome, registerPhotos, type Transaction } from '../shared/photos/rows.ts';
 import { needsAnnouncement, type Upload } from '../shared/photos/standing.ts';
 import { countBy, type Telemetry } from '../shared/runtime/telemetry.ts';
@@ -17,6 +18,8 @@ import { countBy, type Telemetry } from '../shared/runtime/telemetry.ts';
 export interface AnnouncePhotosDeps {
   telemetry: Telemetry;
   withDatabase<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
+  /** Told whose each event is, where photographers have a cap. */
+  owners?: EventOwners | undefined;
 }
 
 interface Announcement {
@@ -33,6 +36,8 @@ interface Announcement {
  *
  * One transaction an event, with the same few statements for one photo as for all of a batch. What can be written only
  * later (the database is unavailable) is reported as failed and comes again.
+ *
+ * Where photographers have a cap, the gate hears from here whose the event is: it cannot ask the database itself.
  */
 export async function announcePhotos(
   deps: AnnouncePhotosDeps,
@@ -49,6 +54,7 @@ export async function announcePhotos(
         announced += await deps.withDatabase((sql) =>
           sql.begin((transaction) => announceEvent(transaction, eventId, photos)),
         );
+        await tellOwner(deps, eventId);
         continue;
       } catch (thrown) {
         isAway = report(deps.telemetry, thrown, eventId);
@@ -115,6 +121,20 @@ async function announceEvent(
     eventId,
     missing.map(({ key, upload }) => ({ id: key.photoId, object_key: upload.key })),
   );
+}
+
+/** An event that has no photographer, or none yet, is told of when it has one. */
+async function tellOwner({ owners, withDatabase }: AnnouncePhotosDeps, eventId: string): Promise<void> {
+  if (!owners) {
+    return;
+  }
+  const [event] = await withDatabase(
+    (sql) =>
+      sql<{ photographer_id: string | null }[]>`SELECT photographer_id FROM events WHERE id = ${eventId}`,
+  );
+  if (event?.photographer_id) {
+    await owners.tell(eventId, event.photographer_id);
+  }
 }
 
 /** @returns whether other events would meet the same */

@@ -3,7 +3,7 @@ import { type Attribute, type QualityFilter, RekognitionClient } from '@aws-sdk/
 import { S3Client } from '@aws-sdk/client-s3';
 import { environmentNames } from '../shared/contract/names.ts';
 import { type IndexResult, indexFacesRequestSchema, parseRequest } from '../shared/contract/payloads.ts';
-import { ledgerFromEnvironment } from '../shared/line/environment.ts';
+import { ledgerFromEnvironment, photographerCapFromEnvironment } from '../shared/line/environment.ts';
 import { indexFacesPace } from '../shared/line/pace.ts';
 import { clientOptions } from '../shared/runtime/clients.ts';
 import { requireEnv, requireNumberEnv } from '../shared/runtime/environment.ts';
@@ -21,6 +21,7 @@ const once = idempotent<IndexResult>({
   prefix: 'photo',
 });
 const ledger = ledgerFromEnvironment(indexFacesPace(), { dynamodb });
+const photographers = photographerCapFromEnvironment(dynamodb);
 const settings = {
   resultsBucket: requireEnv(environmentNames.resultsBucket),
   qualityFilter: requireEnv(environmentNames.qualityFilter) as QualityFilter,
@@ -37,6 +38,7 @@ export const handler = lambdaHandler((request, context) =>
       telemetry,
       ...settings,
       ledger,
+      photographers,
       now: Date.now,
       once: (key, index) => once(context, key, index),
     },

@@ -20,6 +20,7 @@ import {
   versionIdOf,
 } from '../shared/contract/payloads.ts';
 import { resultMetadata, resultsKey, type StoredResult } from '../shared/contract/stored-result.ts';
+import { cappedGate, type PhotographerCap } from '../shared/line/photographers.ts';
 import type { Slot } from '../shared/line/rules.ts';
 import type { SlotLedger } from '../shared/line/store.ts';
 import { tell } from '../shared/line/tell.ts';
@@ -43,6 +44,8 @@ export interface IndexFacesDeps {
   /** Milliseconds since the epoch. */
   now(): number;
   ledger: Pick<SlotLedger, 'takeSlot' | 'reportThrottle' | 'giveBack'>;
+  /** Where photographers have a cap of their own. */
+  photographers?: PhotographerCap | undefined;
   /** Runs `index` once for a photo version, by way of the idempotency record. */
   once(key: string, index: () => Promise<IndexResult>): Promise<IndexResult>;
 }
@@ -112,9 +115,10 @@ async function indexOnce(
   }
   const before = await checkPhoto(deps, request);
 
-  const slot = await deps.ledger.takeSlot({ lane: input.lane, placeMs: input.place.place_ms });
+  const gate = cappedGate(deps.ledger, deps.photographers, input.photo.event_id);
+  const slot = await gate.takeSlot({ lane: input.lane, placeMs: input.place.place_ms });
   const calledMs = deps.now();
-  const response = await callRekognition(deps, request, slot);
+  const response = await callRekognition({ ...deps, ledger: gate }, request, slot);
   await checkUnchanged(deps, request, before);
   return storeResponse(deps, request, key, { response, calledMs });
 }

@@ -1,7 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { environmentNames } from '../shared/contract/names.ts';
 import { joinLineRequestSchema, parseRequest } from '../shared/contract/payloads.ts';
-import { ledgerFromEnvironment } from '../shared/line/environment.ts';
+import { ledgerFromEnvironment, photographerCapFromEnvironment } from '../shared/line/environment.ts';
 import { indexFacesPace } from '../shared/line/pace.ts';
 import { clientOptions } from '../shared/runtime/clients.ts';
 import { requireEnv } from '../shared/runtime/environment.ts';
@@ -12,10 +12,11 @@ import { joinLine } from './join-line.ts';
 const s3 = new S3Client(clientOptions(1_000, 1));
 const resultsBucket = requireEnv(environmentNames.resultsBucket);
 const ledger = ledgerFromEnvironment(indexFacesPace());
+const photographers = photographerCapFromEnvironment();
 
 export const handler = lambdaHandler((request) =>
   joinLine(
-    { s3, resultsBucket, ledger, telemetry, now: Date.now },
+    { s3, resultsBucket, ledger, photographers, telemetry, now: Date.now },
     parseRequest(joinLineRequestSchema, request),
   ),
 );

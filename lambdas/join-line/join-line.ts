@@ -3,6 +3,7 @@ import { PipelineError } from '../shared/contract/errors.ts';
 import { logEvents, metricNames } from '../shared/contract/names.ts';
 import { type JoinLineRequest, type Place, photoVersion } from '../shared/contract/payloads.ts';
 import { resultsKey } from '../shared/contract/stored-result.ts';
+import type { PhotographerCap } from '../shared/line/photographers.ts';
 import type { SlotLedger } from '../shared/line/store.ts';
 import type { Telemetry } from '../shared/runtime/telemetry.ts';
 import { storedCounts } from '../shared/storage/stored-counts.ts';
@@ -14,6 +15,8 @@ export interface JoinLineDeps {
   s3: S3Client;
   resultsBucket: string;
   ledger: Pick<SlotLedger, 'joinLine'>;
+  /** Where photographers have a cap of their own. */
+  photographers?: Pick<PhotographerCap, 'check'> | undefined;
   telemetry: Telemetry;
   /** Milliseconds since the epoch. */
   now(): number;
@@ -28,7 +31,8 @@ export interface JoinLineDeps {
  * A photo whose response is stored already needs no call, so it takes no place: its slot is due at once, whatever holds
  * or fills the line.
  *
- * @throws PipelineError `ThrottledTooOften`, `ResultLostTooOften`, `AccessDenied` and the errors of `SlotLedger.joinLine`
+ * @throws PipelineError `ThrottledTooOften`, `ResultLostTooOften`, `AccessDenied`, and the errors of `PhotographerCap.check` and of
+ *   `SlotLedger.joinLine`
  */
 export async function joinLine(deps: JoinLineDeps, request: JoinLineRequest): Promise<Place> {
   const { input, max_throttles, max_reindexes, max_returns = MAX_RETURNS } = request;
@@ -60,6 +64,8 @@ export async function joinLine(deps: JoinLineDeps, request: JoinLineRequest): Pr
     throw new PipelineError('ResultLostTooOften', `The stored response was lost ${reindexes} times`);
   }
 
+  // Before the line: a place that nobody may use delays all who stand behind it.
+  await deps.photographers?.check(input.photo.event_id);
   const placeMs = await deps.ledger.joinLine({
     lane: input.lane,
     returning: returned !== undefined && returned !== 'SlotExpired',

@@ -15,19 +15,19 @@ import type { RollcallConfig } from '../config/config.ts';
 import { staysWithDatabase } from '../config/removal.ts';
 import { acknowledge } from '../parts/acknowledge.ts';
 
-interface IsolatedNetworkProps {
+export interface IsolatedNetworkProps {
   readonly config: RollcallConfig;
   /** The buckets that can be read from inside. */
   readonly buckets: Pick<IBucket, 'bucketArn' | 'arnForObjects'>[];
   /** What can be written from inside, as ARNs with wildcards. */
   readonly writable: string[];
-  /** The table whose items can be read from inside; none has no way to DynamoDB. */
-  readonly table?: ITable | undefined;
+  /** The tables whose items can be read from inside, and written where they say so; without any there is no way to DynamoDB. */
+  readonly tables: readonly { table: ITable; writable?: boolean }[];
 }
 
 /**
- * A network without a way out: two zones of isolated subnets and, free of charge, gateways to the stack's own buckets and to one
- * table.
+ * A network without a way out: two zones of isolated subnets and, free of charge, gateways to the stack's own buckets and
+ * tables.
  *
  * It needs no NAT and no paid endpoint, because whoever talks to Postgres talks to nothing else but those.
  */
@@ -36,10 +36,10 @@ export class IsolatedNetwork extends Construct {
   readonly vpcSubnets = { subnetType: SubnetType.PRIVATE_ISOLATED };
   /** For functions that read a bucket. */
   readonly bucketClients: SecurityGroup;
-  /** For functions that read the table. */
+  /** For functions that use a table. */
   readonly tableClients: SecurityGroup | undefined;
 
-  constructor(scope: Construct, id: string, { config, buckets, writable, table }: IsolatedNetworkProps) {
+  constructor(scope: Construct, id: string, { config, buckets, writable, tables }: IsolatedNetworkProps) {
     super(scope, id);
     const vpc = new Vpc(this, 'Vpc', {
       // An Aurora cluster wants two zones; a third would only cost addresses.
@@ -78,20 +78,22 @@ export class IsolatedNetwork extends Construct {
     });
     // S3's addresses have another name in each Region, and no route leads anywhere else.
     this.bucketClients.addEgressRule(Peer.anyIpv4(), Port.tcp(443), 'S3 through the gateway endpoint');
-    this.tableClients = table && this.wayTo(table);
+    this.tableClients = tables.length > 0 ? this.wayTo(tables) : undefined;
   }
 
-  private wayTo(table: ITable): SecurityGroup {
+  private wayTo(tables: IsolatedNetworkProps['tables']): SecurityGroup {
     const dynamodb = this.vpc.addGatewayEndpoint('DynamoDB', {
       service: GatewayVpcEndpointAwsService.DYNAMODB,
     });
-    dynamodb.addToPolicy(
-      new PolicyStatement({
-        principals: [new AnyPrincipal()],
-        actions: ['dynamodb:GetItem'],
-        resources: [table.tableArn],
-      }),
-    );
+    for (const { table, writable = false } of tables) {
+      dynamodb.addToPolicy(
+        new PolicyStatement({
+          principals: [new AnyPrincipal()],
+          actions: ['dynamodb:GetItem', ...(writable ? ['dynamodb:UpdateItem'] : [])],
+          resources: [table.tableArn],
+        }),
+      );
+    }
     const clients = new SecurityGroup(this, 'TableClients', {
       vpc: this.vpc,
       description: 'Functions that read a table',

@@ -8,7 +8,8 @@ import { DATABASE_CLIENT_TIMEOUT, type FaceDatabase } from '../database/face-dat
 import { acknowledge } from '../parts/acknowledge.ts';
 import { allow } from '../parts/grants.ts';
 import { LastingQueue } from '../parts/lasting-queue.ts';
-import type { PipelineFunction } from '../parts/pipeline-function.ts';
+import type { FunctionNetwork, PipelineFunction } from '../parts/pipeline-function.ts';
+import type { PhotographerCaps } from './photographer-caps.ts';
 
 /** A batch is written by the same few statements as one photo. Its locks have to fit PostgreSQL's lock table, 64 a connection. */
 const BATCH_SIZE = 100;
@@ -28,6 +29,10 @@ const OF_USE_FOR = Duration.days(1);
 interface AnnouncementsProps {
   readonly config: RollcallConfig;
   readonly database: FaceDatabase;
+  /** Told whose each event is, where photographers have a cap of their own. */
+  readonly photographerCaps: PhotographerCaps | undefined;
+  /** Where database and tables can be reached; undefined is Lambda's own network. */
+  readonly tablesNetwork: FunctionNetwork | undefined;
 }
 
 /**
@@ -39,15 +44,18 @@ export class Announcements extends Construct {
   readonly queue: Queue;
   readonly announcePhotos: PipelineFunction;
 
-  constructor(scope: Construct, id: string, { config, database }: AnnouncementsProps) {
+  constructor(scope: Construct, id: string, props: AnnouncementsProps) {
     super(scope, id);
+    const { config, database, photographerCaps, tablesNetwork } = props;
     this.announcePhotos = new DatabaseFunction(this, 'AnnouncePhotos', {
       config,
       database,
       name: 'announce-photos',
       description: 'Makes the rows of photos that were just uploaded',
       timeout: DATABASE_CLIENT_TIMEOUT,
+      ...(photographerCaps && { environment: photographerCaps.tellerEnvironment, network: tablesNetwork }),
     });
+    photographerCaps?.allowCounting(this.announcePhotos);
 
     this.queue = new LastingQueue(this, 'Queue', {
       visibilityTimeout: TRY_AGAIN_AFTER,

@@ -14,6 +14,7 @@ import { PipelineFunction, type PipelineFunctionProps } from '../parts/pipeline-
 import { PipelineStateMachine } from '../parts/pipeline-state-machine.ts';
 import type { ResultsBucket } from '../storage/buckets.ts';
 import type { IdempotencyTable } from '../storage/tables.ts';
+import type { PhotographerCaps } from './photographer-caps.ts';
 
 /**
  * Of the functions that run for every photo and mostly wait: for S3, for the database, for their slot and for Rekognition. Waiting
@@ -28,6 +29,8 @@ interface PhotoIndexingProps {
   readonly idempotencyTable: IdempotencyTable;
   /** This stack's, or another's in the same account and Region. */
   readonly slotLedger: ITable;
+  /** Where photographers have a cap of their own. */
+  readonly photographerCaps: PhotographerCaps | undefined;
   readonly database: FaceDatabase;
   /** Functions with Postgres read the results bucket through this. */
   readonly resultsNetwork: PipelineFunctionProps['network'];
@@ -50,7 +53,8 @@ export class PhotoIndexing extends Construct {
 
   constructor(scope: Construct, id: string, props: PhotoIndexingProps) {
     super(scope, id);
-    const { config, photoBucket, resultsBucket, idempotencyTable, slotLedger, database } = props;
+    const { config, photoBucket, resultsBucket, idempotencyTable, slotLedger, photographerCaps, database } =
+      props;
     const rate = indexFacesRate(this, config.indexFacesPerSecond);
     this.rate = rate;
     this.pace = {
@@ -90,10 +94,12 @@ export class PhotoIndexing extends Construct {
       environment: {
         [environmentNames.ledgerTable]: slotLedger.tableName,
         ...this.pace,
+        ...photographerCaps?.counterEnvironment,
         [environmentNames.resultsBucket]: resultsBucket.bucketName,
       },
     });
     allow(joinLine, slots, slotLedger.tableArn);
+    photographerCaps?.allowLooking(joinLine);
     allow(joinLine, ['s3:GetObject'], results);
     // Without the right to list, S3 calls a response that is not there "forbidden".
     allow(joinLine, ['s3:ListBucket'], resultsBucket.bucketArn);
@@ -113,6 +119,7 @@ export class PhotoIndexing extends Construct {
         [environmentNames.idempotencyTable]: idempotencyTable.tableName,
         [environmentNames.ledgerTable]: slotLedger.tableName,
         ...this.pace,
+        ...photographerCaps?.counterEnvironment,
         [environmentNames.resultsBucket]: resultsBucket.bucketName,
         [environmentNames.qualityFilter]: config.qualityFilter,
         [environmentNames.maxFaces]: String(config.maxFaces),
@@ -122,6 +129,7 @@ export class PhotoIndexing extends Construct {
     });
     allow(indexFaces, receipts, idempotencyTable.tableArn);
     allow(indexFaces, slots, slotLedger.tableArn);
+    photographerCaps?.allowCounting(indexFaces);
     allowCollections(indexFaces, config, ['rekognition:IndexFaces']);
     // Rekognition reads the photo with the caller's right.
     const readPhoto = ['s3:GetObject', ...(config.photoBucketVersioned ? ['s3:GetObjectVersion'] : [])];

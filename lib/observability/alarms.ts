@@ -123,6 +123,14 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       metric: pipelineMetricOf('FailedAttempts', 'DailyImageCapReached', { period: HOUR }),
       threshold: 0,
     },
+    ...(config.dailyImagesPerPhotographer !== undefined && {
+      'photographer-cap-reached': {
+        severity: 'warning' as const,
+        meaning: `A photographer's images of the day are used up (${config.dailyImagesPerPhotographer}). Those photos wait and nothing is paid for them until midnight UTC; everybody else's go on.`,
+        metric: pipelineMetricOf('FailedAttempts', 'PhotographerCapReached', { period: HOUR }),
+        threshold: 0,
+      },
+    }),
     'setup-failures': {
       severity: 'critical',
       meaning:
@@ -135,8 +143,8 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     stalled: {
       severity: 'critical',
       meaning:
-        'Executions are running, but none has finished for 15 minutes, and neither a pause nor the daily cap holds them.',
-      metric: stalled(parts),
+        'Executions are running, but none has finished for 15 minutes, and neither a pause nor a daily cap holds them.',
+      metric: stalled(parts, config),
       threshold: 0,
       // Three of five minutes and not one of fifteen: a lone photo at the edge of a period is not a stall.
       periods: 3,
@@ -379,7 +387,7 @@ function setupFailures(): IMetric {
  * executions are known only for the whole account: an open execution calls a function every few minutes, if only to be
  * told to wait.
  */
-function stalled({ functions, stateMachine }: AlarmedParts): IMetric {
+function stalled({ functions, stateMachine }: AlarmedParts, config: RollcallConfig): IMetric {
   const options = { period: FIVE_MINUTES, statistic: Stats.SUM };
   const called = Object.entries(functions).map(
     ([state, fn]) => [`called${state}`, fn.metricInvocations(options)] as const,
@@ -391,11 +399,16 @@ function stalled({ functions, stateMachine }: AlarmedParts): IMetric {
   const held = HELD.map(
     (name) => [`held${name}`, pipelineMetricOf('FailedAttempts', name, options)] as const,
   );
+  // Each of them is one of the calls; a photographer at the cap must not hide that nobody else's photos end.
+  const capped =
+    config.dailyImagesPerPhotographer === undefined
+      ? []
+      : [['capped', pipelineMetricOf('FailedAttempts', 'PhotographerCapReached', options)] as const];
   const sum = (metrics: readonly (readonly [string, IMetric])[]) => sumOf(metrics.map(([id]) => id));
   return new MathExpression({
     // Arithmetic alone: a comparison with what has no value may have none either, and then the alarm would never go off.
-    expression: `${sum(called)} - ${MANY} * (${sum([...ended, ...held])})`,
-    usingMetrics: Object.fromEntries([...called, ...ended, ...held]),
+    expression: `${sum(called)}${capped.map(([id]) => ` - FILL(${id}, 0)`).join('')} - ${MANY} * (${sum([...ended, ...held])})`,
+    usingMetrics: Object.fromEntries([...called, ...capped, ...ended, ...held]),
     label: 'calls without an end',
     period: FIVE_MINUTES,
   });

@@ -55,3 +55,15 @@ export class SearchLimitsTable extends Table {
     );
   }
 }
+
+/** What photographers have indexed today, and whose each event is: numbers and ids that expire by themselves. */
+export class PhotographersTable extends Table {
+  constructor(scope: Construct, id: string, props: TableProps) {
+    super(scope, id, { ...keyedById(props), timeToLiveAttribute: 'expiration' });
+    acknowledge(
+      this,
+      'It holds the day, not history: an empty table works at once, a restored one would only be wrong',
+      'AwsSolutions-DDB3',
+    );
+  }
+}

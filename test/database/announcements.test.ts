@@ -6,6 +6,7 @@ import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import { logEvents, metricNames } from '../../lambdas/shared/contract/names.ts';
 import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import { databaseError } from '../../lambdas/shared/database/errors.ts';
+import type { EventOwners } from '../../lambdas/shared/line/photographers.ts';
 import { erasureWorld } from '../support/erasure-world.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
@@ -16,7 +17,7 @@ beforeAll(() => {
   world = erasureWorld(database);
 });
 
-function announcer(failures: (Error | undefined)[] = []) {
+function announcer(failures: (Error | undefined)[] = [], owners?: EventOwners) {
   const recording = recordingTelemetry();
   let connections = 0;
   const withDatabase = async <Result>(work: (sql: postgres.Sql) => Promise<Result>): Promise<Result> => {
@@ -30,7 +31,7 @@ function announcer(failures: (Error | undefined)[] = []) {
   };
   const announce = (...inputs: unknown[]) =>
     announcePhotos(
-      { telemetry: recording.telemetry, withDatabase },
+      { telemetry: recording.telemetry, withDatabase, owners },
       inputs.map((input, i) => ({
         messageId: `m${i}`,
         body: typeof input === 'string' ? input : JSON.stringify(input),
@@ -228,4 +229,48 @@ test('an event that cannot be written does not hold up the others', async () => 
     batchItemFailures: [{ itemIdentifier: 'm0' }],
   });
   await expect(rowsOf(other.event_id)).resolves.toMatchObject([{ status: 'processing' }]);
+});
+
+describe('where photographers have a cap', () => {
+  function teller(fails = false) {
+    const told: [string, string][] = [];
+    const owners: EventOwners = {
+      async tell(...whose) {
+        told.push(whose);
+        if (fails) {
+          throw new PipelineError('LedgerBusy', 'busy');
+        }
+      },
+    };
+    return { told, owners };
+  }
+
+  test('the gate is told whose an event is, as soon as anybody knows', async () => {
+    const { told, owners } = teller();
+    const { announce } = announcer([], owners);
+    const [mine, nobodys] = [aPhoto(), aPhoto()];
+    const photographer = randomUUID();
+    await database.admin`INSERT INTO events (id, photographer_id) VALUES (${mine.event_id}, ${photographer})`;
+    await expect(announce(uploadOf(nobodys.key), uploadOf(mine.key))).resolves.toEqual(DONE);
+    expect(told).toEqual([[mine.event_id, photographer]]);
+    // A platform may say so later, and a photo that has its row already tells too.
+    await database.admin`UPDATE events SET photographer_id = ${photographer} WHERE id = ${nobodys.event_id}`;
+    await expect(announce(uploadOf(nobodys.key))).resolves.toEqual(DONE);
+    expect(told.at(-1)).toEqual([nobodys.event_id, photographer]);
+  });
+
+  test('what could not be told comes again, with its rows made', async () => {
+    const { owners } = teller(true);
+    const { announce, recording } = announcer([], owners);
+    const [mine, nobodys] = [aPhoto(), aPhoto()];
+    await database.admin`INSERT INTO events (id, photographer_id) VALUES (${mine.event_id}, ${randomUUID()})`;
+    await expect(announce(uploadOf(mine.key), uploadOf(nobodys.key))).resolves.toEqual({
+      batchItemFailures: [{ itemIdentifier: 'm0' }],
+    });
+    await expect(rowsOf(mine.event_id)).resolves.toMatchObject([{ status: 'processing' }]);
+    await expect(rowsOf(nobodys.event_id)).resolves.toMatchObject([{ status: 'processing' }]);
+    expect(recording.recorded).toEqual([
+      { name: metricNames.failedAttempts, value: 1, dimensions: { Error: 'LedgerBusy' } },
+    ]);
+  });
 });

@@ -23,6 +23,7 @@ const defaults: RollcallConfig = {
   deletionProtection: false,
   indexFacesPerSecond: undefined,
   dailyImageCap: 200_000,
+  dailyImagesPerPhotographer: undefined,
   qualityFilter: 'AUTO',
   maxFaces: 100,
   detectionAttributes: ['DEFAULT'],
@@ -85,6 +86,7 @@ test('nothing has to be configured', () => {
 test.each([
   ['indexFacesPerSecond', 20, '20'],
   ['dailyImageCap', 1000, '1000'],
+  ['dailyImagesPerPhotographer', 500, '500'],
   ['qualityFilter', 'NONE', 'NONE'],
   ['maxFaces', 1, '1'],
   ['detectionAttributes', ['SMILE', 'GENDER'], 'SMILE,GENDER'],
@@ -136,6 +138,7 @@ test.each([
   ['deletionProtection', 'on', 'true or false'],
   ['indexFacesPerSecond', 0, 'a number from 0.1 to 1000'],
   ['dailyImageCap', 0, 'a whole number from 1 to 100000000'],
+  ['dailyImagesPerPhotographer', 0.5, 'a whole number from 1 to 100000000'],
   ['qualityFilter', 'auto', 'one of NONE, AUTO, LOW, MEDIUM, HIGH'],
   ['maxFaces', 101, 'a whole number from 1 to 100'],
   ['maxFaces', 2.5, 'a whole number from 1 to 100'],

@@ -8,6 +8,10 @@ const variants = {
   'everything on': synthesised(configurations.everyRight),
 };
 const { aurora } = variants;
+const capped = {
+  tryOut: synthesised(configurations.tryOut),
+  photographerCapsAlone: synthesised(configurations.photographerCapsAlone),
+};
 
 const indexing = 'PhotoIndexing';
 const COLLECTIONS = 'arn:{AWS::Partition}:rekognition:{AWS::Region}:{AWS::AccountId}:collection/rollcall-*';
@@ -436,4 +440,45 @@ test("a function's own code may not use what Lambda needs for its network", () =
       Condition: { Null: { 'lambda:SourceFunctionArn': 'false' } },
     });
   }
+});
+
+describe('where photographers have a cap', () => {
+  const table = '{PhotographerCaps/Table.Arn}';
+
+  test('the line looks and counts, and one function with the database says whose an event is', () => {
+    const roles = rolesOf(capped.tryOut);
+    for (const [role, actions] of [
+      [`${indexing}/JoinLineRole`, ['dynamodb:GetItem']],
+      [`${indexing}/IndexFacesRole`, ['dynamodb:GetItem', 'dynamodb:UpdateItem']],
+      ['Announcements/AnnouncePhotosRole', ['dynamodb:GetItem', 'dynamodb:UpdateItem']],
+    ] as const) {
+      const more = Object.entries(roles[role]!.allowed).flatMap(([action, resources]) =>
+        resources.includes(table) ? [action] : [],
+      );
+      expect([role, more.sort()]).toEqual([role, actions]);
+    }
+    const others = Object.entries(roles).filter(([, { allowed }]) => JSON.stringify(allowed).includes(table));
+    expect(others).toHaveLength(3);
+    expect(aurora.resources('AWS::DynamoDB::Table')['PhotographerCaps/Table']).toBeUndefined();
+  });
+
+  test.each([
+    ['tryOut', ['dynamodb:GetItem {SlotLedger.Arn}', `dynamodb:GetItem,dynamodb:UpdateItem ${table}`]],
+    ['photographerCapsAlone', [`dynamodb:GetItem,dynamodb:UpdateItem ${table}`]],
+  ] as const)('the network lets just that through: %s', (name, ways) => {
+    const template = capped[name];
+    const statements = Object.values(template.resources('AWS::EC2::VPCEndpoint')).flatMap(
+      ({ Properties }) =>
+        (Properties.PolicyDocument as { Statement: { Action: string | string[]; Resource: unknown }[] })
+          .Statement,
+    );
+    const dynamodb = statements.filter(({ Action }) => String(Action).startsWith('dynamodb:'));
+    expect(dynamodb.map(({ Action, Resource }) => `${Action} ${template.text(Resource)}`)).toEqual(ways);
+    const announce = template.resources('AWS::Lambda::Function')['Announcements/AnnouncePhotos']!;
+    const groups = (announce.Properties.VpcConfig as { SecurityGroupIds: unknown[] }).SecurityGroupIds;
+    expect(groups.map((group) => template.text(group))).toEqual([
+      '{Database/Clients.GroupId}',
+      '{Network/TableClients.GroupId}',
+    ]);
+  });
 });

@@ -337,6 +337,19 @@ describe.each(Object.entries(readings))(
       }
     });
 
+    test("a photographer's cap holds some, and hides nobody else's stall", () => {
+      const own = alarmsOf(synthesised(configurations.tryOut));
+      const stateOf = (name: string, samples: readonly Sample[]) =>
+        evaluateAlarm(own[name]!, samples, NOW, reading);
+      const held = [...called('JoinLine', 30), ...failedAttempts('PhotographerCapReached', 30)];
+      expect(stateOf('stalled', held)).toBe('OK');
+      expect(stateOf('stalled', [...held, ...called('PersistResults', 30)])).toBe('ALARM');
+      expect(stateOf('stalled', called('PersistResults', 30))).toBe('ALARM');
+      expect(stateOf('photographer-cap-reached', held)).toBe('ALARM');
+      expect(stateOf('photographer-cap-reached', failedAttempts('DailyImageCapReached', 30))).toBe('OK');
+      expect(stateOf('photographer-cap-reached', [])).toBe('OK');
+    });
+
     test('a lone photo that ends after the edge of a period is not stalled', () => {
       const edge: Sample[] = [
         { ...called('EnsureCollection', 1)[0]!, atMs: NOW - 5 * MINUTE - 1_000 },
@@ -348,6 +361,11 @@ describe.each(Object.entries(readings))(
 );
 
 describe('the alarms', () => {
+  test('a cap for each photographer brings one more', () => {
+    const own = Object.keys(alarmsOf(synthesised(configurations.tryOut)));
+    expect(own.filter((name) => !names.includes(name))).toEqual(['photographer-cap-reached']);
+  });
+
   test.each([
     ['critical', CRITICAL],
     ['warning', WARNING],
@@ -623,7 +641,7 @@ test('the runbook has a section for every alarm, and for no other', () => {
   const [, section = ''] = /^## Alarms$([\s\S]*?)(?=^## |(?![\s\S]))/m.exec(runbook) ?? [];
   const parts = section.split(/^### /m).slice(1);
   expect(parts.map((part) => part.split('\n')[0]!.trim()).sort()).toEqual(
-    [...names, 'monthly-budget'].sort(),
+    [...names, 'monthly-budget', 'photographer-cap-reached'].sort(),
   );
   for (const part of parts) {
     expect(part).toMatch(/\*\*Meaning\.\*\*[\s\S]+\*\*Look\.\*\*[\s\S]+\*\*Mend\.\*\*/);

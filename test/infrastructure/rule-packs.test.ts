@@ -52,6 +52,7 @@ const configurations: [string, Record<string, unknown>][] = [
       runbookUrl: 'https://example.org/runbook',
       monthlyBudgetUsd: 100,
       dailyImageCap: 1_000,
+      dailyImagesPerPhotographer: 200,
       reconcileMaxImages: 10,
       abandonedCollectionDays: 30,
       indexFacesPerSecond: 20,

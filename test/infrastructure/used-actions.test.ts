@@ -73,7 +73,7 @@ const SIGNING = 'read-gallery/photo-url.ts';
 const WITH_VERSIONS = ['skip-indexed', 'survey-events'];
 
 describe.each([
-  // A try-out has every function.
+  // A try-out has every function and table.
   ['aurora', configurations.tryOut, 'secretsmanager:GetSecretValue'],
   ['an external database', configurations.externalTryOut, 'rds-db:connect'],
 ])('with %s', (_, rollcall, otherLogin) => {

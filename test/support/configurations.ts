@@ -10,12 +10,15 @@ export const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56
 
 const external = { database: 'external', databaseSecretArn: SECRET };
 
+/** With everything that may be called, and everything that goes with the stack. */
+const tryOut = { removal: 'destroy', dailyImagesPerPhotographer: 500 };
+
 /** Options over the defaults, by what they are for. */
 export const configurations = {
   defaults: {},
   external,
-  tryOut: { removal: 'destroy' },
-  externalTryOut: { ...external, removal: 'destroy' },
+  tryOut,
+  externalTryOut: { ...external, ...tryOut },
   everyRight: { tracing: true, photoBucketVersioned: true, photoBucketKeyArn: KEY, removal: 'destroy' },
   otherwise: {
     removal: 'destroy',
@@ -49,6 +52,7 @@ export const configurations = {
   mails: { criticalEmails: ['a@example.org'], warningEmails: ['b@example.org'] },
   budget: { monthlyBudgetUsd: 500 },
   withoutApi: { api: 'none' },
+  photographerCapsAlone: { dailyImagesPerPhotographer: 500, api: 'none' },
   stage: { stage: 'test', monthlyBudgetUsd: 500 },
   sharingStage: { stage: 'test', slotLedgerTableArn: LEDGER },
 } satisfies Record<string, object>;

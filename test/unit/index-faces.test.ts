@@ -4,6 +4,7 @@ import { indexFaces } from '../../lambdas/index-faces/index-faces.ts';
 import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import { metricNames } from '../../lambdas/shared/contract/names.ts';
 import type { IndexResult } from '../../lambdas/shared/contract/payloads.ts';
+import type { PhotographerCap } from '../../lambdas/shared/line/photographers.ts';
 import type { Slot } from '../../lambdas/shared/line/rules.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
@@ -27,6 +28,7 @@ interface Setup {
   index?: () => unknown;
   takeSlot?: () => Promise<Slot>;
   reportThrottle?: () => Promise<void>;
+  photographers?: PhotographerCap;
 }
 
 const notFound = () => {
@@ -85,6 +87,7 @@ function setUp(setup: Setup = {}) {
             await setup.reportThrottle?.();
           },
         },
+        photographers: setup.photographers,
         once: (key, index) => {
           keys.push(key);
           return (setup.once ?? ((_, work) => work()))(key, index);
@@ -401,7 +404,18 @@ describe('indexFaces', () => {
     ['an error of the service', 'InternalServerError', 500, 0],
     ['no answer, which nobody can tell from success', 'TimeoutError', undefined, 1],
   ])('%s counts as paid, or does not', async (_, thrown, status, paid) => {
+    const images: string[] = [];
     const { run, recording, givenBack } = setUp({
+      photographers: {
+        check: async () => undefined,
+        take: async (eventId) => {
+          images.push(`of ${eventId}`);
+          return { id: 'photographer#p', day: 20260501 };
+        },
+        giveBack: async ({ id }) => {
+          images.push(`${id} back`);
+        },
+      },
       ...(thrown && {
         index: () => {
           throw Object.assign(new Error(thrown), { name: thrown, $metadata: { httpStatusCode: status } });
@@ -412,6 +426,7 @@ describe('indexFaces', () => {
     expect(recording.total(metricNames.rekognitionCalls)).toBe(1);
     expect(recording.total(metricNames.imagesBilled)).toBe(paid);
     expect(givenBack).toHaveLength(1 - paid);
+    expect(images).toEqual([`of ${EVENT}`, ...(paid ? [] : ['photographer#p back'])]);
   });
 
   test.each([

@@ -21,6 +21,8 @@ interface Setup {
   /** S3's answer to whether the response is stored; none is by default. */
   resultHead?: () => unknown;
   answer?: () => Promise<number>;
+  /** The photographer's cap, where there is one. */
+  check?: () => Promise<void>;
 }
 
 const notStored = () => {
@@ -29,6 +31,7 @@ const notStored = () => {
 
 function setUp(setup: Setup = {}) {
   const asked: Asked[] = [];
+  const checked: string[] = [];
   const recording = recordingTelemetry();
   const s3 = fakeClient<S3Client>({ HeadObject: setup.resultHead ?? notStored });
   const run = () =>
@@ -42,6 +45,14 @@ function setUp(setup: Setup = {}) {
             return setup.answer?.() ?? Promise.resolve(NOW + 1_640);
           },
         },
+        ...(setup.check && {
+          photographers: {
+            check: (eventId) => {
+              checked.push(eventId);
+              return setup.check!();
+            },
+          },
+        }),
         telemetry: recording.telemetry,
         now: () => NOW,
       },
@@ -65,7 +76,7 @@ function setUp(setup: Setup = {}) {
         max_reindexes: 2,
       },
     );
-  return { run, s3, asked, recording };
+  return { run, s3, asked, checked, recording };
 }
 
 async function join(setup: Setup = {}) {
@@ -123,6 +134,31 @@ test('a Retry of the state counts the same error once', async () => {
   const again = { place, returned: 'RekognitionThrottled' };
   expect((await join(again)).place.throttles).toBe(1);
   expect((await join(again)).place.throttles).toBe(1);
+});
+
+test("a photo whose photographer's images are used up takes no place in line; one that is known needs none", async () => {
+  const full = async () => {
+    throw new PipelineError('PhotographerCapReached', 'used up');
+  };
+  const held = setUp({ check: full });
+  await expect(held.run()).rejects.toMatchObject({ name: 'PhotographerCapReached' });
+  expect(held.checked).toEqual([EVENT]);
+  expect(held.asked).toEqual([]);
+
+  const place: Place = { place_ms: 0, wait_until: '', throttles: 0, reindexes: 0 };
+  const back = setUp({ check: full, place, returned: 'SlotExpired' });
+  await expect(back.run()).rejects.toMatchObject({ name: 'PhotographerCapReached' });
+
+  const known = setUp({
+    check: full,
+    resultHead: () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1' } }),
+  });
+  await expect(known.run()).resolves.toMatchObject({ place_ms: NOW });
+  expect(known.checked).toEqual([]);
+
+  const free = setUp({ check: async () => undefined });
+  await expect(free.run()).resolves.toMatchObject({ place_ms: NOW + 1_640 });
+  expect(free.checked).toEqual([EVENT]);
 });
 
 test('gives up a photo that was throttled or lost too often', async () => {

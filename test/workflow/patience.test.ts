@@ -31,6 +31,7 @@ const eraseFaces = definitionOf('erase-faces');
 test.each([
   [indexPhoto, 'JoinLine', 'IndexingPaused', 6 * DAY, 1_000],
   [indexPhoto, 'JoinLine', 'DailyImageCapReached', 14 * DAY, 1_000],
+  [indexPhoto, 'JoinLine', 'PhotographerCapReached', 14 * DAY, 1_000],
   [indexPhoto, 'JoinLine', 'BackfillWaits', 2 * DAY, 1_500],
   [indexPhoto, 'JoinLine', 'LedgerBusy', HOUR, 125],
   [indexPhoto, 'PersistResults', 'DatabaseUnavailable', HOUR / 2, 100],

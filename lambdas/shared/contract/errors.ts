@@ -40,6 +40,7 @@ export const failureKinds = {
   // An operator or a limit holds the pipeline.
   IndexingPaused: { class: 'operator', retryable: true },
   DailyImageCapReached: { class: 'operator', retryable: true },
+  PhotographerCapReached: { class: 'operator', retryable: true },
   // Never thrown; written by mark-failed for an execution that was ended from outside.
   ExecutionAborted: { class: 'operator', retryable: true },
   ExecutionTimedOut: { class: 'transient', retryable: true },

@@ -151,6 +151,13 @@ export const environmentNames = {
   readsIndexFacesQuota: 'READS_INDEX_FACES_QUOTA',
   /** Images that may be indexed in a UTC day, where the ledger's item says nothing else. */
   dailyImageCap: 'DAILY_IMAGE_CAP',
+  /** Images of one photographer that may be indexed in a UTC day; not set where there is no such cap. */
+  dailyImagesPerPhotographer: 'DAILY_IMAGES_PER_PHOTOGRAPHER',
+  /**
+   * DynamoDB table of what photographers have indexed today, and of whose each event is (partition key `id`, TTL attribute
+   * `expiration`); not set where there is no such cap.
+   */
+  photographersTable: 'PHOTOGRAPHERS_TABLE',
   /** IndexFaces QualityFilter: NONE, AUTO, LOW, MEDIUM or HIGH. */
   qualityFilter: 'QUALITY_FILTER',
   /** IndexFaces MaxFaces, 1 to 100. */

@@ -6,9 +6,7 @@ import type { LedgerState } from './rules.ts';
 /** One account and Region has one quota of IndexFaces, and another one of searching: the table has an item for each. */
 export type LedgerItem = 'index-faces' | 'search-faces';
 
-export function ledgerKey(item: LedgerItem) {
-  return { id: { S: item } };
-}
+export type Item = Record<string, AttributeValue>;
 
 /** @throws PipelineError `LedgerBusy`, `AccessDenied`, `MissingConfiguration` */
 export async function readLedger(
@@ -16,17 +14,29 @@ export async function readLedger(
   table: string,
   item: LedgerItem = 'index-faces',
 ): Promise<LedgerState> {
+  return decodeLedger(await readItem({ dynamodb, table }, item));
+}
+
+/**
+ * The item as it is now; empty where there is none.
+ *
+ * @throws PipelineError `LedgerBusy`, `AccessDenied`, `MissingConfiguration`
+ */
+export async function readItem(
+  { dynamodb, table }: { dynamodb: DynamoDBClient; table: string },
+  id: string,
+): Promise<Item> {
   try {
-    const { Item } = await dynamodb.send(
-      new GetItemCommand({ TableName: table, Key: ledgerKey(item), ConsistentRead: true }),
+    const { Item = {} } = await dynamodb.send(
+      new GetItemCommand({ TableName: table, Key: { id: { S: id } }, ConsistentRead: true }),
     );
-    return decodeLedger(Item);
+    return Item;
   } catch (error) {
     throw ledgerError(error);
   }
 }
 
-export function decodeLedger(item: Record<string, AttributeValue> = {}): LedgerState {
+export function decodeLedger(item: Item): LedgerState {
   return Object.fromEntries(
     Object.entries(item).flatMap(([name, value]) => (value.N === undefined ? [] : [[name, Number(value.N)]])),
   );

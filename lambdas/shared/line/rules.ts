@@ -58,18 +58,21 @@ export type LedgerAttribute =
  * One write: what it changes, and what must still be true of the item when it arrives. Additions commute, so writes
  * of concurrent callers only conflict when a premise breaks.
  */
-export interface Change {
-  premises: Premise[];
-  set?: LedgerState;
-  add?: LedgerState;
-  remove?: LedgerAttribute[];
+export interface Change<Attribute extends string = LedgerAttribute> {
+  premises: Premise<Attribute>[];
+  set?: Partial<Record<Attribute, number>>;
+  add?: Partial<Record<Attribute, number>>;
+  remove?: Attribute[];
 }
 
-export type Premise =
-  | { attribute: LedgerAttribute; is: number | undefined }
-  | { attribute: LedgerAttribute; atLeast: number }
+export type Premise<Attribute extends string = LedgerAttribute> =
+  | { attribute: Attribute; is: number | undefined }
+  | { attribute: Attribute; atLeast: number }
   /** Also true of an absent attribute. */
-  | { attribute: LedgerAttribute; below: number };
+  | { attribute: Attribute; below: number };
+
+/** Images that were counted on one UTC day, the number yyyymmdd. */
+export type DayCount = Pick<LedgerState, 'day' | 'images'>;
 
 export type Refusal = 'IndexingPaused' | 'DailyImageCapReached' | 'BackfillWaits' | 'SlotExpired';
 
@@ -175,7 +178,7 @@ export function dayOf(ms: number): number {
 }
 
 /** Slots that were given on the UTC day of this moment; of the day that the ledger has reached, where that is later. */
-export function imagesToday({ day = 0, images = 0 }: LedgerState, nowMs: number): number {
+export function imagesToday({ day = 0, images = 0 }: DayCount, nowMs: number): number {
   return day >= dayOf(nowMs) ? images : 0;
 }
 
@@ -249,27 +252,44 @@ export function takeSlot(
   if (ahead >= GATE_AHEAD_MS[lane]) {
     return { refused: 'SlotExpired', because: `the next free slot is ${Math.round(ahead)} ms away` };
   }
-  // By the day that the ledger has reached: callers whose clocks differ at midnight must not count it back and forth.
-  const day = Math.max(dayOf(nowMs), state.day ?? 0);
+  const image = countImages(state, 1, dailyImageCap(state, config), nowMs);
   const premises: Premise[] = [
     { attribute: 'next_ms', below: nowMs + GATE_AHEAD_MS[lane] },
     { attribute: 'paused_ms', is: undefined },
     { attribute: 'cuts', is: state.cuts },
-    { attribute: 'day', is: state.day },
     { attribute: 'daily_image_cap', is: state.daily_image_cap },
+    ...image.premises,
   ];
-  const cap = dailyImageCap(state, config);
-  if (cap !== undefined && day === state.day) {
-    premises.push({ attribute: 'images', below: cap });
-  }
   const intervalMs = intervalAt(state, config, nowMs);
   const change = extend(state, 'next_ms', intervalMs, nowMs, premises);
-  if (day === state.day) {
-    change.add = { ...change.add, images: 1 };
-  } else {
-    change.set = { ...change.set, day, images: 1 };
+  return {
+    chain: 'next_ms',
+    intervalMs,
+    change: { ...change, add: { ...change.add, ...image.add }, set: { ...change.set, ...image.set } },
+  };
+}
+
+/**
+ * Images more on the day's count, by the day that the count has reached: callers whose clocks differ at midnight must not count it
+ * back and forth.
+ *
+ * @param cap what the count must be below; undefined where there is none
+ */
+export function countImages(
+  state: DayCount,
+  images: number,
+  cap: number | undefined,
+  nowMs: number,
+): Change<'day' | 'images'> {
+  const day = Math.max(dayOf(nowMs), state.day ?? 0);
+  const premises: Premise<'day' | 'images'>[] = [{ attribute: 'day', is: state.day }];
+  if (day !== state.day) {
+    return { premises, set: { day, images } };
   }
-  return { chain: 'next_ms', intervalMs, change };
+  if (cap !== undefined) {
+    premises.push({ attribute: 'images', below: cap });
+  }
+  return { premises, add: { images } };
 }
 
 /**
@@ -331,7 +351,7 @@ export function afterThrottle(
  * Takes an image off the day's count: the slot led to no paid call. Its place in the chain is gone; the cap counts what
  * is paid or may still be. A slot whose holder died counts for ever, which errs on the cheap side.
  */
-export function giveBack(slot: Slot): Change {
+export function giveBack(slot: Pick<Slot, 'day'>): Change<'day' | 'images'> {
   return { premises: [{ attribute: 'day', is: slot.day }], add: { images: -1 } };
 }
 

@@ -1,14 +1,8 @@
 /** The slot ledger in DynamoDB: one item, whose rules are in `line/rules.ts`. */
-import {
-  type AttributeValue,
-  ConditionalCheckFailedException,
-  type DynamoDBClient,
-  UpdateItemCommand,
-} from '@aws-sdk/client-dynamodb';
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { PipelineError } from '../contract/errors.ts';
 import type { Lane } from '../contract/payloads.ts';
-import { ledgerError } from '../runtime/aws-errors.ts';
-import { decodeLedger, type LedgerItem, ledgerKey, readLedger } from './item.ts';
+import { decodeLedger, type LedgerItem, readLedger } from './item.ts';
 import {
   afterThrottle,
   type Change,
@@ -17,20 +11,19 @@ import {
   GATE_EARLY_MS,
   giveBack,
   keepSlot,
-  type LedgerAttribute,
   type LedgerConfig,
   type LedgerState,
   nextPlace,
-  type Premise,
   type Slot,
   takeSlot,
 } from './rules.ts';
+import { writeItem } from './write.ts';
 
 /**
  * Every lost race means that another caller's write went through; a caller that loses this many in a row comes back
  * later (`LedgerBusy`, retried by the state machine).
  */
-const MAX_RACES = 20;
+export const MAX_RACES = 20;
 
 /** A sleep longer than this is followed by a second look at the ledger, so long before the slot. */
 const RECHECK_AFTER_MS = 250;
@@ -116,29 +109,13 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
 
   /** @returns the item after the write, or the item that broke a premise and so prevented it */
   async function write(change: Change): Promise<{ after: LedgerState } | { conflict: LedgerState }> {
-    try {
-      const { Attributes } = await send(() =>
-        deps.dynamodb.send(
-          new UpdateItemCommand({
-            TableName: deps.table,
-            Key: ledgerKey(deps.item ?? 'index-faces'),
-            ...expressions(change),
-            ReturnValues: 'ALL_NEW',
-            ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-          }),
-        ),
-      );
-      seen = decodeLedger(Attributes);
+    const written = await writeItem(deps, deps.item ?? 'index-faces', change);
+    if ('after' in written) {
+      seen = decodeLedger(written.after);
       return { after: seen };
-    } catch (error) {
-      if (!(error instanceof ConditionalCheckFailedException)) {
-        throw error;
-      }
-      // DynamoDB sends the item along when there is one.
-      const conflict = error.Item ? decodeLedger(error.Item) : await load();
-      seen = conflict;
-      return { conflict };
     }
+    seen = written.conflict ? decodeLedger(written.conflict) : await load();
+    return { conflict: seen };
   }
 
   /** Extends a chain by what `decide` makes of the ledger's state; returns the place where the chain ended before. */
@@ -283,63 +260,4 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
     },
     read: load,
   };
-}
-
-async function send<Output>(command: () => Promise<Output>): Promise<Output> {
-  try {
-    return await command();
-  } catch (error) {
-    throw error instanceof ConditionalCheckFailedException ? error : ledgerError(error);
-  }
-}
-
-/** A change as DynamoDB's expressions; placeholders, because some attribute names are reserved words. */
-function expressions({ premises, set = {}, add = {}, remove = [] }: Change) {
-  const names: Record<string, string> = {};
-  const values: Record<string, AttributeValue> = {};
-  const name = (attribute: string) => {
-    names[`#${attribute}`] = attribute;
-    return `#${attribute}`;
-  };
-  const value = (number: number) => {
-    const placeholder = `:v${Object.keys(values).length}`;
-    values[placeholder] = { N: String(number) };
-    return placeholder;
-  };
-
-  const conditions = premises.map((premise) => condition(premise, name, value));
-  const sets = [
-    ...Object.entries(set).map(([attribute, to]) => `${name(attribute)} = ${value(to)}`),
-    ...Object.entries(add).map(
-      ([attribute, by]) =>
-        `${name(attribute)} = if_not_exists(${name(attribute)}, ${value(0)}) + ${value(by)}`,
-    ),
-  ];
-  const updates = [
-    sets.length > 0 ? `SET ${sets.join(', ')}` : '',
-    remove.length > 0 ? `REMOVE ${remove.map(name).join(', ')}` : '',
-  ];
-  return {
-    UpdateExpression: updates.filter(Boolean).join(' '),
-    ...(conditions.length > 0 && { ConditionExpression: conditions.join(' AND ') }),
-    ExpressionAttributeNames: names,
-    ...(Object.keys(values).length > 0 && { ExpressionAttributeValues: values }),
-  };
-}
-
-function condition(
-  premise: Premise,
-  name: (attribute: LedgerAttribute) => string,
-  value: (number: number) => string,
-): string {
-  const attribute = name(premise.attribute);
-  if ('atLeast' in premise) {
-    return `${attribute} >= ${value(premise.atLeast)}`;
-  }
-  if ('below' in premise) {
-    return `(attribute_not_exists(${attribute}) OR ${attribute} < ${value(premise.below)})`;
-  }
-  return premise.is === undefined
-    ? `attribute_not_exists(${attribute})`
-    : `${attribute} = ${value(premise.is)}`;
 }

@@ -1,0 +1,319 @@
+/**
+ * How many images of one photographer may be indexed in a UTC day, beside the account's cap: counted in items of their own, so that
+ * no two photographers wait for one write.
+ *
+ * Whoever may call Rekognition cannot read whose an event is, so its item says so: announce-photos, in the database's network, writes
+ * it (docs/adr/0022). Until then an event counts for itself, in its own item and under the same cap; what it has counted by then goes over
+ * to its photographer.
+ */
+import { type DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { PipelineError } from '../contract/errors.ts';
+import { ledgerError } from '../runtime/aws-errors.ts';
+import { decodeLedger, type Item, readItem } from './item.ts';
+import {
+  type Change,
+  countImages,
+  type DayCount,
+  giveBack,
+  imagesToday,
+  nextDay,
+  type Slot,
+} from './rules.ts';
+import { MAX_RACES, type SlotLedger } from './store.ts';
+import { writeItem } from './write.ts';
+
+export interface PhotographersDeps {
+  dynamodb: DynamoDBClient;
+  /** Partition key `id`, time to live `expiration`. */
+  table: string;
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+/** How long a function goes by what it has read, or written, of whose an event is. */
+const REMEMBERED_MS = 10 * MINUTE_MS;
+
+/** Of events and counts. Beyond them a function begins to remember anew. */
+const MAX_REMEMBERED = 1_000;
+
+/** Without a photo, an event is no one's after this, and counts for itself again. */
+const OWNED_FOR_MS = 90 * DAY_MS;
+
+/** A count is of use until its day is over; clocks may differ. */
+const COUNT_KEPT_MS = DAY_MS;
+
+const eventItem = (eventId: string) => `event#${eventId}`;
+const photographerItem = (photographerId: string) => `photographer#${photographerId}`;
+
+/** An image of one day's count. */
+export interface CountedImage {
+  /** Of the item that counts it. */
+  id: string;
+  day: number;
+}
+
+export interface PhotographerCap {
+  /**
+   * Whether there is room for an image of the event: for photos that have yet to stand in line. Two reads at most.
+   *
+   * @throws PipelineError `PhotographerCapReached`, `LedgerBusy`, `AccessDenied`, `MissingConfiguration`
+   */
+  check(eventId: string): Promise<void>;
+  /**
+   * Counts an image of the event. One write, as a rule.
+   *
+   * @throws PipelineError `PhotographerCapReached`, `LedgerBusy`, `AccessDenied`, `MissingConfiguration`
+   */
+  take(eventId: string): Promise<CountedImage>;
+  /** Takes an image off the count again: it is not going to be paid. One write. */
+  giveBack(image: CountedImage): Promise<void>;
+}
+
+/** Of one function, which remembers what it last saw, as the slot ledger does. */
+export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): PhotographerCap {
+  const photographers = memory<{ photographer: string; untilMs: number }>();
+  const counts = memory<DayCount>();
+
+  function photographerOf(eventId: string): string | undefined {
+    const known = photographers.get(eventId);
+    return known && known.untilMs > deps.now() ? known.photographer : undefined;
+  }
+
+  /** Notes what an item says: a count, and of an event whose it is. */
+  function note(eventId: string, id: string, item: Item): DayCount {
+    const { S: photographer } = item.photographer ?? {};
+    if (photographer !== undefined) {
+      photographers.set(eventId, { photographer, untilMs: deps.now() + REMEMBERED_MS });
+    }
+    const count = decodeLedger(item);
+    counts.set(id, count);
+    return count;
+  }
+
+  /** The item that an image of the event is counted in, as it is now. */
+  async function look(eventId: string): Promise<{ id: string; count: DayCount }> {
+    if (photographerOf(eventId) === undefined) {
+      const id = eventItem(eventId);
+      const count = note(eventId, id, await readItem(deps, id));
+      if (photographerOf(eventId) === undefined) {
+        return { id, count };
+      }
+    }
+    const id = photographerItem(photographerOf(eventId)!);
+    return { id, count: note(eventId, id, await readItem(deps, id)) };
+  }
+
+  function remembered(eventId: string): { id: string; count: DayCount } | undefined {
+    const photographer = photographerOf(eventId);
+    const id = photographer === undefined ? eventItem(eventId) : photographerItem(photographer);
+    const count = counts.get(id);
+    return count && { id, count };
+  }
+
+  function refuse({ id, count }: { id: string; count: DayCount }): never {
+    const images = imagesToday(count, deps.now());
+    throw new PipelineError(
+      'PhotographerCapReached',
+      `${images} of ${imagesPerDay} images of ${id.replace('#', ' ')} are indexed today (UTC)`,
+    );
+  }
+
+  const isFull = (count: DayCount) => imagesToday(count, deps.now()) >= imagesPerDay;
+
+  return {
+    async check(eventId) {
+      const now = await look(eventId);
+      if (isFull(now.count)) {
+        refuse(now);
+      }
+    },
+
+    async take(eventId) {
+      let known = remembered(eventId);
+      let isFresh = false;
+      for (let race = 0; race < MAX_RACES; race++) {
+        if (!known || (isFull(known.count) && !isFresh)) {
+          // Nobody is sent away without a look.
+          known = await look(eventId);
+          isFresh = true;
+        }
+        if (isFull(known.count)) {
+          refuse(known);
+        }
+        const { id } = known;
+        const written = await writeItem(deps, id, counting(id, known.count, 1, imagesPerDay, deps.now()));
+        if ('after' in written) {
+          return { id, day: note(eventId, id, written.after).day ?? 0 };
+        }
+        // Another count, another day, or the event has got its photographer.
+        const conflict = written.conflict && note(eventId, id, written.conflict);
+        known = conflict && remembered(eventId)?.id === id ? { id, count: conflict } : undefined;
+        isFresh = known !== undefined;
+      }
+      throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races to count an image`);
+    },
+
+    async giveBack({ id, day }) {
+      // A conflict means that the day is over, or that the event's count has gone over to its photographer.
+      await writeItem(deps, id, giveBack({ day }));
+    },
+  };
+}
+
+/** What tells the gate whose an event is. */
+export interface EventOwners {
+  /**
+   * Writes it down, once in a while for each event. One write and, the first time, up to three more calls.
+   *
+   * @throws PipelineError `LedgerBusy`, `AccessDenied`, `MissingConfiguration`
+   */
+  tell(eventId: string, photographerId: string): Promise<void>;
+}
+
+export function eventOwners(deps: PhotographersDeps): EventOwners {
+  const told = memory<{ photographer: string; untilMs: number }>();
+  return {
+    async tell(eventId, photographerId) {
+      const nowMs = deps.now();
+      const last = told.get(eventId);
+      if (last?.photographer === photographerId && last.untilMs > nowMs) {
+        return;
+      }
+      const before = await writeOwner(deps, eventId, photographerId, nowMs);
+      const images = imagesToday(decodeLedger(before), nowMs);
+      if (images > 0) {
+        await countMore(deps, photographerItem(photographerId), images);
+      }
+      told.set(eventId, { photographer: photographerId, untilMs: nowMs + REMEMBERED_MS });
+    },
+  };
+}
+
+/** @returns the item as it was: from this write on, nobody counts in it */
+async function writeOwner(
+  { dynamodb, table }: PhotographersDeps,
+  eventId: string,
+  photographerId: string,
+  nowMs: number,
+): Promise<Item> {
+  try {
+    const { Attributes = {} } = await dynamodb.send(
+      new UpdateItemCommand({
+        TableName: table,
+        Key: { id: { S: eventItem(eventId) } },
+        UpdateExpression: 'SET photographer = :photographer, expiration = :expiration REMOVE #day, images',
+        ExpressionAttributeNames: { '#day': 'day' },
+        ExpressionAttributeValues: {
+          ':photographer': { S: photographerId },
+          ':expiration': { N: String(inSeconds(nowMs + OWNED_FOR_MS)) },
+        },
+        ReturnValues: 'ALL_OLD',
+      }),
+    );
+    return Attributes;
+  } catch (error) {
+    throw ledgerError(error);
+  }
+}
+
+/** Where this fails, the event's first images are not counted: the cap is that much larger for the day. */
+async function countMore(deps: PhotographersDeps, id: string, images: number): Promise<void> {
+  let item = await readItem(deps, id);
+  for (let race = 0; race < MAX_RACES; race++) {
+    const written = await writeItem(
+      deps,
+      id,
+      counting(id, decodeLedger(item), images, undefined, deps.now()),
+    );
+    if ('after' in written) {
+      return;
+    }
+    item = written.conflict ?? (await readItem(deps, id));
+  }
+  throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races to count images`);
+}
+
+/** The account's rule for a day's count; an event counts only while it is no one's. */
+function counting(
+  id: string,
+  count: DayCount,
+  images: number,
+  cap: number | undefined,
+  nowMs: number,
+): Change<'day' | 'images' | 'photographer' | 'expiration'> {
+  const { premises, ...change } = countImages(count, images, cap, nowMs);
+  return {
+    ...change,
+    premises: [
+      ...premises,
+      ...(isOfEvent(id) ? [{ attribute: 'photographer' as const, is: undefined }] : []),
+    ],
+    set: { ...change.set, expiration: inSeconds(nextDay(nowMs) + COUNT_KEPT_MS) },
+  };
+}
+
+const isOfEvent = (id: string) => id.startsWith(eventItem(''));
+
+function inSeconds(ms: number): number {
+  return Math.ceil(ms / 1_000);
+}
+
+type Gate = Pick<SlotLedger, 'takeSlot' | 'reportThrottle' | 'giveBack'>;
+
+/**
+ * The gate for one photo: takes an image of its photographer before the slot, and gives both back where nothing is going to be paid.
+ * A full count sends the photo back to the line, which says why.
+ */
+export function cappedGate(gate: Gate, cap: PhotographerCap | undefined, eventId: string): Gate {
+  if (!cap) {
+    return gate;
+  }
+  let image: CountedImage | undefined;
+  async function returnImage(): Promise<void> {
+    const taken = image;
+    image = undefined;
+    if (taken) {
+      await cap!.giveBack(taken);
+    }
+  }
+  return {
+    async takeSlot(request): Promise<Slot> {
+      try {
+        image = await cap.take(eventId);
+      } catch (error) {
+        throw error instanceof PipelineError && error.name === 'PhotographerCapReached'
+          ? new PipelineError('SlotExpired', error.message)
+          : error;
+      }
+      try {
+        return await gate.takeSlot(request);
+      } catch (error) {
+        // Whatever the counts say, the slot's error is what the photo goes by.
+        await returnImage().catch(() => undefined);
+        throw error;
+      }
+    },
+    reportThrottle: (slot) => gate.reportThrottle(slot),
+    async giveBack(slot) {
+      await gate.giveBack(slot);
+      await returnImage();
+    },
+  };
+}
+
+/** Remembers by id, and forgets all of it when it becomes too much. */
+function memory<Value>() {
+  const values = new Map<string, Value>();
+  return {
+    get: (id: string) => values.get(id),
+    set(id: string, value: Value) {
+      if (values.size >= MAX_REMEMBERED && !values.has(id)) {
+        values.clear();
+      }
+      values.set(id, value);
+    },
+  };
+}
