@@ -9,7 +9,7 @@ const config: Config = {
   extensionsToTreatAsEsm: ['.ts'],
   // One more than cores: the end-to-end tests wait more than they compute.
   maxWorkers: availableParallelism() + 1,
-  setupFiles: ['<rootDir>/test/support/seed.ts'],
+  setupFiles: ['<rootDir>/test/support/seed.ts', '<rootDir>/test/support/clock.ts'],
   // Real databases and processes take their time on a busy machine.
   testTimeout: 60_000,
   transform: {

@@ -53,6 +53,8 @@ export interface LambdaRuntimeOptions {
   environment: Readonly<Record<string, string>>;
   /** Execution environments of one function at most; further invocations wait. */
   concurrency?: number;
+  /** Milliseconds since any moment, for what takes its time to be ready. Default: the system's. */
+  now?: () => number;
   onOutput?: ((functionName: string, line: string) => void) | undefined;
   onInvocation?: ((functionName: string, used: InvocationUsage) => void) | undefined;
 }
@@ -96,6 +98,7 @@ export interface LambdaRuntime {
  */
 export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntime {
   const concurrency = options.concurrency ?? availableParallelism() + 1;
+  const now = options.now ?? (() => performance.now());
   const pools = new Map<string, Pool>();
   const inactive = new Map<string, { readyAfterMs: number; sinceMs?: number }>();
   mkdirSync(options.logs, { recursive: true });
@@ -115,8 +118,8 @@ export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntim
     if (!state) {
       return;
     }
-    state.sinceMs ??= performance.now();
-    if (performance.now() - state.sinceMs >= state.readyAfterMs) {
+    state.sinceMs ??= now();
+    if (now() - state.sinceMs >= state.readyAfterMs) {
       inactive.delete(fn.arn);
       return;
     }

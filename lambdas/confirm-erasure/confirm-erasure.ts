@@ -15,6 +15,8 @@ import type { Telemetry } from '../shared/runtime/telemetry.ts';
 export interface ConfirmErasureDeps {
   telemetry: Telemetry;
   withDatabase<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>;
+  /** Milliseconds since the epoch. */
+  now(): number;
 }
 
 /** Rows deleted in one transaction: within a second or two. */
@@ -32,7 +34,7 @@ const MAX_ERROR_LENGTH = 500;
  * @throws PipelineError the errors of `withDatabase`
  */
 export async function confirmErasure(
-  { telemetry, withDatabase }: ConfirmErasureDeps,
+  { telemetry, withDatabase, now }: ConfirmErasureDeps,
   { input: { batch, failure, ...progress } }: ConfirmErasureRequest,
 ): Promise<ErasureProgress> {
   if (failure || !('result_counts' in batch)) {
@@ -63,7 +65,10 @@ export async function confirmErasure(
       }
       await lockEvent(transaction, batch.event_id, 'exclusive');
       await confirmResults(transaction, batch);
-      return batch.kind === 'event' ? confirmEvent(transaction, batch) : confirmFaces(transaction, batch);
+      const removedAt = removalOf(batch, now());
+      return batch.kind === 'event'
+        ? confirmEvent(transaction, batch, removedAt)
+        : confirmFaces(transaction, batch, removedAt);
     }),
   );
   if (finished === undefined) {
@@ -133,9 +138,12 @@ async function confirmResults(
       )})`;
 }
 
-async function confirmFaces(sql: Transaction, batch: RemovedBatch): Promise<readonly Finished[]> {
+async function confirmFaces(
+  sql: Transaction,
+  batch: RemovedBatch,
+  removedAt: Date,
+): Promise<readonly Finished[]> {
   const { collection_id, erasure_ids, face_ids, deleted_photos, unknown_faces } = batch;
-  const removedAt = removalOf(batch);
   const gone = await sql<{ photo_id: string }[]>`
     WITH gone AS (
       DELETE FROM face_removals
@@ -172,9 +180,12 @@ async function confirmFaces(sql: Transaction, batch: RemovedBatch): Promise<read
   return finish(sql, erasure_ids);
 }
 
-async function confirmEvent(sql: Transaction, batch: RemovedBatch): Promise<readonly Finished[]> {
+async function confirmEvent(
+  sql: Transaction,
+  batch: RemovedBatch,
+  removedAt: Date,
+): Promise<readonly Finished[]> {
   const { event_id, erasure_ids, results_left } = batch;
-  const removedAt = removalOf(batch);
   const count = await deleteFacesOfEvent(sql, event_id, MAX_FACE_ROWS);
   await sql`UPDATE erasures SET faces = faces + ${count} WHERE id IN (${uuidList(sql, erasure_ids)})`;
   if (count === MAX_FACE_ROWS || results_left.length > 0) {
@@ -193,8 +204,8 @@ async function confirmEvent(sql: Transaction, batch: RemovedBatch): Promise<read
 }
 
 /** When the batch had left Rekognition. */
-function removalOf({ removed_at }: RemovedBatch): Date {
-  return removed_at === undefined ? new Date() : new Date(removed_at);
+function removalOf({ removed_at }: RemovedBatch, nowMs: number): Date {
+  return new Date(removed_at ?? nowMs);
 }
 
 /** Completes the receipts of those erasures of which nothing is left. */

@@ -5,5 +5,8 @@ import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
 import { confirmErasure } from './confirm-erasure.ts';
 
 export const handler = lambdaHandler((request) =>
-  confirmErasure({ telemetry, withDatabase }, parseRequest(confirmErasureRequestSchema, request)),
+  confirmErasure(
+    { telemetry, withDatabase, now: Date.now },
+    parseRequest(confirmErasureRequestSchema, request),
+  ),
 );

@@ -126,10 +126,21 @@ describe.each(['faces', 'event'] as const)('of %s', (kind) => {
   });
 });
 
+/** By the database's clock, whole milliseconds. */
+async function databaseNow(): Promise<number> {
+  const [row] = await database.admin<
+    { now: Date }[]
+  >`SELECT date_trunc('milliseconds', clock_timestamp()) AS now`;
+  return row!.now.getTime();
+}
+
 test('one execution at a time has the turn, and the next one only when it is over', async () => {
   const first = await begin('faces');
+  const before = await databaseNow();
   const { batch } = await batchOf(first.progress, A);
-  expect(Date.parse(batch.until) - Date.now()).toBeGreaterThan(14 * 60_000);
+  const until = Date.parse(batch.until);
+  expect(until).toBeGreaterThanOrEqual(before + 15 * 60_000);
+  expect(until).toBeLessThanOrEqual((await databaseNow()) + 15 * 60_000);
   const other = await begin('faces');
   const asked = await request({ request: 'event', event_id: other.eventId }, B);
   const waiting = await list(asked, B);
@@ -149,6 +160,7 @@ test('what failed past its retries is put off for an hour, says why, and is trie
   const { eventId, progress } = await begin('faces');
   const { input, batch } = await batchOf(progress);
   const before = world.recording.recorded.length;
+  const beforeMs = await databaseNow();
   await world.tasks.ConfirmErasure({
     input: { ...input, batch, failure: { Error: 'RekognitionUnavailable', Cause: 'x'.repeat(1_000) } },
   });
@@ -156,7 +168,9 @@ test('what failed past its retries is put off for an hour, says why, and is trie
   expect(receipt).toMatchObject({ finished_at: null, postponed: 1 });
   expect(receipt!.last_error).toMatch(/^RekognitionUnavailable: x+$/);
   expect(receipt!.last_error).toHaveLength(500);
-  expect(receipt!.not_before.getTime() - Date.now()).toBeGreaterThan(59 * 60_000);
+  const notBefore = receipt!.not_before.getTime();
+  expect(notBefore).toBeGreaterThanOrEqual(beforeMs + 3_600_000);
+  expect(notBefore).toBeLessThanOrEqual((await databaseNow()) + 3_600_000);
   expect(world.recording.recorded.slice(before)).toEqual([
     { name: 'ErasuresPostponed', value: 1, dimensions: {} },
   ]);

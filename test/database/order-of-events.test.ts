@@ -95,15 +95,23 @@ describe('a photo that has no row yet', () => {
     }
   }
 
+  /** Resolves when the table is locked, until `hold` is resolved. */
+  async function lockTable(table: string) {
+    const locked = Promise.withResolvers<void>();
+    const hold = Promise.withResolvers<void>();
+    const held = database.admin.begin(async (sql) => {
+      await sql`LOCK TABLE ${sql(table)} IN EXCLUSIVE MODE`;
+      locked.resolve();
+      await hold.promise;
+    });
+    await Promise.race([locked.promise, held]);
+    return { held, hold };
+  }
+
   test('is deleted while its result is being written: the deletion waits, and its faces go', async () => {
     const photo = aPhoto();
     const upload = await world.index(photo, { version: 'A', sequencer: '0A' }, 2);
-    const hold = Promise.withResolvers<void>();
-    const held = database.admin.begin(async (sql) => {
-      await sql`LOCK TABLE faces IN EXCLUSIVE MODE`;
-      await hold.promise;
-    });
-    await sleep(50);
+    const { held, hold } = await lockTable('faces');
     const persisted = upload.persist();
     await untilWaiting(1);
     const deleted = world.erase(deletion(keyOf(photo), '0B'), anExecution());
@@ -117,12 +125,7 @@ describe('a photo that has no row yet', () => {
   test('is deleted before its result is written: that changes nothing', async () => {
     const photo = aPhoto();
     const upload = await world.index(photo, { version: 'A', sequencer: '0A' }, 2);
-    const hold = Promise.withResolvers<void>();
-    const held = database.admin.begin(async (sql) => {
-      await sql`LOCK TABLE result_removals IN EXCLUSIVE MODE`;
-      await hold.promise;
-    });
-    await sleep(50);
+    const { held, hold } = await lockTable('result_removals');
     const deleted = world.erase(deletion(keyOf(photo), '0B'), anExecution());
     await untilWaiting(1);
     const persisted = upload.persist();

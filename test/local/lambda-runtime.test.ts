@@ -310,11 +310,19 @@ test('stop waits for invocations at work, abort not for long', async () => {
 
 test('a function that was idle for weeks is not ready at first, from its first call on', async () => {
   const fn = lambda('export const handler = async () => "awake";');
+  let now = 0;
+  const runtime = createLambdaRuntime({
+    logs: join(folder, 'idle'),
+    environment: {},
+    now: () => now,
+  });
   runtime.deactivate(fn, 1_000);
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  now += 1_100;
   const notReady = { name: 'Lambda.ResourceNotReadyException', message: expect.stringContaining('inactive') };
   await expect(runtime.invoke(fn, {})).rejects.toMatchObject(notReady);
+  now += 999;
   await expect(runtime.invoke(fn, {})).rejects.toMatchObject(notReady);
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  now += 1;
   await expect(runtime.invoke(fn, {})).resolves.toBe('awake');
+  await runtime.stop();
 });

@@ -195,7 +195,9 @@ test('an aborted execution is not tried again', async () => {
   );
   const ended = run(photos);
   const arn = photos.start({});
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  while (calls < 2) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
   expect(photos.describe(arn)?.status).toBe('RUNNING');
   photos.stop();
   photos.abort(arn);

@@ -145,7 +145,10 @@ export function erasureWorld(database: TestDatabase) {
     RemoveFaces: (request: object) =>
       removeFaces(removeDeps, parseRequest(removeFacesRequestSchema, request).batch),
     ConfirmErasure: (request: object) =>
-      confirmErasure({ telemetry, withDatabase }, parseRequest(confirmErasureRequestSchema, request)),
+      confirmErasure(
+        { telemetry, withDatabase, now: Date.now },
+        parseRequest(confirmErasureRequestSchema, request),
+      ),
   };
 
   /** Indexes a photo as the pipeline does: faces in the collection, the response in the bucket, rows in the database. */

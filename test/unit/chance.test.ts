@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { freePort } from '../support/free-port.ts';
+import { withinOneDay } from '../support/midnight.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const files = globSync('test/**/*.ts', { cwd: ROOT }).filter((file) => !file.endsWith('chance.test.ts'));
@@ -26,6 +27,36 @@ test('a property that fails says with which seed, and another run takes it', () 
   expect(global.seed).toBe(
     process.env.FAST_CHECK_SEED === undefined ? undefined : Number(process.env.FAST_CHECK_SEED),
   );
+});
+
+test('no test holds anything against the machine’s clock, which says how busy the machine is', () => {
+  expect(using(/expect\([^;]*?\bnow\(\) - \w+\)|expect\([^;]* - (Date|performance)\.now\(\)\)/)).toEqual([]);
+  expect(using(/\.to\w+\((Date|performance)\.now\(\)/)).toEqual([]);
+});
+
+test('what is tested by itself is given its clock and its chance', () => {
+  const cores = globSync('lambdas/**/*.ts', { cwd: ROOT });
+  // Who puts a function together chooses the system's.
+  const reading = cores.filter((file) =>
+    /\b(Date|performance)\.now\b|new Date\(\)|Math\.random/.test(readFileSync(path.join(ROOT, file), 'utf8')),
+  );
+  expect(reading.filter((file) => path.basename(file) !== 'handler.ts').sort()).toEqual([
+    path.join('lambdas', 'shared', 'database', 'connection.ts'),
+    path.join('lambdas', 'shared', 'line', 'environment.ts'),
+  ]);
+});
+
+test('a test of one day waits for midnight where it is near', async () => {
+  const day = Date.parse('2026-05-02T00:00:00Z');
+  const waited = async (nowMs: number) => {
+    const waits: number[] = [];
+    await withinOneDay(60_000, { now: () => nowMs, wait: async (ms) => waits.push(ms) });
+    return waits;
+  };
+  await expect(waited(day - 60_001)).resolves.toEqual([]);
+  await expect(waited(day - 60_000)).resolves.toEqual([60_010]);
+  await expect(waited(day - 1)).resolves.toEqual([11]);
+  await expect(waited(day)).resolves.toEqual([]);
 });
 
 test('ports are claimed: whoever asks gets one that nobody else has', async () => {

@@ -331,7 +331,7 @@ test('whatever functions remember, each counts, refuses and gives back as if the
         }
       },
     ),
-    { numRuns: 30 },
+    { numRuns: 15 },
   );
 });
 
