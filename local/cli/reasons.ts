@@ -25,5 +25,8 @@ export function whyHeld(errors: ReadonlySet<string>): string | undefined {
   if (errors.has('DailyImageCapReached')) {
     return "today's images are used up: npm run ops -- cap --images N --local";
   }
+  if (errors.has('PhotographerCapReached')) {
+    return "the photographer's images of today are used up (dailyImagesPerPhotographer)";
+  }
   return undefined;
 }

@@ -375,6 +375,7 @@ test.each([40, 80])('at %d columns the bar says why nothing moves', (columns) =>
   expect(bar.endsWith('resume --local')).toBe(columns === 80);
   expect(displayWidth(bar)).toBeLessThan(columns);
   expect(whyHeld(new Set(['DailyImageCapReached']))).toContain('cap --images N --local');
+  expect(whyHeld(new Set(['PhotographerCapReached']))).toContain('photographer');
   expect(whyHeld(new Set(['LedgerBusy', 'DatabaseUnavailable']))).toBeUndefined();
 });
 
