@@ -19,6 +19,7 @@ import sharp from 'sharp';
 import { localClientOptions } from '../../local/clients.ts';
 import { type Ended, run, survivors, tree } from '../support/command.ts';
 import { freePort } from '../support/free-port.ts';
+import { once } from '../support/stories.ts';
 import { takenRecords } from '../support/taken-records.ts';
 
 const samples = join(import.meta.dirname, '../../node_modules/@vladmandic/face-api/demo');
@@ -39,8 +40,6 @@ interface Machine {
 
 let first: Machine;
 let second: Machine;
-/** The second machine is killed, and goes on, while the first one is tested. */
-let killed: Promise<{ rerun: Ended }>;
 
 async function machine(name: string): Promise<Machine> {
   const state = join(base, name);
@@ -66,10 +65,15 @@ async function writeFolder(): Promise<void> {
   symlinkSync('.', join(folder, 'loop'));
 }
 
-/** Resolves when so many executions have ended on the machine. */
-async function executionsEnded({ state }: Machine, count: number): Promise<void> {
+/** How many executions have ended on the machine. */
+function executionsEnded({ state }: Machine): number {
   const file = join(state, 'executions.jsonl');
-  while (!existsSync(file) || readFileSync(file, 'utf8').split('\n').length <= count) {
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0;
+}
+
+/** Resolves when so many executions have ended on the machine. */
+async function untilEnded(on: Machine, count: number): Promise<void> {
+  while (executionsEnded(on) < count) {
     await sleep(20);
   }
 }
@@ -120,14 +124,23 @@ async function storedFaces(upSays: string): Promise<{ database: string[]; collec
   }
 }
 
-async function killAndGoOn(): Promise<{ rerun: Ended }> {
+/** The second machine is killed, and goes on, while the first one is tested. */
+const killed = once(async (): Promise<{ rerun: Ended }> => {
   const start = run('start', [folder, '--json'], second.env);
-  await executionsEnded(second, 2);
+  await untilEnded(second, 2);
   const pids = await start.killTree();
   expect(await survivors(pids)).toEqual([]);
   await takenRecords(second.state, { pass: true });
   return { rerun: await run('start', [folder, '--json'], second.env).ended };
-}
+});
+
+/** The samples, on the first machine. */
+const firstRun = once(async () => {
+  const start = run('start', [], first.env);
+  await start.says(/Indexing 6 photos/);
+  const pids = tree(start.pid);
+  return { ...(await start.ended), survivors: await survivors(pids) };
+});
 
 beforeAll(async () => {
   await writeFolder();
@@ -137,12 +150,9 @@ beforeAll(async () => {
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
 test('the first run: six photos indexed, in a table', async () => {
-  const start = run('start', [], first.env);
-  await start.says(/Indexing 6 photos/);
-  const pids = tree(start.pid);
-  const { code, stdout } = await start.ended;
+  const { code, stdout, survivors: left } = await firstRun();
   expect(code).toBe(0);
-  expect(await survivors(pids)).toEqual([]);
+  expect(left).toEqual([]);
   expect(stdout).toMatch(/^ {2}Photo +Status +Faces +Reason\n {2}sample1\.jpg /m);
   const rows = [...stdout.matchAll(/^ {2}(sample\d\.jpg) +indexed +(\d+)$/gm)];
   expect(rows.map(([, file]) => file)).toEqual([1, 2, 3, 4, 5, 6].map((i) => `sample${i}.jpg`));
@@ -154,11 +164,12 @@ test('the first run: six photos indexed, in a table', async () => {
   expect(stdout).toContain(`\n  6 photos · 6 indexed · ${total} faces · `);
   expect(stdout).toContain('npm run local:up');
   expect(stdout).not.toContain('\u001b');
-  killed = killAndGoOn();
-  killed.catch(() => {});
+  // Meanwhile; whoever needs it hears of what went wrong.
+  killed().catch(() => {});
 });
 
 test('the same again: everything is known, nothing is paid', async () => {
+  await firstRun();
   const ended = await run('start', ['--json'], first.env).ended;
   expect(ended).toMatchObject({ code: 0, stderr: '' });
   const result = resultOf(ended);
@@ -172,9 +183,10 @@ test('the same again: everything is known, nothing is paid', async () => {
 });
 
 test('Ctrl-C in the middle: one line, and nothing is left running', async () => {
+  const before = executionsEnded(first);
   const start = run('start', [folder], first.env);
   await start.says(/Indexing 7 photos/);
-  await executionsEnded(first, 7);
+  await untilEnded(first, before + 1);
   const pids = tree(start.pid);
   expect(pids.length).toBeGreaterThan(5);
   start.signal('SIGINT');
@@ -198,7 +210,7 @@ test('SIGTERM while it starts: the same', async () => {
 });
 
 test('kill -9 in the middle, then the same again: every photo ends, nothing is doubled', async () => {
-  const { rerun } = await killed;
+  const { rerun } = await killed();
   // A link that leads nowhere and the second photo of one id have no end.
   expect(rerun).toMatchObject({ code: 1, stderr: '' });
   const result = resultOf(rerun);
@@ -222,7 +234,7 @@ test('kill -9 in the middle, then the same again: every photo ends, nothing is d
 });
 
 test('beside local:up: a second run, a reset and a run on the same port are refused in one line', async () => {
-  await killed;
+  const { rerun } = await killed();
   const up = run('up', [], second.env);
   const [says] = await up.says(/.*Ctrl-C stops it/s);
   const pids = tree(up.pid);
@@ -241,7 +253,7 @@ test('beside local:up: a second run, a reset and a run on the same port are refu
   );
 
   const { database, collections } = await storedFaces(says);
-  expect(database).toHaveLength(resultOf((await killed).rerun).faces);
+  expect(database).toHaveLength(resultOf(rerun).faces);
   expect(new Set(database).size).toBe(database.length);
   expect(collections).toEqual(database);
   up.signal('SIGINT');
@@ -250,6 +262,7 @@ test('beside local:up: a second run, a reset and a run on the same port are refu
 });
 
 test('local:reset removes it all', async () => {
+  await killed();
   const { code, stdout, stderr } = await run('reset', [], second.env).ended;
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(/^Removed .*second: .*\n$/);

@@ -14,6 +14,7 @@ import type { FindPersonAnswer } from '../../lambdas/shared/contract/search.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { freePort } from '../support/free-port.ts';
+import { stories } from '../support/stories.ts';
 
 jest.setTimeout(180_000);
 
@@ -114,7 +115,9 @@ function ops(argv: string[]): Promise<{ exitCode: number; stdout: string; stderr
   });
 }
 
-test('everybody in a photo finds it, first of all', async () => {
+const { it, all } = stories();
+
+it('everybody in a photo finds it, first of all', async () => {
   for (const n of [1, 5]) {
     for (const face of (await facesOf(n)).slice(0, 2)) {
       const { photos, searched } = await byPicture(face, { reference: 'guest' });
@@ -125,14 +128,14 @@ test('everybody in a photo finds it, first of all', async () => {
   }
 });
 
-test('a face of an answer finds what its picture found', async () => {
+it('a face of an answer finds what its picture found', async () => {
   const [face] = await facesOf(1);
   const { photos } = await byPicture(face!);
   const again = await find({ face_id: photos[0]!.face_id });
   expect(again.photos[0]).toMatchObject({ photo_id: idOf(1), similarity: 100, face_id: photos[0]!.face_id });
 });
 
-test('whoever cannot be found is told why', async () => {
+it('whoever cannot be found is told why', async () => {
   const plain = sharp({ create: { width: 400, height: 400, channels: 3, background: '#a98' } });
   expect(await byPicture(plain)).toMatchObject({ reason: 'NoFace' });
   const [face] = await facesOf(1);
@@ -154,7 +157,7 @@ test('whoever cannot be found is told why', async () => {
   }
 });
 
-test('an operator finds, and copies, and a mistake is one line', async () => {
+it('an operator finds, and copies, and a mistake is one line', async () => {
   const file = join(base, 'selfie.jpg');
   const [face] = await facesOf(2);
   writeFileSync(file, await selfie(face!));
@@ -188,7 +191,7 @@ test('an operator finds, and copies, and a mistake is one line', async () => {
   rmSync(file);
 });
 
-test('who was erased is found no more', async () => {
+it('who was erased is found no more', async () => {
   const file = join(base, 'erase.jpg');
   const [face] = await facesOf(3);
   writeFileSync(file, await selfie(face!));
@@ -200,6 +203,7 @@ test('who was erased is found no more', async () => {
 });
 
 test('nothing of any selfie is in what the run stored, printed or answered', async () => {
+  await all();
   await cloud.stop();
   expect(secrets.length).toBeGreaterThan(8);
   // Of each picture what is in nothing else, as it is, in hex, and in Base64 at each of its three beginnings.

@@ -13,6 +13,7 @@ import { Sha256 } from '../../ops/doctor/account-plan.ts';
 import { survivors, tree } from '../support/command.ts';
 import { freePort } from '../support/free-port.ts';
 import { deviations } from '../support/openapi.ts';
+import { once } from '../support/stories.ts';
 import { takenRecords } from '../support/taken-records.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -82,11 +83,29 @@ async function faceIdsInCollection(): Promise<string[]> {
   return ids.sort();
 }
 
-test('a photo becomes rows in PostgreSQL and faces in the collection', async () => {
-  const key = keyOf('Erste Gäste (1).JPG');
-  await put(key, sample(1));
+const GUESTS = keyOf('Erste Gäste (1).JPG');
+const NOTES = keyOf('notes.jpg');
+
+/** A photo, and the ends of its executions. */
+const guests = once(async () => {
+  await put(GUESTS, sample(1));
   await cloud.idle();
-  expect(ends).toMatchObject([
+  return ends.filter(({ input }) => JSON.stringify(input).includes(GUESTS));
+});
+
+/** What is no photo, and the ends of its executions. */
+const notPhotos = once(async () => {
+  const before = ends.length;
+  await put(NOTES, 'these are words');
+  await put('not/an/event.jpg', sample(1));
+  await put(keyOf('folder/'), '');
+  await cloud.idle();
+  return ends.slice(before);
+});
+
+test('a photo becomes rows in PostgreSQL and faces in the collection', async () => {
+  const key = GUESTS;
+  expect(await guests()).toMatchObject([
     { status: 'SUCCEEDED', input: { lane: 'live', object: { key } }, transitions: 5 },
   ]);
   const row = await photoAt(key);
@@ -100,7 +119,8 @@ test('a photo becomes rows in PostgreSQL and faces in the collection', async () 
 }, 60_000);
 
 test('the same event ten times more pays nothing and changes nothing', async () => {
-  const key = keyOf('Erste Gäste (1).JPG');
+  await guests();
+  const key = GUESTS;
   const before = await storedFaceIds();
   const paid = cloud.rekognitionCalls('IndexFaces');
   await Promise.all(Array.from({ length: 10 }, () => cloud.redeliver(key)));
@@ -111,22 +131,16 @@ test('the same event ten times more pays nothing and changes nothing', async () 
 }, 60_000);
 
 test('what is not a photo fails by its name, in the row and in the execution', async () => {
-  const key = keyOf('notes.jpg');
-  await put(key, 'these are words');
-  await put('not/an/event.jpg', sample(1));
-  await put(keyOf('folder/'), '');
-  await cloud.idle();
-  expect(await photoAt(key)).toMatchObject({
+  const ended = await notPhotos();
+  expect(await photoAt(NOTES)).toMatchObject({
     status: 'failed',
     failure_code: 'InvalidImageFormat',
     failure_retryable: false,
   });
-  expect(
-    ends
-      .slice(-2)
-      .map(({ status, error }) => `${status} ${error}`)
-      .sort(),
-  ).toEqual(['FAILED InvalidImageFormat', 'FAILED InvalidPhotoKey']);
+  expect(ended.map(({ status, error }) => `${status} ${error}`).sort()).toEqual([
+    'FAILED InvalidImageFormat',
+    'FAILED InvalidPhotoKey',
+  ]);
 }, 60_000);
 
 describe('the HTTP API', () => {
@@ -159,6 +173,11 @@ describe('the HTTP API', () => {
     return headers;
   };
 
+  beforeAll(async () => {
+    await guests();
+    await notPhotos();
+  }, 60_000);
+
   test('says what happened to the photos', async () => {
     const { body: event } = await get<EventAnswer>('');
     expect(event).toMatchObject({
@@ -168,8 +187,8 @@ describe('the HTTP API', () => {
     });
     const { body } = await get<ChangesAnswer>('/changes?urls=1');
     expect(body.photos.map(({ key, status }) => [key, status])).toEqual([
-      [keyOf('Erste Gäste (1).JPG'), 'indexed'],
-      [keyOf('notes.jpg'), 'failed'],
+      [GUESTS, 'indexed'],
+      [NOTES, 'failed'],
     ]);
     const [indexed, failed] = body.photos;
     expect(indexed!.faces).toHaveLength(event.faces);
@@ -222,6 +241,7 @@ describe('the HTTP API', () => {
 });
 
 test('after a restart everything is still there, and the app is not synthesised again', async () => {
+  await guests();
   const synthesised = statSync(join(stateDir, 'cdk.out/manifest.json')).mtimeMs;
   const { databaseUrl } = cloud;
   const faces = await storedFaceIds();
@@ -229,7 +249,7 @@ test('after a restart everything is still there, and the app is not synthesised 
   await start();
   expect(statSync(join(stateDir, 'cdk.out/manifest.json')).mtimeMs).toBe(synthesised);
   expect(cloud.databaseUrl).toBe(databaseUrl);
-  await cloud.redeliver(keyOf('Erste Gäste (1).JPG'));
+  await cloud.redeliver(GUESTS);
   await cloud.idle();
   expect(ends).toMatchObject([{ status: 'SUCCEEDED' }]);
   expect(cloud.rekognitionCalls('IndexFaces')).toBe(0);
@@ -271,7 +291,8 @@ test('killed in the middle, the next start finishes what was begun, once', async
   expect(sum!.faces).toBe(stored.length);
 }, 180_000);
 
-test('no call was refused', () => {
+test('no call was refused', async () => {
+  await guests();
   expect(cloud.privileges().calls.length).toBeGreaterThan(10);
   expect(cloud.privileges().denied).toEqual([]);
 });

@@ -12,6 +12,7 @@ import { type BusEvent, type Cloud, type ExecutionEnd, startCloud } from '../../
 import { freePort } from '../support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 import { printedMetrics } from '../support/observability.ts';
+import { once } from '../support/stories.ts';
 
 const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-reconciliation-'));
 const wedding = '7f1d2a60-3b52-4b0e-9a53-2c3d4e5f6a7b';
@@ -83,11 +84,16 @@ async function reconcile(inMs: number) {
   return { status: end.status, path: end.output, values, logged };
 }
 
-test('prints one metric line and nothing else where all agree, and leaves nothing behind', async () => {
+/** Two photos, and a run that finds all in agreement. */
+const agreed = once(async () => {
   await upload('a', 2, 10);
   await upload('b', 0, 20);
   await cloud.idle();
-  const run = await reconcile(HOUR);
+  return reconcile(HOUR);
+});
+
+test('prints one metric line and nothing else where all agree, and leaves nothing behind', async () => {
+  const run = await agreed();
   expect(run).toMatchObject({
     status: 'SUCCEEDED',
     values: { Reconciliations: 1, Disagreements: 0, DisagreementsLeft: 0, DisagreementAge: 0 },
@@ -104,6 +110,7 @@ test('prints one metric line and nothing else where all agree, and leaves nothin
 }, 120_000);
 
 test('asks nothing of the database while nothing happens, and asks again when something did', async () => {
+  await agreed();
   const hourly = async (inMs: number) => {
     const rule = cloud.schedules.find(({ name }) => /ReconciliationHourly/.test(name))!;
     const ended = new Promise<ExecutionEnd>((resolve) => {
@@ -136,6 +143,7 @@ test('asks nothing of the database while nothing happens, and asks again when so
 }, 60_000);
 
 test('mends what was lost by itself', async () => {
+  await agreed();
   const collection = `${cloud.collectionPrefix}${wedding}`;
   drops = true;
   await upload('unseen', 3, 30);

@@ -23,7 +23,9 @@ import { silent } from '../../ops/progress.ts';
 import { UNLIMITED } from '../../ops/time-limit.ts';
 import { freePort } from '../support/free-port.ts';
 import { facePattern, findMadeFaces, madePhoto } from '../support/made-photos.ts';
+import { withinOneDay } from '../support/midnight.ts';
 import { printedMetrics, wasPrinted, watchedMetrics } from '../support/observability.ts';
+import { stories } from '../support/stories.ts';
 import { ReadableTemplate } from '../support/template.ts';
 
 const CAP = 20;
@@ -180,7 +182,10 @@ async function changeRole(change: string): Promise<void> {
   await admin`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rollcall_pipeline'`;
 }
 
-test('of more photos than the cap allows exactly the cap is paid; raised, all are indexed', async () => {
+const { it, all } = stories();
+
+it('of more photos than the cap allows exactly the cap is paid; raised, all are indexed', async () => {
+  await withinOneDay(60_000);
   const [eventId, photographer] = [randomUUID(), randomUUID()];
   await admin`INSERT INTO events (id, photographer_id) VALUES (${eventId}, ${photographer})`;
   await operate(cap, 'cap', '--images', String(CAP), '--yes');
@@ -217,9 +222,9 @@ test('of more photos than the cap allows exactly the cap is paid; raised, all ar
     total: { images: 0, faces: 0, estimated_usd: 0 },
   });
   expect(printedSum(metricNames.imagesBilled)).toBe(PHOTOS);
-}, 120_000);
+}, 180_000);
 
-test('throttled, broken, faceless, forbidden, without a database: all of it is told', async () => {
+it('throttled, broken, faceless, forbidden, without a database: all of it is told', async () => {
   const throttled = await put();
   faults.set(throttled.photoId, { name: 'ThrottlingException', times: 2 });
   const forbidden = await put();
@@ -275,6 +280,7 @@ test('throttled, broken, faceless, forbidden, without a database: all of it is t
   const search = (request: object = {}) =>
     invoke(cloud.outputs.FindPersonFunctionName!, { event_id: shaky.eventId, image, ...request });
   await expect(search()).resolves.toMatchObject({ reason: null, found: 1 });
+  await withinOneDay(20_000);
   const today = Number(new Date().toISOString().slice(0, 10).replaceAll('-', ''));
   const full_gate = { next_ms: Date.now() + 600_000 };
   await setSearchLedger(full_gate);
@@ -305,7 +311,8 @@ test('throttled, broken, faceless, forbidden, without a database: all of it is t
   expect(outcomeOf(faceless)).toMatchObject([{ event: logEvents.succeeded, face_count: 0 }]);
 }, 180_000);
 
-test('every metric of an alarm or a widget was printed, with its dimensions and a unit that suits its statistic', () => {
+test('every metric of an alarm or a widget was printed, with its dimensions and a unit that suits its statistic', async () => {
+  await all();
   const printed = printedMetrics(lines);
   const synthesised = readFileSync(join(stateDir, 'cdk.out', 'Rollcall.template.json'), 'utf8');
   const template = new ReadableTemplate(JSON.parse(synthesised) as Record<string, unknown>);
@@ -316,14 +323,15 @@ test('every metric of an alarm or a widget was printed, with its dimensions and 
     const units = new Set(printed.filter(({ name }) => name === metric.name).map(({ unit }) => unit));
     expect([metric.name, [...units]]).toEqual([metric.name, [unitOf(metric)]]);
   }
-});
+}, 300_000);
 
 /** Percentiles are of times; a moment's age is the only other one. */
 function unitOf({ name, statistic }: { name: string; statistic: string }): string {
   return name === metricNames.disagreementAge ? 'Seconds' : /^p\d/.test(statistic) ? 'Milliseconds' : 'Count';
 }
 
-test('what is printed is what names.ts says, with few values for each dimension', () => {
+test('what is printed is what names.ts says, with few values for each dimension', async () => {
+  await all();
   const printed = printedMetrics(lines);
   expect(Object.values(metricNames)).toEqual(expect.arrayContaining(printed.map(({ name }) => name)));
   const classes = Object.values(failureKinds).map((kind) => kind.class as string);
@@ -337,9 +345,10 @@ test('what is printed is what names.ts says, with few values for each dimension'
     }
     expect(Number.isFinite(value)).toBe(true);
   }
-});
+}, 300_000);
 
-test('a photo has one line for its outcome, with all that is needed to find the rest', () => {
+test('a photo has one line for its outcome, with all that is needed to find the rest', async () => {
+  await all();
   const outcomes = printedLines().filter(
     ({ event, error_type }) =>
       // An upload of no event is not a photo.
@@ -367,9 +376,10 @@ test('a photo has one line for its outcome, with all that is needed to find the 
         : { error_type: expect.any(String), retryable: expect.any(Boolean) },
     );
   }
-});
+}, 300_000);
 
-test('nothing that was printed holds a face, a secret or a way into the database', () => {
+test('nothing that was printed holds a face, a secret or a way into the database', async () => {
+  await all();
   const everything = lines.join('\n');
   expect(everything.length).toBeGreaterThan(100_000);
   const forbidden: [what: string, pattern: RegExp][] = [
@@ -389,4 +399,4 @@ test('nothing that was printed holds a face, a secret or a way into the database
     const found = lines.find((line) => pattern.test(line));
     expect([what, found]).toEqual([what, undefined]);
   }
-});
+}, 300_000);
