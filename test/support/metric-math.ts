@@ -175,7 +175,9 @@ function byMetric(samples: readonly Sample[]): ReadonlyMap<string, Sample[]> {
   if (known) {
     return known;
   }
-  const made = Map.groupBy(samples, ({ namespace, name, dimensions }) => identity(namespace, name, dimensions));
+  const made = Map.groupBy(samples, ({ namespace, name, dimensions }) =>
+    identity(namespace, name, dimensions),
+  );
   sorted.set(samples, made);
   return made;
 }
