@@ -127,21 +127,23 @@ function appliedMigrations(sql: Sql, schema: string): UmzugStorage {
   };
 }
 
+/** What the API is made of; later versions only add columns to these too. */
+const GALLERY_VIEWS = ['gallery_events', 'gallery_photos', 'event_progress', 'gallery_feed'] as const;
+
 /** What each role may read, where somebody has made it: `migrations/bootstrap.sql`, or the owner of an external database. */
-const READERS: Readonly<Record<string, string>> = {
+export const READERS = {
   // An application: later versions only add columns to these.
-  rollcall_reader:
-    'events, photos, faces, usage, erasures, gallery_events, gallery_photos, event_progress, gallery_feed',
+  rollcall_reader: ['events', 'photos', 'faces', 'usage', 'erasures', ...GALLERY_VIEWS],
   // The API, which needs no table.
-  rollcall_gallery: 'gallery_events, gallery_photos, event_progress, gallery_feed',
-};
+  rollcall_gallery: GALLERY_VIEWS,
+} as const;
 
 async function letRead(transaction: TransactionSql, schema: string): Promise<void> {
   for (const [role, relations] of Object.entries(READERS)) {
     const [exists] = await transaction`SELECT FROM pg_roles WHERE rolname = ${role}`;
     if (exists) {
       await transaction`GRANT USAGE ON SCHEMA ${transaction(schema)} TO ${transaction(role)}`;
-      await transaction.unsafe(`GRANT SELECT ON ${relations} TO ${role}`);
+      await transaction.unsafe(`GRANT SELECT ON ${relations.join(', ')} TO ${role}`);
     }
   }
 }

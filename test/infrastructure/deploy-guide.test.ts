@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { READERS } from '../../lambdas/migrate-database/migrate-database.ts';
 import { parseConfig } from '../../lib/config/config.ts';
 import { idleCost, idleTable, monthlyUsd } from '../../lib/observability/idle-cost.ts';
 import { configurations } from '../support/configurations.ts';
@@ -46,6 +47,11 @@ describe('what it costs idle', () => {
     const external = items(configurations.external);
     expect(external.filter((found) => /Aurora|Secret/.test(found.item))).toEqual([]);
   });
+});
+
+test('an application may read what the migrations let their own role read', () => {
+  const [, granted] = /GRANT SELECT ON ([\w.,\s]+?) TO rollcall_reader;/.exec(guide)!;
+  expect(granted!.split(/,\s*/)).toEqual(READERS.rollcall_reader.map((relation) => `rollcall.${relation}`));
 });
 
 test('a move to another database copies every table that the migrations leave empty', () => {

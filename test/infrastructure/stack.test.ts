@@ -141,10 +141,20 @@ describe('the rule', () => {
 });
 
 describe('the tables', () => {
-  test.each([
-    ['IdempotencyTable', { TimeToLiveSpecification: { AttributeName: 'expiration', Enabled: true } }, true],
+  const expiring = { TimeToLiveSpecification: { AttributeName: 'expiration', Enabled: true } };
+  const tables = [
+    ['IdempotencyTable', expiring, true],
     ['SlotLedger', {}, undefined],
-  ])('%s is keyed by id, on demand and encrypted', (name, rest, recovery) => {
+    ['PersonSearch/SearchLimits', expiring, undefined],
+  ] as const;
+
+  test('are these', () => {
+    expect(Object.keys(readable.resources('AWS::DynamoDB::Table')).sort()).toEqual(
+      tables.map(([name]) => name).sort(),
+    );
+  });
+
+  test.each(tables)('%s is keyed by id, on demand and encrypted', (name, rest, recovery) => {
     const table = readable.resources('AWS::DynamoDB::Table')[name]!;
     expect(table.Properties).toMatchObject({
       KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
