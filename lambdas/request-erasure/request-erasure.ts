@@ -12,7 +12,14 @@ import {
   type PhotoDeleted,
   type RequestErasureRequest,
 } from '../shared/erasure/contract.ts';
-import { lockEvent, openErasure, removeResults } from '../shared/erasure/outbox.ts';
+import {
+  type DeletionId,
+  erasureOfDeletion,
+  lastErasureOfKey,
+  lockEvent,
+  openErasure,
+  removeResults,
+} from '../shared/erasure/outbox.ts';
 import { forgetDeleted } from '../shared/photos/misplaced-uploads.ts';
 import {
   facesOfPhotos,
@@ -152,13 +159,14 @@ async function deleteObject(
   executionArn: string,
 ): Promise<Requested> {
   const event_id = key.eventId;
+  const deletion = { key_id: key.keyId, sequencer: object.sequencer };
   await lockEvent(sql, event_id, 'shared');
-  const before = await askedBy(sql, executionArn);
+  // A deletion gives no photo its row: a name that nobody uploaded says nothing of whose id it is.
+  const rows = await lockRows(sql, key, object.key, () => key.photoId === key.keyId);
+  const before = (await erasureOfDeletion(sql, deletion)) ?? (await askedBy(sql, executionArn));
   if (before) {
     return known(sql, before);
   }
-  // A deletion gives no photo its row: a name that nobody uploaded says nothing of whose id it is.
-  const rows = await lockRows(sql, key, object.key, () => key.photoId === key.keyId);
   // S3 tells of each old version that its lifecycle takes away, and of each delete marker.
   const version = deletion_type === 'Delete Marker Created' ? undefined : versionIdOf(object['version-id']);
   const { standing, row: about } = standingOfDeletion(rows, {
@@ -179,16 +187,13 @@ async function deleteObject(
       await moveToCopy(sql, rows.photo!, copyOf(rows.photo!)!, object.sequencer);
       return none('ignored');
     case 'known': {
-      const [erasure] = await sql<{ id: string }[]>`
-        SELECT id FROM erasures
-        WHERE event_id = ${event_id} AND reason = 'photo_deleted'
-          AND photo_id IN (${key.photoId}, ${rows[about]?.id ?? key.photoId})
-        ORDER BY requested_at DESC LIMIT 1`;
-      return erasure ? known(sql, erasure.id) : none('ignored');
+      const photoIds = [key.photoId, rows[about]?.id ?? key.photoId];
+      const last = await lastErasureOfKey(sql, { event_id, key_id: key.keyId, photoIds });
+      return last ? known(sql, last) : none('ignored');
     }
     case 'current':
       return about === 'photo'
-        ? deletePhotoRow(sql, { event_id, row: rows.photo! }, object.sequencer, executionArn)
+        ? deletePhotoRow(sql, { event_id, row: rows.photo! }, deletion, executionArn)
         : deleteOwnRow(
             sql,
             {
@@ -197,7 +202,7 @@ async function deleteObject(
               takenId: key.photoId,
               isSearchable: rows.photo?.event_id !== event_id,
             },
-            object.sequencer,
+            deletion,
             executionArn,
           );
   }
@@ -206,20 +211,15 @@ async function deleteObject(
 async function deletePhotoRow(
   sql: Transaction,
   { event_id, row }: { event_id: string; row: PhotoRow },
-  sequencer: string,
+  deletion: DeletionId,
   execution_arn: string,
 ): Promise<Requested> {
   const photo = { event_id, photo_id: row.id };
-  const erasureId = await openErasure(sql, {
-    ...photo,
-    reason: 'photo_deleted',
-    execution_arn,
-    photos: 1,
-    search: true,
-  });
+  const request = { ...photo, reason: 'photo_deleted', execution_arn, photos: 1, search: true } as const;
+  const erasureId = await openErasure(sql, request, deletion);
   await retireFaces(sql, erasureId, photo, []);
   await removeResults(sql, erasureId, [resultsFolder(photo)]);
-  await writeDeleted(sql, row, sequencer);
+  await writeDeleted(sql, row, deletion.sequencer);
   return opened(erasureId);
 }
 
@@ -235,17 +235,19 @@ async function deleteOwnRow(
     takenId,
     isSearchable,
   }: { event_id: string; row: PhotoRow; takenId: string; isSearchable: boolean },
-  sequencer: string,
+  deletion: DeletionId,
   execution_arn: string,
 ): Promise<Requested> {
-  const erasureId = await openErasure(sql, {
+  const photo_id = isSearchable ? takenId : row.id;
+  const request = {
     event_id,
-    photo_id: isSearchable ? takenId : row.id,
+    photo_id,
     reason: 'photo_deleted',
     execution_arn,
     photos: 1,
     search: isSearchable,
-  });
+  } as const;
+  const erasureId = await openErasure(sql, request, deletion);
   const image = { event_id, photo_id: takenId };
   const results = isSearchable
     ? [resultsFolder(image)]
@@ -253,7 +255,7 @@ async function deleteOwnRow(
       ? []
       : [resultsKey(image, row.object_version)];
   await removeResults(sql, erasureId, results);
-  await writeDeleted(sql, row, sequencer);
+  await writeDeleted(sql, row, deletion.sequencer);
   return opened(erasureId);
 }
 

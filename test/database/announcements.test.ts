@@ -274,3 +274,29 @@ describe('where photographers have a cap', () => {
     ]);
   });
 });
+
+test('a deletion that is told again once the next upload is announced is the same one, and an earlier one is known', async () => {
+  const { announce } = announcer();
+  const { event_id, photo_id, key } = aPhoto();
+  const tell = (sequencer: string, execution: string) =>
+    world.erase(
+      { request: 'photo_deleted', object: { key, sequencer } },
+      { executionArn: `arn:aws:states:us-east-1:000000000000:execution:erase:${execution}` },
+    );
+  // Of no photo that anybody has heard of.
+  await expect(tell('0B', 'first')).resolves.toMatchObject({ output: { effect: 'requested' } });
+  await announce(uploadOf(key, { sequencer: '0D' }));
+  for (const [sequencer, execution] of [
+    ['0B', 'again'],
+    ['0A', 'earlier'],
+  ] as const) {
+    await expect(tell(sequencer, execution)).resolves.toMatchObject({ output: { effect: 'known' } });
+  }
+  await expect(world.receipts(event_id)).resolves.toHaveLength(1);
+  await expect(world.photoRow(photo_id)).resolves.toMatchObject({ status: 'processing' });
+
+  await expect(tell('0E', 'later')).resolves.toMatchObject({ output: { effect: 'requested' } });
+  await expect(tell('0E00', 'later again')).resolves.toMatchObject({ output: { effect: 'known' } });
+  await expect(world.receipts(event_id)).resolves.toHaveLength(2);
+  await expect(world.photoRow(photo_id)).resolves.toMatchObject({ status: 'deleted' });
+});

@@ -109,6 +109,23 @@ test('an erasure has one of these reasons', async () => {
   await expect(inserted).rejects.toThrow('not for good');
 });
 
+test('a deletion has one erasure, and what nobody deleted as many as are asked for', async () => {
+  const insert = (deletion: string) => `
+    INSERT INTO erasures (event_id, reason, deleted_key_id, deletion_sequencer)
+    VALUES ('${EVENT}', 'photo_deleted', ${deletion})`;
+  const one = `'${PHOTO}', '0A'`;
+  const others = [`'${PHOTO}', '0B'`, `'${NOBODY}', '0A'`, 'NULL, NULL', 'NULL, NULL'];
+  const attempt = database.admin.begin(async (sql) => {
+    for (const deletion of [one, ...others, one]) {
+      await sql.unsafe(insert(deletion));
+    }
+  });
+  await expect(attempt).rejects.toMatchObject({
+    constraint_name: 'one_erasure_of_a_deletion',
+    detail: expect.stringContaining('0A'),
+  });
+});
+
 /** By table: the columns that may be empty, and what the others hold where nobody says. */
 const COLUMNS: Record<string, { nullable: string; defaults?: Record<string, string> }> = {
   change_feed: { defaults: { epoch: 'gen_random_uuid()', only_row: 'true' }, nullable: '' },
@@ -121,7 +138,8 @@ const COLUMNS: Record<string, { nullable: string; defaults?: Record<string, stri
     defaults: { batch: '0', only_row: 'true', until: "'-infinity'::timestamp with time zone" },
   },
   erasures: {
-    nullable: 'begun_at execution_arn finished_at last_error photo_id removed_at',
+    nullable:
+      'begun_at deleted_key_id deletion_sequencer execution_arn finished_at last_error photo_id removed_at',
     defaults: {
       faces: '0',
       id: 'gen_random_uuid()',

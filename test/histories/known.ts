@@ -181,6 +181,15 @@ export const known: Readonly<Record<string, Step[]>> = {
     run('4'),
     run('3'),
   ],
+  'a deletion is told before its upload, and again when the next one is announced': [
+    put('1', 'P.jpg', 'A'),
+    remove('2', 'P.jpg'),
+    run('2'),
+    put('3', 'P.jpg', 'A'),
+    run('3?'),
+    again('4', '2'),
+    run('4'),
+  ],
   'the file is replaced between the look at it and the call, and comes back': [
     put('1', 'P.jpg', 'B'),
     run('1', 'IndexFaces'),

@@ -1,8 +1,10 @@
 /** The one rule of ownership, on its own: any order of the events of a few keys ends the same. */
 import fc from 'fast-check';
 import {
+  canonicalSequencer,
   compareSequencers,
   copyOf,
+  fenceOf,
   type KeyRows,
   NEVER_ERASED,
   needsAnnouncement,
@@ -11,6 +13,7 @@ import {
   othersWith,
   othersWithout,
   type PhotoState,
+  saysAll,
   sequencerAfter,
   sequencerOfObject,
   standingOfDeletion,
@@ -38,6 +41,15 @@ describe('sequencers', () => {
         if (compareSequencers(a, b) <= 0 && compareSequencers(b, c) <= 0) {
           expect(compareSequencers(a, c)).toBeLessThanOrEqual(0);
         }
+      }),
+    );
+  });
+
+  test('have one text for each place in the order', () => {
+    fc.assert(
+      fc.property(sequencer, sequencer, fc.nat(4), (a, b, zeros) => {
+        expect(canonicalSequencer(`${a.toLowerCase()}${'0'.repeat(zeros)}`)).toBe(canonicalSequencer(a));
+        expect(canonicalSequencer(a) === canonicalSequencer(b)).toBe(compareSequencers(a, b) === 0);
       }),
     );
   });
@@ -85,7 +97,7 @@ function apply(
     other_objects: null,
   };
   const known = rows.get('photo');
-  const about = { photo: known, own: known?.object_key === key ? undefined : rows.get(ownId) };
+  const about = { photo: known, own: saysAll(known, { event_id: EVENT, key }) ? undefined : rows.get(ownId) };
   if (version === undefined) {
     const { standing, row } = standingOfDeletion(about, { event_id: EVENT, key, sequencer: at });
     const photo = known!;
@@ -225,6 +237,23 @@ test('of one key the last event counts, whatever order they come in and however 
       });
     }),
     { numRuns: 2_000 },
+  );
+});
+
+test('what is known of a key is never forgotten for something earlier', () => {
+  const keys = ['P.jpg', 'P.JPG'];
+  fc.assert(
+    fc.property(shuffled(keys), ({ order }) => {
+      const rows = new Map<string, PhotoState>();
+      const known = (key: string) =>
+        fenceOf({ photo: rows.get('photo'), own: rows.get(`own of ${key}`) }, key)?.sequencer ?? null;
+      for (const one of order) {
+        const before = keys.map(known);
+        apply(rows, one);
+        expect(keys.filter((key, i) => compareSequencers(known(key), before[i]!) < 0)).toEqual([]);
+      }
+    }),
+    { numRuns: 3_000 },
   );
 });
 

@@ -5,7 +5,7 @@
 import type { ErasureReason } from '../contract/payloads.ts';
 import { resultsKey } from '../contract/stored-result.ts';
 import { idList, type PhotoRow, retireFaces, type Transaction, uuidList } from '../photos/rows.ts';
-import type { EventErasure } from '../photos/standing.ts';
+import { canonicalSequencer, type EventErasure } from '../photos/standing.ts';
 
 /** An event's rows are read and written under one lock: shared by its photos, exclusive for what erases all or any of them. */
 export async function lockEvent(
@@ -48,14 +48,56 @@ export interface ErasureRequest {
   search?: boolean;
 }
 
+/** A deletion of an object: its key's own id, and its place in the order of the key's events. The same for whoever tells of it. */
+export interface DeletionId {
+  key_id: string;
+  sequencer: string;
+}
+
 /** Opens an erasure; what it has to remove is added by its caller, in the same transaction. */
-export async function openErasure(sql: Transaction, request: ErasureRequest): Promise<string> {
+export async function openErasure(
+  sql: Transaction,
+  request: ErasureRequest,
+  deletion?: DeletionId,
+): Promise<string> {
   const [opened] = await sql<{ id: string }[]>`
-    INSERT INTO erasures (event_id, photo_id, reason, execution_arn, photos, search)
+    INSERT INTO erasures (event_id, photo_id, reason, execution_arn, photos, search, deleted_key_id, deletion_sequencer)
     VALUES (${request.event_id}, ${request.photo_id ?? null}, ${request.reason}, ${request.execution_arn},
-            ${request.photos}, ${request.search ?? false})
+            ${request.photos}, ${request.search ?? false}, ${deletion?.key_id ?? null},
+            ${deletion ? canonicalSequencer(deletion.sequencer) : null})
     RETURNING id`;
   return opened!.id;
+}
+
+/**
+ * The erasure that this very deletion asked for. The caller has locked the rows of the key, so that the same deletion, told
+ * again, is not just opening it.
+ */
+export async function erasureOfDeletion(
+  sql: Transaction,
+  { key_id, sequencer }: DeletionId,
+): Promise<string | undefined> {
+  const [erasure] = await sql<{ id: string }[]>`
+    SELECT id FROM erasures
+    WHERE deleted_key_id = ${key_id} AND deletion_sequencer = ${canonicalSequencer(sequencer)}`;
+  return erasure?.id;
+}
+
+/**
+ * The latest erasure that a deletion of the key asked for: it covers an earlier one that was told after it.
+ *
+ * @param photoIds by which it is known where older code asked for it
+ */
+export async function lastErasureOfKey(
+  sql: Transaction,
+  { event_id, key_id, photoIds }: { event_id: string; key_id: string; photoIds: readonly string[] },
+): Promise<string | undefined> {
+  const [erasure] = await sql<{ id: string }[]>`
+    SELECT id FROM erasures
+    WHERE event_id = ${event_id} AND reason = 'photo_deleted'
+      AND (deleted_key_id = ${key_id} OR (deleted_key_id IS NULL AND photo_id IN (${uuidList(sql, photoIds)})))
+    ORDER BY requested_at DESC LIMIT 1`;
+  return erasure?.id;
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   othersWith,
   othersWithout,
   type PhotoState,
+  saysAll,
 } from './standing.ts';
 
 export type Transaction = postgres.TransactionSql;
@@ -51,7 +52,7 @@ export async function lockRows(
 ): Promise<KeyRows<PhotoRow>> {
   // One row after the other, the photo's first: so that two keys of one photo never wait for each other.
   const photo = (await selectForUpdate(sql, key.photoId)) ?? (await firstRow(sql, key));
-  const isClear = photo?.event_id === key.eventId && photo.object_key === objectKey;
+  const isClear = saysAll(photo, { event_id: key.eventId, key: objectKey });
   const own = isClear || key.keyId === key.photoId ? undefined : await selectForUpdate(sql, key.keyId);
   if (photo || !needsRow({ photo, own })) {
     return { photo, own };

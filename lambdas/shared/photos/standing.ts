@@ -84,6 +84,11 @@ export function compareSequencers(a: string | null, b: string | null): number {
   return left! < right! ? -1 : left! > right! ? 1 : 0;
 }
 
+/** The sequencer as it is wherever it is looked up: two have the same text where they say the same place in the order. */
+export function canonicalSequencer(sequencer: string): string {
+  return sequencer.toUpperCase().replace(/0+$/, '');
+}
+
 /** Longer than any that S3 is known to send, so that what is added at the end comes before S3's next. */
 const SYNTHETIC_LENGTH = 48;
 
@@ -95,6 +100,17 @@ export function sequencerAfter(sequencer: string | null): string {
     .toString(16)
     .toUpperCase()
     .padStart(width, '0');
+}
+
+/**
+ * Whether the photo's row alone says what is known of the key. One that was only announced knows of no event, and a deletion that
+ * came before the upload is in the row of the key's own id.
+ */
+export function saysAll(
+  photo: PhotoState | undefined,
+  { event_id, key }: { event_id: string; key: string },
+): boolean {
+  return photo?.event_id === event_id && photo.object_key === key && photo.object_sequencer !== null;
 }
 
 /** What the rows know of the key's last event. */

@@ -32,7 +32,14 @@ export interface CollectionFace {
 
 export type Finding =
   /** A photo that is neither indexed nor failed, although its time is up. */
-  | { kind: 'no_end'; photoId: string; key: string; object: StoredObject | undefined; row: PhotoRow }
+  | {
+      kind: 'no_end';
+      photoId: string;
+      key: string;
+      object: StoredObject | undefined;
+      row: PhotoRow;
+      rows: KeyRows<PhotoRow>;
+    }
   /** An object that no row is about, or a later version than the row's. */
   | {
       kind: 'never_seen';
@@ -49,6 +56,7 @@ export type Finding =
       key: string;
       faceIds: string[];
       row: PhotoRow;
+      rows: KeyRows<PhotoRow>;
       object: StoredObject | undefined;
     }
   /** Faces in the collection that no row knows and no execution will ask for. */
@@ -73,7 +81,7 @@ export function compare(world: World, settled: Date): Finding[] {
   const rows = new Map(world.photos.map((row) => [row.id, row]));
   const objects = objectsByPhoto(world);
   return [
-    ...withoutEnd(world, objects, settled),
+    ...withoutEnd(world, rows, objects, settled),
     ...neverSeen(world, rows, settled),
     ...lostFaces(world, rows, objects),
     ...strayFaces(world, rows, objects, settled),
@@ -115,8 +123,18 @@ function isAbout(row: PhotoRow, object: StoredObject): boolean {
   return row.object_version === versionOf(object);
 }
 
+/** The rows that the row's key can be about, itself among them. */
+function rowsOfKey(rows: ReadonlyMap<string, PhotoRow>, row: PhotoRow): KeyRows<PhotoRow> {
+  const ids = photoKeyOf(row.object_key);
+  // A platform may have registered the photo under whatever key.
+  return ids && (row.id === ids.photoId || row.id === ids.keyId)
+    ? { photo: rows.get(ids.photoId), own: ids.keyId === ids.photoId ? undefined : rows.get(ids.keyId) }
+    : { photo: row, own: undefined };
+}
+
 function withoutEnd(
   { photos }: World,
+  rows: ReadonlyMap<string, PhotoRow>,
   objects: ReadonlyMap<string, StoredObject[]>,
   settled: Date,
 ): Finding[] {
@@ -128,6 +146,7 @@ function withoutEnd(
       key: row.object_key,
       object: objectOf(objects, row),
       row,
+      rows: rowsOfKey(rows, row),
     }));
 }
 
@@ -174,6 +193,7 @@ function lostFaces(
             key: row.object_key,
             faceIds: ofPhoto.map(({ rekognition_face_id }) => rekognition_face_id!),
             row,
+            rows: rowsOfKey(rows, row),
             object: objectOf(objects, row),
           },
         ]

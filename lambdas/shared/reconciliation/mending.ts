@@ -17,14 +17,13 @@ export function isIndexable(finding: Finding): finding is Indexable {
  * finding, by whomever it is found, is the same execution. A photo whose object is gone finds that out, and says so in its row.
  */
 export function indexingOf(bucket: string, finding: Indexable): { input: ExecutionInput; name: string } {
-  const { row, photoId, key, kind } = finding;
+  const { row, rows, photoId, key, kind } = finding;
   const object = finding.object ?? {
     key,
     etag: row?.object_version ?? 'gone',
     size: 1,
     uploadedAt: row?.created_at ?? new Date(0).toISOString(),
   };
-  const rows = finding.kind === 'never_seen' ? finding.rows : { photo: row, own: undefined };
   const input = inputFor(bucket, object, rows, 'backfill');
   return { input, name: nameOf(photoId, kind, [input.object, row?.ended_at ?? row?.created_at]) };
 }
