@@ -1,8 +1,9 @@
 /** What must hold when a history is over: a function of what happened and of what is left. */
+import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import type { PhotoState } from './database.ts';
 import type { EventName, KeyName } from './history.ts';
-import { type Ask, type Chronicle, eventOf, type Upload, wholeKey } from './run.ts';
-import { boxName, COLLECTION_PREFIX, facesOf } from './world.ts';
+import { type Ask, type Chronicle, eventOf, type Shown, type Upload, wholeKey } from './run.ts';
+import { boxName, COLLECTION_PREFIX, type Face, facesOf } from './world.ts';
 
 export interface Violation {
   /** Short, the same for faults of one kind. */
@@ -23,6 +24,10 @@ export function check(chronicle: Chronicle): Violation[] {
   checkPersons(context);
   checkEvents(context);
   checkReceipts(context);
+  checkSearches(context);
+  for (const fault of chronicle.feedFaults) {
+    report('feed', fault);
+  }
   for (const { key, etag, label } of chronicle.world.paid.filter(({ isUnneeded }) => isUnneeded)) {
     report('billed-twice', `#${label} was billed again for ${contentOf(etag)} at ${key}`);
   }
@@ -256,6 +261,55 @@ function checkPersons({ chronicle, report }: Context): void {
       }
     }
   }
+}
+
+/** From the moment on that the database knows of a deletion or an erasure, no search shows what goes by it. */
+function checkSearches({ chronicle, report }: Context): void {
+  const { searches, world, eventIds } = chronicle;
+  for (const search of searches) {
+    for (const [faceId, photoId] of search.faces) {
+      const face = world.known.get(faceId);
+      const isOfEvent =
+        face?.collectionId === `${COLLECTION_PREFIX}${eventIds[search.event]}` && face.imageId === photoId;
+      if (!isOfEvent) {
+        report(
+          'search-shows-foreign',
+          `#${search.label} in ${search.event} shows a face of another event or photo`,
+        );
+      } else if (!mayBeShown(chronicle, search, face)) {
+        report(
+          'search-shows-gone',
+          `#${search.label} in ${search.event} shows a face of ${face.person} in ${photoId.slice(0, 8)} that was to be gone`,
+        );
+      }
+    }
+  }
+}
+
+/** Whether there is an upload with this face that nothing had taken away by the time of the search. */
+function mayBeShown(chronicle: Chronicle, { event, at }: Shown, { imageId, box, faceId }: Face): boolean {
+  const { uploads, deletions, asks } = chronicle;
+  const taken = asks.filter((ask) => ask.takenAt <= at && !ask.isRefused && ask.events.includes(event));
+  const persons = taken.filter(({ kind }) => kind === 'person');
+  return (
+    persons.every(({ faces }) => faces.every((named) => named.faceId !== faceId)) &&
+    uploads.some(
+      (upload) =>
+        upload.at <= at &&
+        eventOf(upload.key) === event &&
+        parsePhotoKey(wholeKey(chronicle, upload.key)).photoId === imageId &&
+        facesOf(upload.content).some((face) => boxName(face.box) === boxName(box)) &&
+        deletions.every(
+          (deletion) => deletion.key !== upload.key || deletion.at < upload.at || deletion.handledAt > at,
+        ) &&
+        taken.every(
+          ({ kind, askedAt, faces }) =>
+            askedAt < upload.at ||
+            (kind === 'person' &&
+              faces.every((named) => named.imageId !== imageId || boxName(named.box) !== boxName(box))),
+        ),
+    )
+  );
 }
 
 /** What was uploaded before an event was to be erased leaves no face. */

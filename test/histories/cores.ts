@@ -4,6 +4,7 @@ import { answerOperator } from '../../lambdas/answer-operator/answer-operator.ts
 import type { Question } from '../../lambdas/answer-operator/questions.ts';
 import { confirmErasure } from '../../lambdas/confirm-erasure/confirm-erasure.ts';
 import { type Collection, ensureCollection } from '../../lambdas/ensure-collection/ensure-collection.ts';
+import { findPerson } from '../../lambdas/find-person/find-person.ts';
 import { indexFaces } from '../../lambdas/index-faces/index-faces.ts';
 import { joinLine } from '../../lambdas/join-line/join-line.ts';
 import { listErasures } from '../../lambdas/list-erasures/list-erasures.ts';
@@ -11,8 +12,12 @@ import { markEnded } from '../../lambdas/mark-failed/mark-ended.ts';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
 import { decide, type FoundEvent } from '../../lambdas/mend-disagreements/decide.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
+import { ProblemError } from '../../lambdas/read-gallery/problems.ts';
+import { readGallery } from '../../lambdas/read-gallery/read-gallery.ts';
 import { removeFaces } from '../../lambdas/remove-faces/remove-faces.ts';
 import { requestErasure } from '../../lambdas/request-erasure/request-erasure.ts';
+import { resolveFaces } from '../../lambdas/resolve-faces/resolve-faces.ts';
+import { type ChangesAnswer, galleryRoutes } from '../../lambdas/shared/contract/gallery.ts';
 import {
   type ExecutionInput,
   ensureCollectionRequestSchema,
@@ -22,6 +27,11 @@ import {
   parseRequest,
   persistResultsRequestSchema,
 } from '../../lambdas/shared/contract/payloads.ts';
+import {
+  findPersonRequestSchema,
+  type ResolvedFaces,
+  resolveFacesRequestSchema,
+} from '../../lambdas/shared/contract/search.ts';
 import {
   confirmErasureRequestSchema,
   listErasuresRequestSchema,
@@ -38,6 +48,7 @@ import {
   type Face,
   PHOTO_BUCKET,
   RESULTS_BUCKET,
+  selfieOf,
   sizeOf,
   type World,
 } from './world.ts';
@@ -247,6 +258,79 @@ export async function announce(environment: Environment, inputs: readonly object
   const { batchItemFailures } = await announcePhotos(stores(environment), records);
   if (batchItemFailures.length > 0) {
     throw new Error('Announcements are wanted again, with nothing in their way');
+  }
+}
+
+/**
+ * Searches an event for a person. Between what Rekognition finds and what of it is shown, others can come.
+ *
+ * @param onShown is told at once which faces are shown, each with its photo
+ */
+export async function find(
+  environment: Environment,
+  caller: Caller,
+  { eventId, person }: { eventId: string; person: string },
+  onShown: (faces: ResolvedFaces['faces']) => void,
+): Promise<void> {
+  const slot = { slotMs: 0, intervalMs: 0, cuts: 0, day: 0 };
+  await findPerson(
+    {
+      rekognition: environment.world.clients(caller).rekognition,
+      telemetry,
+      ledger: {
+        takeSlot: async () => slot,
+        joinLine: async () => 0,
+        reportThrottle: async () => {},
+        giveBack: async () => {},
+      },
+      limits: { take: async () => undefined },
+      collectionPrefix: COLLECTION_PREFIX,
+      async resolveFaces(request) {
+        await caller.point('ResolveFaces');
+        const resolved = await resolveFaces(
+          { ...stores(environment), faceRetentionDays: FACE_RETENTION_DAYS },
+          parseRequest(resolveFacesRequestSchema, JSON.parse(JSON.stringify(request))),
+        );
+        onShown(resolved.faces);
+        return resolved;
+      },
+      now: Date.now,
+    },
+    parseRequest(findPersonRequestSchema, { event_id: eventId, image: selfieOf(person) }),
+  );
+}
+
+/** A page of an event's changes, as the API answers it; undefined of an event that nobody has heard of. */
+export async function readChanges(
+  { database }: Environment,
+  eventId: string,
+  { since, limit }: { since: string | undefined; limit: number | undefined },
+): Promise<ChangesAnswer | undefined> {
+  try {
+    const answer = await readGallery(
+      {
+        withDatabase: (work) => work(database.gallery),
+        readLedger: async () => ({}) as never,
+        line: {} as never,
+        photoUrl: async () => '',
+        now: Date.now,
+        telemetry,
+      },
+      {
+        route: galleryRoutes.changes,
+        event: eventId,
+        query: {
+          ...(since !== undefined && { since }),
+          ...(limit !== undefined && { limit: String(limit) }),
+        },
+      },
+    );
+    return answer as ChangesAnswer;
+  } catch (error) {
+    if (error instanceof ProblemError && error.problem.status === 404) {
+      return undefined;
+    }
+    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 /** A real PostgreSQL for histories, one after the other: fast connections, an audit of its own, and a clean slate. */
 import postgres from 'postgres';
 import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import { type GalleryRow, NOTE_STATES, type NotedState } from '../support/feed.ts';
 import { startTestDatabase } from '../support/postgres.ts';
 
 export interface PhotoState {
@@ -42,10 +43,16 @@ export interface Rows {
   changedReceipts: { before: object; after: object | null }[];
   /** Photos of which a later write of the same upload took an end that is for good. */
   overwritten: { before: PhotoState; after: PhotoState }[];
+  /** Every state of a photo that the gallery could see. */
+  states: (NotedState & { event_id: string })[];
 }
 
 export interface HistoryDatabase {
   withDatabase<Result>(work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
+  /** As the API of the gallery reads. */
+  gallery: postgres.Sql;
+  /** What it has to know of an event. */
+  galleryOf(eventId: string): Promise<GalleryRow[]>;
   /** Whoever has the turn to erase loses it, and nothing is put off any more. */
   timePasses(): Promise<void>;
   /** How often they passed. */
@@ -97,7 +104,9 @@ export async function startHistoryDatabase(): Promise<HistoryDatabase> {
     });
   const sql = connect('rollcall_pipeline');
   const owner = connect('postgres');
+  const gallery = connect('rollcall_gallery');
   await owner.unsafe(AUDIT);
+  await owner.unsafe(NOTE_STATES);
   const tables = await ordinaryTables(owner);
   const slate = await resetStatements(owner, tables);
   const snapshot = snapshotQuery(tables);
@@ -112,6 +121,8 @@ export async function startHistoryDatabase(): Promise<HistoryDatabase> {
           : new PipelineError('InternalError', String(error), { cause: error });
       }
     },
+    gallery,
+    galleryOf: (eventId) => owner<GalleryRow[]>`SELECT * FROM gallery_photos WHERE event_id = ${eventId}`,
     get passed() {
       return passed;
     },
@@ -134,7 +145,7 @@ export async function startHistoryDatabase(): Promise<HistoryDatabase> {
       await owner.unsafe(slate);
     },
     async stop() {
-      await Promise.all([sql.end({ timeout: 1 }), owner.end({ timeout: 1 })]);
+      await Promise.all([sql, owner, gallery].map((one) => one.end({ timeout: 1 })));
       await database.stop();
     },
   };
@@ -160,7 +171,11 @@ async function resetStatements(owner: postgres.Sql, tables: readonly string[]): 
       statements.push(`INSERT INTO ${table} SELECT * FROM jsonb_populate_record(NULL::${table}, '${text}')`);
     }
   }
-  statements.push('DELETE FROM history.receipts', 'DELETE FROM history.photos');
+  statements.push(
+    'DELETE FROM history.receipts',
+    'DELETE FROM history.photos',
+    'DELETE FROM feed_audit.states',
+  );
   statements.push("SET session_replication_role = 'origin'");
   return statements.join(';');
 }
@@ -178,5 +193,6 @@ function snapshotQuery(tables: readonly string[]): string {
       'erasures', ${all('erasures')},
       'outbox', jsonb_build_object(${outbox.join(', ')}),
       'changedReceipts', ${all('history.receipts')},
-      'overwritten', ${all('history.photos')}) AS rows`;
+      'overwritten', ${all('history.photos')},
+      'states', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY n), '[]') FROM feed_audit.states t)) AS rows`;
 }

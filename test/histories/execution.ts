@@ -115,16 +115,27 @@ export abstract class Actor {
 }
 
 /** An invocation outside any execution. */
-export class Invocation extends Actor {
-  readonly work: () => Promise<void>;
+export class Invocation extends Actor implements Caller {
+  readonly photo = undefined;
+  readonly work: (caller: Caller) => Promise<void>;
 
-  constructor(label: string, work: () => Promise<void>) {
+  constructor(label: string, work: (caller: Caller) => Promise<void>) {
     super(label);
     this.work = work;
   }
 
+  takeFault(): boolean {
+    return false;
+  }
+
+  crash(): Promise<never> {
+    return new Promise(() => {});
+  }
+
+  faulted(): void {}
+
   protected override begin(): void {
-    void this.work().finally(() => this.finish());
+    void this.work(this).finally(() => this.finish());
   }
 }
 

@@ -41,6 +41,10 @@ export type Step =
   | { op: 'event'; id: string; event: EventName }
   | { op: 'retention'; id: string }
   | { op: 'outbox'; id: string }
+  /** Somebody searches the event for a person. */
+  | { op: 'find'; id: string; event: EventName; person: string }
+  /** A follower of the event's feed of changes reads a page, or to its end. */
+  | { op: 'follow'; event: EventName; limit: number | undefined }
   | { op: 'stop'; of: string }
   | { op: 'fault'; of: string; fault: FaultName }
   | { op: 'drop_collection'; event: EventName }
@@ -63,7 +67,7 @@ export interface History {
 /** More calls than an execution makes. */
 export const TO_THE_END = 40;
 
-type OpName = Exclude<Step['op'], 'run' | 'settle' | 'copy'> | 'rename' | 'interrupt';
+type OpName = Exclude<Step['op'], 'run' | 'settle' | 'copy' | 'find' | 'follow'> | 'rename' | 'interrupt';
 type Weights = Partial<Record<OpName, number>>;
 
 interface Theme {
@@ -271,6 +275,20 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
     }
   };
 
+  /** Looks from outside, which change nothing: with a randomness of their own, beside everything else. */
+  const looking = seededRandom(Math.imul(seed, 0x85ebca6b) ^ 0x27d4eb2f);
+  let looks = 0;
+  const look = (): Step[] => {
+    const event: EventName = keys.includes('other/P.jpg') && looking() < 0.3 ? 'other' : 'mine';
+    if (looking() < 0.5) {
+      return [{ op: 'follow', event, limit: looking() < 0.5 ? 1 : undefined }];
+    }
+    const id = `look${++looks}`;
+    const person = ['x', 'y', 'z'][Math.floor(3 * looking() ** 2)]!;
+    // Some have their answer of Rekognition, and ask which of it is shown, when more has happened.
+    return [{ op: 'find', id, event, person }, ...(looking() < 0.6 ? [runs(id, TO_THE_END)] : [runs(id, 2)])];
+  };
+
   operate('put');
   const count = 4 + Math.floor(random() * 4);
   for (let i = 0; i <= count; i++) {
@@ -290,13 +308,16 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
       steps.push({ op: 'settle' });
     }
   }
+  const withLooks = steps.flatMap((step) => (looking() < 0.5 ? [step, ...look()] : [step]));
   return {
     seed,
     sequencers: random() < 0.3 ? 'varied' : 'plain',
     drain: random() < 0.5 ? 'oldest' : 'newest',
-    steps,
+    steps: withLooks,
   };
 }
+
+const runs = (of: string, calls: number): Step => ({ op: 'run', of, calls });
 
 export function describe(step: Step): string {
   switch (step.op) {
@@ -320,6 +341,10 @@ export function describe(step: Step): string {
       return `#${step.id} erase what is over`;
     case 'outbox':
       return `#${step.id} work the outbox off`;
+    case 'find':
+      return `#${step.id} search ${step.event} for person ${step.person}`;
+    case 'follow':
+      return `the changes of ${step.event} are read${step.limit === undefined ? ' to their end' : `, ${step.limit}`}`;
     case 'stop':
       return `stop #${step.of}`;
     case 'fault':

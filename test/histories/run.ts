@@ -1,9 +1,20 @@
 /** Runs a history through the real state machines and functions, to the end of everything that it started. */
 
 import { awsErrorDetails, PipelineError } from '../../lambdas/shared/contract/errors.ts';
+import type { PhotoAnswer } from '../../lambdas/shared/contract/gallery.ts';
 import type { ExecutionInput } from '../../lambdas/shared/contract/payloads.ts';
+import { outOfOrder, unknownChanges, wrongReplay } from '../support/feed.ts';
 import { seededRandom } from '../support/random.ts';
-import { announce, cores, type Environment, lastResort, personRequest, reconcile } from './cores.ts';
+import {
+  announce,
+  cores,
+  type Environment,
+  find,
+  lastResort,
+  personRequest,
+  readChanges,
+  reconcile,
+} from './cores.ts';
 import type { HistoryDatabase, Rows } from './database.ts';
 import {
   type Actor,
@@ -22,7 +33,16 @@ import {
   keyNames,
   type Step,
 } from './history.ts';
-import { COLLECTION_PREFIX, etagOf, type Face, PHOTO_BUCKET, sequencers, sizeOf, World } from './world.ts';
+import {
+  type Caller,
+  COLLECTION_PREFIX,
+  etagOf,
+  type Face,
+  PHOTO_BUCKET,
+  sequencers,
+  sizeOf,
+  World,
+} from './world.ts';
 
 /** Of all executions of a history together. */
 const MAX_CALLS = 3_000;
@@ -61,6 +81,22 @@ export interface Ask {
   faces: Face[];
 }
 
+/** What a search showed. */
+export interface Shown {
+  label: string;
+  event: EventName;
+  person: string;
+  at: Tick;
+  /** Face and photo. */
+  faces: readonly (readonly [faceId: string, photoId: string])[];
+}
+
+/** Somebody who reads the changes of an event. */
+interface Follower {
+  since: string | undefined;
+  told: PhotoAnswer[];
+}
+
 /** What happened, as nobody but the test knows it. */
 export interface Chronicle {
   history: History;
@@ -68,8 +104,12 @@ export interface Chronicle {
   /** The UUID that is the stem of the keys. */
   stem: string;
   uploads: Upload[];
-  deletions: { id: string; key: KeyName; at: Tick }[];
+  /** With the moment from which on the database knows of it. */
+  deletions: { id: string; key: KeyName; at: Tick; handledAt: Tick }[];
   asks: Ask[];
+  searches: Shown[];
+  /** What the feed of an event told wrongly, or not at all. */
+  feedFaults: string[];
   /** Uploads of which an execution could not be started. */
   refused: Set<string>;
   /** Executions of index-photo, by the upload that they are about. */
@@ -110,6 +150,12 @@ class Run {
   readonly #sequencers = new Map<KeyName, () => string>();
   /** Inputs of executions, as the upload rule sends them to the queue of announcements. */
   readonly #announced: object[] = [];
+  readonly #followers: Record<EventName, Follower> = {
+    mine: { since: undefined, told: [] },
+    other: { since: undefined, told: [] },
+  };
+  /** Deletions by the labels of the executions that tell of them. */
+  readonly #deletionOf = new Map<string, Chronicle['deletions'][number]>();
   readonly #chronicle: Chronicle;
   #tick: Tick = 0;
   #calls = 0;
@@ -127,6 +173,8 @@ class Run {
       uploads: [],
       deletions: [],
       asks: [],
+      searches: [],
+      feedFaults: [],
       refused: new Set(),
       indexing: [],
       executions: [],
@@ -162,7 +210,40 @@ class Run {
       }
     }
     this.#chronicle.rows = await database.read();
+    await this.#checkFeed('mine');
+    await this.#checkFeed('other');
     return this.#chronicle;
+  }
+
+  /** Reads a page of an event's changes, or all that there are. */
+  async #follow(event: EventName, limit?: number): Promise<void> {
+    const follower = this.#followers[event];
+    const eventId = this.#chronicle.eventIds[event];
+    for (let more = true; more; ) {
+      const page = await readChanges(this.#environment, eventId, { since: follower.since, limit });
+      follower.told.push(...(page?.photos ?? []));
+      follower.since = page?.next ?? follower.since;
+      more = limit === undefined && page?.more === true;
+    }
+    if (limit === undefined) {
+      const rows = await this.#options.database.galleryOf(eventId);
+      this.#chronicle.feedFaults.push(...unknownChanges(follower.told, rows));
+    }
+  }
+
+  async #checkFeed(event: EventName): Promise<void> {
+    const { eventIds, rows } = this.#chronicle;
+    const ofEvent = <Row extends { event_id: string }>(all: readonly Row[]) =>
+      all.filter(({ event_id }) => event_id === eventIds[event]);
+    await this.#follow(event);
+    const { told } = this.#followers[event];
+    this.#followers[event] = { since: undefined, told: [] };
+    await this.#follow(event);
+    const replayed = this.#followers[event].told;
+    this.#chronicle.feedFaults.push(
+      ...wrongReplay(replayed, await this.#options.database.galleryOf(eventIds[event])),
+      ...outOfOrder(told, ofEvent(rows.states)),
+    );
   }
 
   /** The scheduled reconciliation, every hour until it finds nothing: what it starts may uncover the next. */
@@ -229,6 +310,12 @@ class Run {
         return;
       case 'outbox':
         this.#erase(step.id, { request: 'outbox' });
+        return;
+      case 'find':
+        this.#find(step.id, step.event, step.person);
+        return;
+      case 'follow':
+        await this.#follow(step.event, step.limit);
         return;
       case 'stop': {
         const execution = this.#actors.get(step.of);
@@ -316,10 +403,19 @@ class Run {
     );
   }
 
-  #invoke(label: string, what: string, work: () => Promise<void>): void {
-    const invocation = new Invocation(label, async () => {
+  #find(label: string, event: EventName, person: string): void {
+    const eventId = this.#chronicle.eventIds[event];
+    this.#invoke(label, 'search', (caller) =>
+      find(this.#environment, caller, { eventId, person }, (faces) => {
+        this.#chronicle.searches.push({ label, event, person, at: this.#tick, faces });
+      }),
+    );
+  }
+
+  #invoke(label: string, what: string, work: (caller: Caller) => Promise<void>): void {
+    const invocation = new Invocation(label, async (caller) => {
       try {
-        await work();
+        await work(caller);
       } catch (thrown) {
         this.#chronicle.mishaps.push({ class: 'internal-error', detail: `${what}: ${thrown}` });
       }
@@ -335,11 +431,13 @@ class Run {
     }
     this.#end(key);
     this.#world.photos.delete(wholeKey);
-    this.#chronicle.deletions.push({ id, key, at: this.#tick });
+    const deletion = { id, key, at: this.#tick, handledAt: Number.POSITIVE_INFINITY };
+    this.#chronicle.deletions.push(deletion);
     const object = { key: wholeKey, etag: photo.etag, sequencer: this.#sequencer(key) };
-    this.#deliver(id, (label) =>
-      this.#erase(label, { request: 'photo_deleted', object, deletion_type: 'Permanently Deleted' }),
-    );
+    this.#deliver(id, (label) => {
+      this.#deletionOf.set(label, deletion);
+      this.#erase(label, { request: 'photo_deleted', object, deletion_type: 'Permanently Deleted' });
+    });
   }
 
   #end(key: KeyName): void {
@@ -493,6 +591,10 @@ class Run {
   }
 
   async #taken({ label, arn }: Execution): Promise<void> {
+    const deletion = this.#deletionOf.get(label);
+    if (deletion) {
+      deletion.handledAt = Math.min(deletion.handledAt, this.#tick);
+    }
     const ask = this.#chronicle.asks.find((one) => one.label === label);
     if (!ask || ask.takenAt < Number.POSITIVE_INFINITY) {
       return;

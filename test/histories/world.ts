@@ -47,6 +47,22 @@ export function boxName({ Left, Top }: Box): string {
   return `${Left}/${Top}`;
 }
 
+/** The beginning of a PNG, which is all that the pipeline looks at. */
+const PICTURE = Buffer.concat([
+  Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13]),
+  Buffer.from('IHDR', 'latin1'),
+  Buffer.from([0, 0, 1, 0, 0, 0, 1, 0, 8, 2, 0, 0, 0]),
+]);
+
+/** A picture that shows one person, in Base64. */
+export function selfieOf(person: string): string {
+  return Buffer.concat([PICTURE, Buffer.from(person)]).toString('base64');
+}
+
+function personOf(picture: Buffer): string {
+  return picture.subarray(PICTURE.length).toString();
+}
+
 /** The same bytes have the same ETag, under whatever key. */
 export function etagOf(content: ContentName): string {
   return Buffer.from(content.padEnd(16, '.')).toString('hex');
@@ -113,6 +129,8 @@ export class World {
   /** By collection and face id. */
   readonly collections = new Map<string, Map<string, Face>>();
   readonly paid: PaidCall[] = [];
+  /** Every face that a collection ever had, by its id. */
+  readonly known = new Map<string, Face & { collectionId: string }>();
   readonly clock = new Clock();
   /** When each execution says that it asked Rekognition: the moment before it does. */
   readonly asked = new Map<string, number>();
@@ -223,6 +241,7 @@ export class World {
           };
         }),
         ListFaces: call('ListFaces', (input: ListFacesInput) => this.#listFaces(input)),
+        SearchFacesByImage: call('SearchFacesByImage', (input: SearchInput) => this.#search(input)),
       }).client,
       s3: fakeClient<S3Client>({
         HeadObject: call('HeadObject', ({ Bucket, Key }: { Bucket: string; Key: string }) => {
@@ -307,6 +326,7 @@ export class World {
       );
       const face = known ?? { faceId: this.#newId(), imageId, person, box };
       collection.set(face.faceId, face);
+      this.known.set(face.faceId, { ...face, collectionId: CollectionId });
       return face;
     });
     const isLost = caller.takeFault('rekognition');
@@ -339,6 +359,18 @@ export class World {
     };
   }
 
+  #search({ CollectionId, Image: { Bytes } }: SearchInput): object {
+    const person = personOf(Bytes);
+    return {
+      FaceMatches: [...this.#collection(CollectionId).values()]
+        .filter((face) => face.person === person)
+        .map(({ faceId, imageId }) => ({
+          Similarity: 99,
+          Face: { FaceId: faceId, ExternalImageId: imageId },
+        })),
+    };
+  }
+
   #listFaces({ CollectionId, MaxResults, FaceIds, NextToken }: ListFacesInput): object {
     const faces = [...this.#collection(CollectionId).values()].filter(
       ({ faceId }) => FaceIds?.includes(faceId) ?? true,
@@ -362,6 +394,11 @@ interface IndexFacesInput {
   CollectionId: string;
   ExternalImageId: string;
   Image: { S3Object: { Name: string } };
+}
+
+interface SearchInput {
+  CollectionId: string;
+  Image: { Bytes: Buffer };
 }
 
 interface ListFacesInput {
