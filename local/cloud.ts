@@ -12,7 +12,7 @@ import { type BusEvent, createEventRouter, type Rule, type RuleTarget, ruleArn }
 import { httpRoutes, startHttpApi } from './http-api.ts';
 import { type Authority, createAuthority, type PrivilegeReport } from './iam/authority.ts';
 import { startDatabaseGate } from './iam/database-gate.ts';
-import { startGateway } from './iam/gateway.ts';
+import { type Disturber, startGateway } from './iam/gateway.ts';
 import { admitsLogin, check, checkTask, checkWiring, principalOf } from './iam/guard.ts';
 import { readPolicies } from './iam/policies.ts';
 import type { Service } from './iam/requests.ts';
@@ -91,14 +91,19 @@ export interface CloudOptions {
    * worked at keeps. Default: `all`.
    */
   work?: 'all' | 'new';
+  /**
+   * Whether a run of another process may go on with what is in the folder. Without that nothing waits for the disk, and what S3 and
+   * DynamoDB hold stays in memory. Default: true.
+   */
+  keeps?: boolean;
   /** What stands between the parts, to disturb them. */
   between?: Between;
 }
 
-/** Each is asked once, at the start, but for `invoke` and `event`. */
+/** `database` is asked once, at the start. */
 export interface Between {
-  /** Where the Lambdas look for a service, given where it is. */
-  service?(name: 's3' | 'dynamodb', endpoint: string): Promise<string>;
+  /** What disturbs the Lambdas' way to a service. */
+  services?: Partial<Record<'s3' | 'dynamodb', Disturber>>;
   /** On which port of localhost they look for PostgreSQL, given its own port and the folder of its TLS certificate and key. */
   database?(port: number, certificates: string): Promise<number>;
   /** Instead of an invocation; the runtime carries it out. */
@@ -207,10 +212,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 
     step('Starting S3 and Rekognition');
     const bus: { publish(event: BusEvent): void } = { publish() {} };
-    const { between = {}, time = {} } = options;
+    const { between = {}, time = {}, keeps = true } = options;
     const publish = (event: BusEvent) =>
       between.event ? between.event(event, (other) => bus.publish(other)) : bus.publish(event);
-    const objects = await startObjectStore(inState('s3'), publish, await freeOr(options.ports?.s3));
+    const objects = await startObjectStore(inState('s3'), publish, {
+      port: await freeOr(options.ports?.s3),
+      keeps,
+    });
     closers.push(objects.stop);
     const s3 = new S3Client({ ...localClientOptions, endpoint: objects.endpoint, forcePathStyle: true });
     closers.push(() => s3.destroy());
@@ -246,8 +254,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       }),
     );
     const authority = createAuthority(readPolicies(stack));
-    const guarded = async (service: Service, target: string) => {
-      const gateway = await startGateway({ service, target, authority, principalOf });
+    const guarded = async (service: Service, target: string, disturber?: Disturber) => {
+      const gateway = await startGateway({ service, target, authority, principalOf, disturber });
       closers.push(gateway.stop);
       return gateway.endpoint;
     };
@@ -256,7 +264,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     createBucketsAndQueues(stack, objects, time.queues ?? 1);
 
     step('Starting DynamoDB');
-    const tables = await startTables(inState('dynamodb'), tableDefinitions(stack));
+    const tables = await startTables(keeps ? inState('dynamodb') : undefined, tableDefinitions(stack));
     closers.push(tables.stop);
 
     step('Starting PostgreSQL');
@@ -266,6 +274,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       port: postgresPort,
       database,
       master,
+      keeps,
     });
     closers.push(postgres.stop);
     const [cluster] = stack.resources('AWS::RDS::DBCluster');
@@ -287,16 +296,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     closers.push(control.stop);
     const quotas = await startServiceQuotas(() => options.appliedQuota?.());
     closers.push(quotas.stop);
-    const s3ForLambdas = await guarded('s3', objects.endpoint);
-    const dynamodbForLambdas = await guarded('dynamodb', tables.endpoint);
     const functions = lambdaFunctions(stack, assembly, postgres, time.lambdas ?? 1);
     const lambdas = createLambdaRuntime({
       logs: inState('logs'),
       environment: {
-        AWS_ENDPOINT_URL_S3: (await between.service?.('s3', s3ForLambdas)) ?? s3ForLambdas,
+        AWS_ENDPOINT_URL_S3: await guarded('s3', objects.endpoint, between.services?.s3),
         AWS_ENDPOINT_URL_SQS: await guarded('sqs', objects.endpoint),
-        AWS_ENDPOINT_URL_DYNAMODB:
-          (await between.service?.('dynamodb', dynamodbForLambdas)) ?? dynamodbForLambdas,
+        AWS_ENDPOINT_URL_DYNAMODB: await guarded('dynamodb', tables.endpoint, between.services?.dynamodb),
         AWS_ENDPOINT_URL_REKOGNITION: await guarded('rekognition', rekognitionServer.endpoint),
         AWS_ENDPOINT_URL_RDS_DATA: await guarded('rds-data', dataApi.endpoint),
         AWS_ENDPOINT_URL_SFN: await guarded('states', control.endpoint),

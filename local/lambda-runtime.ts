@@ -17,7 +17,8 @@ const RESPONSE_LIMIT_BYTES = 6_291_556;
 /** Lambda gives the code outside the handler ten seconds, and once more as long as the function's timeout. */
 const INIT_LIMIT_MS = 10_000;
 
-const IDLE_LIMIT_MS = 60_000;
+/** Longer than between any two seeds of the fault campaign, or two files of a run: a start costs more than a process that waits. */
+const IDLE_LIMIT_MS = 300_000;
 
 /**
  * A function that is cut off in its middle leaves an idempotency record behind, for which the next run would wait. Most are done at
@@ -99,6 +100,7 @@ export interface LambdaRuntime {
 export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntime {
   const concurrency = options.concurrency ?? availableParallelism() + 1;
   const now = options.now ?? (() => performance.now());
+  const starts = semaphore(availableParallelism());
   const pools = new Map<string, Pool>();
   const inactive = new Map<string, { readyAfterMs: number; sinceMs?: number }>();
   mkdirSync(options.logs, { recursive: true });
@@ -106,7 +108,7 @@ export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntim
   function poolOf(fn: LambdaFunction): Pool {
     let pool = pools.get(fn.arn);
     if (!pool) {
-      pool = new Pool(fn, concurrency, options);
+      pool = new Pool(fn, concurrency, options, starts);
       pools.set(fn.arn, pool);
     }
     return pool;
@@ -155,18 +157,21 @@ class Pool {
   readonly #fn: LambdaFunction;
   readonly #concurrency: number;
   readonly #options: LambdaRuntimeOptions;
+  readonly #starts: Semaphore;
   readonly #log: WriteStream;
   readonly #all = new Set<ExecutionEnvironment>();
   /** The one used last comes first, so that a quiet time leaves few of them warm. */
   readonly #idle: ExecutionEnvironment[] = [];
   readonly #waiting: PromiseWithResolvers<ExecutionEnvironment>[] = [];
   readonly #busy = new Set<Promise<string>>();
+  #starting = 0;
   #stopped = false;
 
-  constructor(fn: LambdaFunction, concurrency: number, options: LambdaRuntimeOptions) {
+  constructor(fn: LambdaFunction, concurrency: number, options: LambdaRuntimeOptions, starts: Semaphore) {
     this.#fn = fn;
     this.#concurrency = concurrency;
     this.#options = options;
+    this.#starts = starts;
     this.#log = createWriteStream(join(options.logs, `${fn.name}.log`));
     this.#log.on('error', () => {});
   }
@@ -211,12 +216,36 @@ class Pool {
         return idle;
       }
     }
-    if (this.#all.size < this.#concurrency) {
-      return this.#start();
-    }
     const waiting = Promise.withResolvers<ExecutionEnvironment>();
     this.#waiting.push(waiting);
+    this.#supply();
     return waiting.promise;
+  }
+
+  /** Starts environments for those who wait, as many as there may be. */
+  #supply(): void {
+    while (
+      !this.#stopped &&
+      this.#starting < this.#waiting.length &&
+      this.#all.size + this.#starting < this.#concurrency
+    ) {
+      this.#starting++;
+      void this.#startInTurn();
+    }
+  }
+
+  /** Unless one that was at work has been given back meanwhile. */
+  async #startInTurn(): Promise<void> {
+    const giveBack = await this.#starts.take();
+    this.#starting--;
+    const next = this.#stopped ? undefined : this.#waiting.shift();
+    if (!next) {
+      giveBack();
+      return;
+    }
+    const environment = this.#start();
+    void environment.started.finally(giveBack);
+    next.resolve(environment);
   }
 
   #start(): ExecutionEnvironment {
@@ -230,15 +259,21 @@ class Pool {
       (used) => this.#options.onInvocation?.(this.#fn.name, used),
     );
     this.#all.add(environment);
-    void environment.closed.then(() => this.#all.delete(environment));
+    void environment.closed.then(() => {
+      this.#all.delete(environment);
+      this.#supply();
+    });
     return environment;
   }
 
   #giveBack(environment: ExecutionEnvironment): void {
+    if (!environment.isAlive) {
+      return;
+    }
     const next = this.#waiting.shift();
     if (next) {
-      next.resolve(environment.isAlive ? environment : this.#start());
-    } else if (environment.isAlive && !this.#stopped) {
+      next.resolve(environment);
+    } else if (!this.#stopped) {
       environment.reaper = setTimeout(() => {
         this.#idle.splice(this.#idle.indexOf(environment), 1);
         void environment.kill();
@@ -246,6 +281,42 @@ class Pool {
       this.#idle.push(environment);
     }
   }
+}
+
+interface Semaphore {
+  /** Resolves when it is one's turn, to what ends it. */
+  take(): Promise<() => void>;
+}
+
+/**
+ * Environments that are started at once, of all functions: each is a second's work of a core, and dozens side by side would all
+ * run out of their time.
+ */
+function semaphore(places: number): Semaphore {
+  const waiting: (() => void)[] = [];
+  let free = places;
+  return {
+    async take() {
+      if (free > 0) {
+        free--;
+      } else {
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      }
+      let isGivenBack = false;
+      return () => {
+        if (isGivenBack) {
+          return;
+        }
+        isGivenBack = true;
+        const next = waiting.shift();
+        if (next) {
+          next();
+        } else {
+          free++;
+        }
+      };
+    },
+  };
 }
 
 function stopping(): LambdaError {
@@ -265,6 +336,8 @@ type Answer =
 
 class ExecutionEnvironment {
   readonly closed: Promise<void>;
+  /** Resolves when it is ready, or will never be. */
+  readonly started: Promise<unknown>;
   isAlive = true;
   reaper: NodeJS.Timeout | undefined;
 
@@ -319,6 +392,7 @@ class ExecutionEnvironment {
         resolve();
       });
     });
+    this.started = Promise.race([this.#ready.promise, this.closed]);
   }
 
   async invoke(payload: string): Promise<string> {

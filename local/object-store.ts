@@ -61,24 +61,19 @@ export interface ObjectStore {
  *
  * @param onEvent gets the event that S3 sends to EventBridge, before the client gets its answer: who was told that the photo is
  *   stored, or deleted, can rely on its event
- * @param listenAt a port that is free, or 0 for any
+ * @param options.port one that is free, or 0 for any
+ * @param options.keeps whether what it holds is written into the folder
  */
 export async function startObjectStore(
   folder: string,
   onEvent: (event: BusEvent) => void,
-  listenAt = 0,
+  { port: listenAt = 0, keeps = true }: { port?: number; keeps?: boolean } = {},
 ): Promise<ObjectStore> {
   mkdirSync(folder, { recursive: true });
-  const sequencers = openSequencers(join(folder, 'sequencers.jsonl'));
+  const sequencers = openSequencers(keeps ? join(folder, 'sequencers.jsonl') : undefined);
   const stores = { s3Store: new S3Store(), sqsStore: new SqsStore(), snsStore: new SnsStore() };
   const { s3Store, sqsStore } = stores;
-  const persistence = new PersistenceManager(folder);
-  persistence.load(sqsStore, stores.snsStore, s3Store);
-  s3Store.persistence = persistence;
-  sqsStore.persistence = persistence;
-  for (const queue of sqsStore.allQueues()) {
-    queue.persistence = persistence;
-  }
+  const persistence = keeps ? keepIn(folder, stores) : undefined;
 
   const app = buildApp({ logger: false, defaultRegion: REGION, stores });
   app.removeContentTypeParser('*');
@@ -168,9 +163,27 @@ export async function startObjectStore(
     },
     async stop() {
       await app.close();
-      persistence.close();
+      persistence?.close();
     },
   };
+}
+
+/** Reads what is in the folder, and writes into it from now on. */
+function keepIn(
+  folder: string,
+  { s3Store, sqsStore, snsStore }: { s3Store: S3Store; sqsStore: SqsStore; snsStore: SnsStore },
+): PersistenceManager {
+  const persistence = new PersistenceManager(folder);
+  // A process that is killed loses nothing by it, and no request waits for the disk.
+  const { db } = persistence as unknown as { db: { exec(statement: string): void } };
+  db.exec('PRAGMA synchronous = NORMAL');
+  persistence.load(sqsStore, snsStore, s3Store);
+  s3Store.persistence = persistence;
+  sqsStore.persistence = persistence;
+  for (const queue of sqsStore.allQueues()) {
+    queue.persistence = persistence;
+  }
+  return persistence;
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html */
@@ -208,10 +221,10 @@ function objectEvent(bucket: string, object: StoredObject, sequencer: string, re
  * Hands out a sequencer for every version of an object: hex, and for one key always larger than the one before, after a
  * restart or when the clock was set back too.
  */
-function openSequencers(file: string) {
+function openSequencers(file: string | undefined) {
   const latest = new Map<string, string>();
   let highest = 0n;
-  for (const line of existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []) {
+  for (const line of file && existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []) {
     try {
       const [object, sequencer] = JSON.parse(line) as [string, string];
       latest.set(object, sequencer);
@@ -221,9 +234,11 @@ function openSequencers(file: string) {
       // Empty, or cut off with the process that wrote it, before anyone saw it.
     }
   }
-  const fresh = `${file}.new`;
-  writeFileSync(fresh, [...latest].map((entry) => `${JSON.stringify(entry)}\n`).join(''));
-  renameSync(fresh, file);
+  if (file !== undefined) {
+    const fresh = `${file}.new`;
+    writeFileSync(fresh, [...latest].map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+    renameSync(fresh, file);
+  }
 
   const keyOf = (bucket: string, key: string) => `${bucket}/${key}`;
   return {
@@ -232,7 +247,9 @@ function openSequencers(file: string) {
       highest = now > highest ? now : highest + 1n;
       const sequencer = highest.toString(16).toUpperCase().padStart(18, '0');
       latest.set(keyOf(bucket, key), sequencer);
-      appendFileSync(file, `${JSON.stringify([keyOf(bucket, key), sequencer])}\n`);
+      if (file !== undefined) {
+        appendFileSync(file, `${JSON.stringify([keyOf(bucket, key), sequencer])}\n`);
+      }
       return sequencer;
     },
     of: (bucket: string, key: string) => latest.get(keyOf(bucket, key)) ?? '0',

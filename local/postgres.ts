@@ -42,6 +42,8 @@ export interface PostgresOptions {
   database: string;
   /** The master user, who owns the database as on RDS. */
   master: string;
+  /** Whether it has to outlive a machine that loses power. Default: true. */
+  keeps?: boolean;
 }
 
 export interface LocalPostgres {
@@ -451,6 +453,7 @@ async function startServer(
     dynamic_shared_memory_type: 'mmap',
     timezone: 'UTC',
     log_timezone: 'UTC',
+    ...(options.keeps === false && { fsync: 'off', full_page_writes: 'off' }),
   };
   const logFile = openSync(log, 'a');
   const server = spawn(

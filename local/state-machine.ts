@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ExecutionAbortedError,
   ExecutionError,
@@ -67,7 +68,10 @@ export interface StateMachineOptions {
   invoke(resource: string, payload: unknown, signal: AbortSignal): Promise<unknown>;
   /** What Distributed Maps need; without it there can be none. */
   maps?: MapServices;
-  /** What the seconds between two tries of a state are multiplied by, to see days of retries in a minute. Default 1. */
+  /**
+   * What the seconds between two tries of a state, and those of Wait states, are multiplied by, to see days of retries in a minute.
+   * Default 1.
+   */
   retryScale?: number;
   /** Gets the "Execution Status Change" events that Step Functions sends to EventBridge. */
   publish?(event: BusEvent): void;
@@ -216,6 +220,7 @@ function readDefinition(options: StateMachineOptions): Program {
   const timeoutMs = (definition.TimeoutSeconds ?? 0) * 1000;
   delete definition.TimeoutSeconds;
   scaleRetries(definition.States, options.retryScale ?? 1);
+  scaleWaits(definition.States, options.retryScale ?? 1);
   const maps = takeOutDistributedMaps(definition.States);
   const engine = new StateMachine(definition, {
     validationOptions: { noValidate: !options.validates || options.retryScale !== undefined },
@@ -235,6 +240,37 @@ interface Running {
   cutOff(reason?: symbol): void;
 }
 
+/** What a Task that stands for a Wait state is called with. */
+const WAIT_RESOURCE = 'arn:aws:states:::wait';
+
+/** A wait that is as long as the state before says becomes a Task, which can make it shorter; one for a moment is left alone. */
+function scaleWaits(states: States, scale: number): void {
+  if (scale === 1) {
+    return;
+  }
+  for (const [name, state] of Object.entries(states)) {
+    if (state.Type === 'Wait' && state.Seconds !== undefined) {
+      state.Seconds *= scale;
+    } else if (state.Type === 'Wait' && state.SecondsPath !== undefined) {
+      const { Comment, Next, End, SecondsPath } = state as unknown as Record<string, unknown>;
+      const common = { Comment, Next, End };
+      states[name] = {
+        ...Object.fromEntries(Object.entries(common).filter(([, value]) => value !== undefined)),
+        Type: 'Task',
+        Resource: WAIT_RESOURCE,
+        Parameters: { 'seconds.$': SecondsPath, scale },
+        ResultPath: null,
+      } as never;
+    }
+  }
+}
+
+async function waitScaled(payload: unknown, signal: AbortSignal): Promise<null> {
+  const { seconds, scale } = payload as { seconds: number; scale: number };
+  await sleep(Math.min(seconds * scale * 1000, MAX_TIMER_MS), undefined, { signal });
+  return null;
+}
+
 /** Begins an execution on the engine. */
 function execute(
   { engine, tasks, maps, timeoutMs }: Program,
@@ -247,6 +283,9 @@ function execute(
   /** How it was ended from outside. */
   let stopped: Outcome | undefined;
   const invoke: InvokeState = async (name, resource, payload) => {
+    if (resource === WAIT_RESOURCE) {
+      return waitScaled(payload, over.signal);
+    }
     const map = maps.get(name);
     return map
       ? runMap(map, name, payload as MapParameters, {

@@ -37,8 +37,18 @@ export interface Tables {
 /**
  * DynamoDB (dynalite), kept in the folder, with the tables that are asked for. Items whose time to live has passed are
  * deleted now, as DynamoDB deletes them within days: dynalite itself knows no TTL.
+ *
+ * @param folder undefined for memory
  */
-export async function startTables(folder: string, tables: readonly TableDefinition[]): Promise<Tables> {
+export async function startTables(
+  folder: string | undefined,
+  tables: readonly TableDefinition[],
+): Promise<Tables> {
+  if (folder === undefined) {
+    const server = await serve(undefined);
+    await createMissing(server.client, tables);
+    return server;
+  }
   if (!existsSync(folder)) {
     // A process killed while a table is being created leaves one that never becomes active: all or nothing.
     const fresh = `${folder}.new`;
@@ -54,9 +64,11 @@ export async function startTables(folder: string, tables: readonly TableDefiniti
   return server;
 }
 
-async function serve(path: string): Promise<Tables> {
-  await untilReadable(path);
-  const server = dynalite({ path, createTableMs: 0 });
+async function serve(path: string | undefined): Promise<Tables> {
+  if (path !== undefined) {
+    await untilReadable(path);
+  }
+  const server = dynalite({ ...(path !== undefined && { path }), createTableMs: 0 });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', resolve);

@@ -9,7 +9,6 @@ import type { InvocationUsage } from '../../local/lambda-runtime.ts';
 import { freePort } from '../../test/support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../../test/support/made-photos.ts';
 import { lognormal, seededRandom } from '../../test/support/random.ts';
-import { type ServiceProxy, startServiceProxy } from '../../test/support/service-proxy.ts';
 import { type FunctionWork, invocationGigabyteSeconds, median, startGigabyteSeconds } from './lambda-time.ts';
 import { countTurns } from './turns.ts';
 
@@ -72,7 +71,7 @@ export async function countRun(options: RunOptions, onStep: (text: string) => vo
   const stateDir = mkdtempSync(path.join(tmpdir(), 'rollcall-cost-'));
   const random = seededRandom(options.seed);
   const meter = new Meter();
-  const proxies: Pick<ServiceProxy, 'stop'>[] = [];
+  const proxies: { stop(): Promise<void> }[] = [];
   let cloud: Cloud | undefined;
   try {
     cloud = await startCloud({
@@ -97,24 +96,24 @@ export async function countRun(options: RunOptions, onStep: (text: string) => vo
         },
       },
       between: {
-        service: async (name, endpoint) => {
-          const proxy = await startServiceProxy(
-            endpoint,
-            (request) => {
-              if (name === 'dynamodb') {
-                askForCapacity(request);
-              }
+        services: {
+          s3: {
+            disturb: () => undefined,
+            onAnswer({ method, headers }) {
+              meter.called('s3', headers.authorization);
+              meter.s3(method);
+            },
+          },
+          dynamodb: {
+            disturb(request) {
+              askForCapacity(request);
               return undefined;
             },
-            ({ method, headers }, answer) => {
-              meter.called(name, headers.authorization);
-              return name === 's3'
-                ? meter.s3(method)
-                : meter.dynamodb(String(headers['x-amz-target']), answer.status, answer.body);
+            onAnswer({ headers }, { status, body }) {
+              meter.called('dynamodb', headers.authorization);
+              meter.dynamodb(String(headers['x-amz-target']), status, body);
             },
-          );
-          proxies.push(proxy);
-          return proxy.endpoint;
+          },
         },
         database: async (port) => {
           const proxy = await countTurns(port, () => meter.turn());

@@ -19,6 +19,22 @@ export interface GatewayOptions {
   authority: Authority;
   /** The ARN of who has this access key; undefined where nobody has. */
   principalOf(accessKeyId: string): string | undefined;
+  /** What disturbs the way to the service. */
+  disturber?: Disturber | undefined;
+}
+
+/** What happens instead of passing a request on and its answer back. */
+export type Disturbance =
+  | { answer: { status: number; type: string; body: string } }
+  | { reset: 'before' | 'after' }
+  /** Only half of the answer's body arrives. */
+  | 'truncate';
+
+export interface Disturber {
+  /** Decides about a request, before anybody else sees it. */
+  disturb(request: ServiceRequest): Disturbance | undefined;
+  /** Sees each answer before the client does. */
+  onAnswer?(request: ServiceRequest, answer: { status: number; body: Buffer }): Promise<void> | void;
 }
 
 export interface Gateway {
@@ -58,7 +74,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 async function handle(
   incoming: IncomingMessage,
   response: ServerResponse,
-  { service, authority, principalOf }: GatewayOptions,
+  { service, authority, principalOf, disturber }: GatewayOptions,
   forwarded: (request: ServiceRequest) => Promise<IncomingMessage>,
 ): Promise<void> {
   const request: ServiceRequest = {
@@ -67,6 +83,18 @@ async function handle(
     headers: incoming.headers,
     body: await buffer(incoming),
   };
+  const disturbance = disturber?.disturb(request);
+  if (disturbance !== undefined && disturbance !== 'truncate') {
+    if ('answer' in disturbance) {
+      const { status, type, body } = disturbance.answer;
+      const shown = request.method === 'HEAD' ? '' : body;
+      return answer(response, { status, headers: { 'content-type': type }, body: shown });
+    }
+    if (disturbance.reset === 'before') {
+      incoming.socket.destroy();
+      return;
+    }
+  }
   const accessKeyId = accessKeyOf(incoming) ?? 'nobody';
   const principal = principalOf(accessKeyId) ?? accessKeyId;
   const refusal = async (calls: readonly AwsCall[]) => {
@@ -96,6 +124,11 @@ async function handle(
       return answer(response, denial[service](hidden, request));
     }
   }
+  if (disturber) {
+    const body = await buffer(reply);
+    await disturber.onAnswer?.(request, { status: reply.statusCode!, body });
+    return sendDisturbed(body, reply, response, disturbance);
+  }
   response.writeHead(reply.statusCode!, reply.headers);
   await new Promise<void>((resolve, reject) => {
     reply.on('aborted', () => reject(new Error('The service closed the connection')));
@@ -103,6 +136,26 @@ async function handle(
     response.on('finish', resolve).on('close', resolve);
     reply.pipe(response);
   });
+}
+
+async function sendDisturbed(
+  body: Buffer,
+  reply: IncomingMessage,
+  response: ServerResponse,
+  disturbance: Disturbance | undefined,
+): Promise<void> {
+  const isTruncated = disturbance === 'truncate' && body.length > 1;
+  if (disturbance === undefined || disturbance === 'truncate') {
+    response.writeHead(reply.statusCode!, reply.headers);
+    if (!isTruncated) {
+      response.end(body);
+      return;
+    }
+    await new Promise<void>((resolve) => {
+      response.write(body.subarray(0, Math.floor(body.length / 2)), () => resolve());
+    });
+  }
+  response.socket?.destroy();
 }
 
 /** Of a signature in a header, or in an address that was signed for somebody else to use. */

@@ -9,7 +9,7 @@ import { count, formatDuration } from '../../cli/text.ts';
 import { exitCodes, UserError } from '../../cli/user-error.ts';
 import { freePort } from '../support/free-port.ts';
 import { runSeed, type SeedReport } from './campaign.ts';
-import { CAMPAIGN_TIME, type Harness, type HarnessOptions, startHarness } from './harness.ts';
+import { campaignTime, type Harness, type HarnessOptions, startHarness } from './harness.ts';
 import { runHistories } from './histories.ts';
 import { backfillInTwoGoes, databaseAway, databaseGone, type ScenarioReport } from './scenarios.ts';
 
@@ -63,7 +63,7 @@ async function strike(): Promise<number> {
   const harness = await startHarness({
     stateDir,
     postgresPort: await freePort(),
-    time: scenario ? scenarios[scenario]!.time : CAMPAIGN_TIME,
+    time: scenario ? scenarios[scenario]!.time : campaignTime(),
     onStep: (text) => process.stderr.write(`${text}\n`),
   });
   let violations = 0;

@@ -1,5 +1,6 @@
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import type { Disturbance, ProxiedAnswer, ProxiedRequest } from '../support/service-proxy.ts';
+import type { Disturbance } from '../../local/iam/gateway.ts';
+import type { ServiceRequest } from '../../local/iam/requests.ts';
 import type { DynamoFault, ResultFault, S3Fault } from './plan.ts';
 import { type Scene, versionOf } from './scene.ts';
 
@@ -17,7 +18,7 @@ const DYNAMODB_ERRORS = {
 /** What disturbs S3: refusals, connections that break, bodies that are cut, and stored responses that get lost. */
 export function s3Faults(scene: Scene) {
   return {
-    disturb({ method, url }: ProxiedRequest): Disturbance | undefined {
+    disturb({ method, path: url }: ServiceRequest): Disturbance | undefined {
       const key = pathOf(url);
       const isRemoval = method === 'POST' && /[?&]delete\b/.test(url);
       const photoId = isRemoval ? '*' : scene.photoOf(key);
@@ -37,7 +38,10 @@ export function s3Faults(scene: Scene) {
     },
 
     /** Sees what S3 answered, before the function does. */
-    async onAnswer({ method, url, headers }: ProxiedRequest, { status }: ProxiedAnswer): Promise<void> {
+    async onAnswer(
+      { method, path: url, headers }: ServiceRequest,
+      { status }: { status: number },
+    ): Promise<void> {
       const path = pathOf(url);
       const photoId = scene.photoOf(path);
       const { run, cloud } = scene;
@@ -83,7 +87,7 @@ async function voidResult(
   { cloud }: Scene,
   fault: ResultFault,
   path: string,
-  headers: ProxiedRequest['headers'],
+  headers: ServiceRequest['headers'],
 ): Promise<void> {
   const [, Bucket, Key] = /^\/([^/]+)\/(.+)$/.exec(path)!;
   if (fault === 'deleted') {
@@ -105,7 +109,7 @@ function pathOf(url: string): string {
 /** What disturbs DynamoDB: throttles, errors, conflicts and answers that get lost. */
 export function dynamodbFaults(scene: Scene) {
   return {
-    disturb({ headers, body }: ProxiedRequest): Disturbance | undefined {
+    disturb({ headers, body }: ServiceRequest): Disturbance | undefined {
       const operation = String(headers['x-amz-target']).split('.').at(-1)!;
       const planned = scene.run?.plan.dynamodb(operation);
       if (!planned) {

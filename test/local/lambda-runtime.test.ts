@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   createLambdaRuntime,
@@ -325,4 +325,25 @@ test('a function that was idle for weeks is not ready at first, from its first c
   now += 1;
   await expect(runtime.invoke(fn, {})).resolves.toBe('awake');
   await runtime.stop();
+});
+
+test('environments start a few at a time, whatever number of functions is called at once', async () => {
+  const file = join(folder, 'starts');
+  writeFileSync(file, '');
+  const starting = `
+    import { appendFileSync } from 'node:fs';
+    appendFileSync(${JSON.stringify(file)}, '+');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    appendFileSync(${JSON.stringify(file)}, '-');
+    export const handler = async () => 'done';`;
+  const functions = Array.from({ length: 2 * availableParallelism() + 2 }, () => lambda(starting));
+  const answers = await Promise.all(functions.map((fn) => runtime.invoke(fn, {})));
+  expect(new Set(answers)).toEqual(new Set(['done']));
+  let running = 0;
+  let most = 0;
+  for (const sign of readFileSync(file, 'utf8')) {
+    running += sign === '+' ? 1 : -1;
+    most = Math.max(most, running);
+  }
+  expect(most).toBeLessThanOrEqual(availableParallelism());
 });

@@ -226,3 +226,31 @@ test('what was cut off begins anew under its own name, and only that', async () 
   expect(ends).toMatchObject([{ executionArn: arn, input: { key: 'slow' }, output: 'again' }]);
   expect(machine(async () => null).resumeInterrupted()).toBe(0);
 });
+
+test('where retries are shortened, a wait that a state asks for is too, and what comes after it sees the same', async () => {
+  const waiting = createStateMachine({
+    arn: MACHINE,
+    folder,
+    retryScale: 0.01,
+    invoke: (async (_resource: string, payload: unknown) => payload) as never,
+    definition: JSON.stringify({
+      StartAt: 'Wait',
+      States: {
+        Wait: { Type: 'Wait', SecondsPath: '$.seconds', Next: 'Work' },
+        Work: { Type: 'Task', Resource: FUNCTION, End: true },
+      },
+    }),
+  });
+  const startedMs = performance.now();
+  await expect(run(waiting, { seconds: 30 })).resolves.toMatchObject({
+    status: 'SUCCEEDED',
+    output: { seconds: 30 },
+  });
+  const tookMs = performance.now() - startedMs;
+  expect(tookMs).toBeGreaterThanOrEqual(290);
+  expect(tookMs).toBeLessThan(20_000);
+
+  const stopped = run(waiting, { seconds: 3_000 });
+  waiting.abort(waiting.list()[0]!.executionArn);
+  await expect(stopped).resolves.toMatchObject({ status: 'ABORTED' });
+});
