@@ -309,6 +309,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         AWS_ENDPOINT_URL_LAMBDA: await guarded('lambda', control.endpoint),
         AWS_ENDPOINT_URL_SERVICE_QUOTAS: await guarded('servicequotas', quotas.endpoint),
       },
+      isPatient: (time.lambdas ?? 1) < 1,
       onOutput: options.onLambdaOutput,
       onInvocation: options.onInvocation,
       ...(options.lambdaConcurrency !== undefined && { concurrency: options.lambdaConcurrency }),

@@ -56,6 +56,11 @@ export interface LambdaRuntimeOptions {
   concurrency?: number;
   /** Milliseconds since any moment, for what takes its time to be ready. Default: the system's. */
   now?: () => number;
+  /**
+   * Whether timeouts grow where others want this machine's cores: those that are a fraction of the template's are met by work that is
+   * only slow, and each environment that dies of it has to be started anew, which makes all of it slower still. Default: false.
+   */
+  isPatient?: boolean;
   onOutput?: ((functionName: string, line: string) => void) | undefined;
   onInvocation?: ((functionName: string, used: InvocationUsage) => void) | undefined;
 }
@@ -101,6 +106,7 @@ export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntim
   const concurrency = options.concurrency ?? availableParallelism() + 1;
   const now = options.now ?? (() => performance.now());
   const starts = semaphore(availableParallelism());
+  const patience = options.isPatient ? machinePatience() : { factor: () => 1, started: () => {} };
   const pools = new Map<string, Pool>();
   const inactive = new Map<string, { readyAfterMs: number; sinceMs?: number }>();
   mkdirSync(options.logs, { recursive: true });
@@ -108,7 +114,7 @@ export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntim
   function poolOf(fn: LambdaFunction): Pool {
     let pool = pools.get(fn.arn);
     if (!pool) {
-      pool = new Pool(fn, concurrency, options, starts);
+      pool = new Pool(fn, concurrency, options, starts, patience);
       pools.set(fn.arn, pool);
     }
     return pool;
@@ -158,6 +164,7 @@ class Pool {
   readonly #concurrency: number;
   readonly #options: LambdaRuntimeOptions;
   readonly #starts: Semaphore;
+  readonly #patience: Patience;
   readonly #log: WriteStream;
   readonly #all = new Set<ExecutionEnvironment>();
   /** The one used last comes first, so that a quiet time leaves few of them warm. */
@@ -167,11 +174,12 @@ class Pool {
   #starting = 0;
   #stopped = false;
 
-  constructor(fn: LambdaFunction, concurrency: number, options: LambdaRuntimeOptions, starts: Semaphore) {
+  constructor(fn: LambdaFunction, concurrency: number, options: LambdaRuntimeOptions, starts: Semaphore, patience: Patience) {
     this.#fn = fn;
     this.#concurrency = concurrency;
     this.#options = options;
     this.#starts = starts;
+    this.#patience = patience;
     this.#log = createWriteStream(join(options.logs, `${fn.name}.log`));
     this.#log.on('error', () => {});
   }
@@ -257,6 +265,7 @@ class Pool {
         this.#options.onOutput?.(this.#fn.name, line);
       },
       (used) => this.#options.onInvocation?.(this.#fn.name, used),
+      this.#patience,
     );
     this.#all.add(environment);
     void environment.closed.then(() => {
@@ -281,6 +290,28 @@ class Pool {
       this.#idle.push(environment);
     }
   }
+}
+
+interface Patience {
+  /** What timeouts are multiplied by now. */
+  factor(): number;
+  /** An environment has started. */
+  started(init: { ms: number; cpuMs: number }): void;
+}
+
+/** How much longer than its work a start takes where nobody disturbs it, and the most that timeouts are multiplied by. */
+const UNDISTURBED_RATIO = 1.5;
+const MOST_PATIENCE = 8;
+
+/** Starts tell how busy the machine is: they take as much time more than their work as others take of the cores. */
+function machinePatience(): Patience {
+  let ratio = UNDISTURBED_RATIO;
+  return {
+    factor: () => Math.min(MOST_PATIENCE, Math.max(1, ratio / UNDISTURBED_RATIO)),
+    started({ ms, cpuMs }) {
+      ratio = 0.7 * ratio + 0.3 * (ms / cpuMs);
+    },
+  };
 }
 
 interface Semaphore {
@@ -345,6 +376,7 @@ class ExecutionEnvironment {
   readonly #process: ChildProcess;
   readonly #onLine: (line: string) => void;
   readonly #onInvocation: (used: InvocationUsage) => void;
+  readonly #patience: Patience;
   readonly #ready = Promise.withResolvers<void>();
   #initialised = false;
   /** Until the first invocation has reported it. */
@@ -358,7 +390,9 @@ class ExecutionEnvironment {
     environment: Readonly<Record<string, string>>,
     onLine: (line: string) => void,
     onInvocation: (used: InvocationUsage) => void,
+    patience: Patience,
   ) {
+    this.#patience = patience;
     this.#fn = fn;
     this.#onLine = onLine;
     this.#onInvocation = onInvocation;
@@ -399,11 +433,11 @@ class ExecutionEnvironment {
     const requestId = randomUUID();
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     this.#pending = { requestId, resolve, reject };
-    const timeoutMs = this.#fn.timeoutSeconds * 1000;
+    const timeoutMs = this.#fn.timeoutSeconds * 1000 * this.#patience.factor();
     const timeout = () => {
       this.#fail(
         'Sandbox.Timedout',
-        `RequestId: ${requestId} Error: Task timed out after ${this.#fn.timeoutSeconds.toFixed(2)} seconds`,
+        `RequestId: ${requestId} Error: Task timed out after ${(timeoutMs / 1000).toFixed(2)} seconds`,
       );
       void this.kill();
     };
@@ -437,6 +471,7 @@ class ExecutionEnvironment {
     if ('ready' in answer) {
       this.#initialised = true;
       this.#init = { ms: answer.initMs, cpuMs: answer.initCpuMs };
+      this.#patience.started(this.#init);
       this.#ready.resolve();
       return;
     }

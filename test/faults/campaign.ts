@@ -31,6 +31,7 @@ import type { Harness } from './harness.ts';
 import { brokenPhoto, faceAt, GROUPS, photoWith } from './photos.ts';
 import { type FaultPlan, faultPlan, type Outage, type Refusal } from './plan.ts';
 import { etagOf, executionPrefix, type Incident, type Run } from './scene.ts';
+import { Follower, noteStates, Searcher } from './watchers.ts';
 
 /** Photos on their way up at once. */
 const UPLOADS_AT_ONCE = 8;
@@ -43,6 +44,12 @@ const STORY_LIMIT_MS = 60_000;
 
 /** Of all photos, those in the event that is erased as a whole. */
 const ERASED_EVENT_SHARE = 0.08;
+
+/** How many searches of a photographer's day there are, for each photo; the more, the more of them fall into an erasure. */
+const SEARCHES_A_PHOTO = 0.15;
+
+/** Searches one after the other when somebody asked for an erasure, and when it was written down. */
+const SEARCHES_AN_ASK = 3;
 
 /** What is uploaded and deleted under a photo's names, one after the other. */
 const STORIES = {
@@ -135,6 +142,10 @@ export interface SeedReport {
   /** Requests to erase a person or an event, and of those the ones that were written down. */
   asked: number;
   accepted: number;
+  /** Searches that were answered, and the photos that they showed; changes that the followers of the feed were told. */
+  searches: number;
+  shown: number;
+  changes: number;
   executions: number;
   transitions: number;
   /** Calls of IndexFaces that took effect, and those of them whose answer a fault destroyed. */
@@ -193,6 +204,12 @@ class Campaign {
   /** Receipts that executions ended with. */
   readonly #receipts: Receipt[] = [];
   readonly #sql: postgres.Sql;
+  readonly #followers: readonly Follower[];
+  readonly #searcher: Searcher;
+  /** After how many ended photos somebody searches. */
+  #searchAfter: number;
+  #searches = 0;
+  #shown = 0;
   readonly #violations: string[] = [];
   /** Photos at least one of whose executions has ended. */
   readonly #ended = new Set<string>();
@@ -211,25 +228,33 @@ class Campaign {
     this.#deployment = localDeployment(harness.cloud.services);
     this.#sql = postgres(harness.cloud.databaseUrl, { max: 1, onnotice: () => {} });
     this.#askAfter = [0.3, 0.5].map((share, i) => count * (share + 0.3 * this.#plan.chance(`ask/${i}`)));
+    this.#followers = [this.#eventId, this.#erasedEventId].map((id) => new Follower(harness.cloud, id));
+    this.#searcher = new Searcher(harness.cloud);
+    this.#searchAfter = 1 / SEARCHES_A_PHOTO;
     this.#stopListening = harness.onExecutionEnd((end) => this.#onEnd(end));
   }
 
   async close(): Promise<void> {
     this.#stopListening();
     this.#deployment.close();
+    this.#searcher.close();
     await this.#sql.end();
   }
 
   async run(): Promise<SeedReport> {
     await this.#makePhotos();
+    await noteStates(this.#sql);
     this.#harness.setRun(this.#asRun());
     let isOver = false;
-    const turns = this.#endTurns(() => isOver);
+    const beside = [
+      this.#endTurns(() => isOver),
+      ...this.#followers.map((follower) => follower.follow(() => isOver)),
+    ];
     try {
       return await this.#runSeed();
     } finally {
       isOver = true;
-      await turns;
+      await Promise.all(beside);
     }
   }
 
@@ -241,6 +266,7 @@ class Campaign {
     this.#harness.setRun({ ...this.#asRun(), plan: atRest(this.#plan) });
     this.#outages.length = 0;
     this.#askAfter.length = 0;
+    this.#searchAfter = Number.POSITIVE_INFINITY;
 
     const afterFaults = await this.#rows();
     const accepted = await this.#accepted();
@@ -265,6 +291,12 @@ class Campaign {
     await this.#checkErased(accepted);
     await this.#checkResponses(accepted);
     await this.#checkReceipts();
+    await this.#searchOften('end');
+    for (const follower of this.#followers) {
+      for (const fault of await follower.faults(this.#sql)) {
+        this.#violate(undefined, `the feed: ${fault}`);
+      }
+    }
     for (const { role, action, resource } of this.#harness.cloud.privileges().denied) {
       this.#violate(undefined, `${role} was refused ${action} on ${resource}`);
     }
@@ -279,6 +311,9 @@ class Campaign {
       stories: countBy(this.#photos, ({ story }) => story),
       asked: this.#asks.length,
       accepted: accepted.length,
+      searches: this.#searches,
+      shown: this.#shown,
+      changes: this.#followers.reduce((sum, { changes }) => sum + changes, 0),
       executions: this.#ends.length,
       transitions: this.#ends.reduce((sum, { transitions }) => sum + transitions, 0),
       ...payments,
@@ -436,6 +471,7 @@ class Campaign {
       event_id: this.#erasedEventId,
     });
     this.#asks.push({ kind: 'event', executionArn, faces: [] });
+    this.#striking.push(this.#searchOften('event'));
     for (const photo of photos.slice(half)) {
       await this.#act(photo, 'put 0 A');
       await sleep(1_500 * this.#plan.chance(`after-erasure/${photo.id}`));
@@ -475,8 +511,47 @@ class Campaign {
         at: faceAt(box),
       })),
     });
+    this.#striking.push(this.#searchOften(`person ${number}`));
     for (const { photo_id } of matches) {
       this.#note(photo_id, `a face is asked to be erased by ${executionArn.slice(-12)}`);
+    }
+  }
+
+  async #searchOften(when: string): Promise<void> {
+    for (let i = 0; i < SEARCHES_AN_ASK; i++) {
+      await this.#search(`${when}/${i}`);
+      await sleep(500 * this.#plan.chance(`search-pause/${when}/${i}`));
+    }
+  }
+
+  /** Somebody searches one of the events; what was to be gone before that is not shown. */
+  async #search(which: string): Promise<void> {
+    const chance = (what: string) => this.#plan.chance(`search/${which}/${what}`);
+    const eventId = chance('event') < 0.7 ? this.#eventId : this.#erasedEventId;
+    const accepted = await this.#accepted();
+    const named = accepted.flatMap(({ faces }) => faces.map(({ faceId }) => faceId));
+    const deleted = new Map<string, number>();
+    for (const { id } of await this.#sql<{ id: string }[]>`
+      SELECT id FROM photos WHERE event_id = ${eventId} AND status = 'deleted'`) {
+      const photo = this.#byId.get(id);
+      if (photo?.lying.size === 0) {
+        deleted.set(id, photo.puts.length);
+      }
+    }
+    const photos = await this.#searcher.search(eventId, chance('who'), named);
+    this.#searches += photos ? 1 : 0;
+    this.#shown += photos?.length ?? 0;
+    for (const { photo_id, face_id } of photos ?? []) {
+      const photo = this.#byId.get(photo_id);
+      const wasDeleted =
+        photo?.lying.size === 0 && deleted.get(photo_id) === photo.puts.length && photo.puts.length > 0;
+      if (photo?.eventId !== eventId) {
+        this.#violate(photo_id, `is shown by a search of ${eventId}`);
+      } else if (named.includes(face_id)) {
+        this.#violate(photo_id, `is shown by the face ${face_id}, which was erased before the search`);
+      } else if (wasDeleted || erasureOf(photo, accepted) === 'surely') {
+        this.#violate(photo_id, 'is shown by a search, and was deleted or erased before it');
+      }
     }
   }
 
@@ -523,6 +598,10 @@ class Campaign {
 
   /** Strikes when so many photos are at their end. */
   #strikeInTime(): void {
+    if (this.#searchAfter <= this.#ended.size) {
+      this.#searchAfter += 1 / SEARCHES_A_PHOTO;
+      this.#striking.push(this.#search(String(this.#ended.size)));
+    }
     for (const [i, after] of this.#askAfter.entries()) {
       if (after <= this.#ended.size) {
         this.#askAfter[i] = Number.POSITIVE_INFINITY;

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import type { Cloud, ExecutionEnd } from '../../local/cloud.ts';
 import { startCloud } from '../../local/cloud.ts';
 import { eventFaults } from './event-faults.ts';
@@ -36,27 +35,7 @@ export interface HarnessOptions {
 }
 
 /** A minute of retries takes four seconds, and a function dies after a tenth of its time: record and retries stay in proportion. */
-const CAMPAIGN_TIME = { retries: 0.06, lambdas: 0.1, queues: 0.01 } as const;
-
-/** What a process that does nothing takes to start, where nobody else wants the cores. */
-const UNDISTURBED_START_MS = 80;
-const SLOWEST = 5;
-
-/**
- * The times of the campaign on this machine as it is now. Where others want its cores, functions that nobody struck would run out
- * of a tenth of their time, and each that has to be started anew makes it slower still: all times grow alike.
- */
-export function campaignTime(): HarnessOptions['time'] {
-  const startsMs = Array.from({ length: 5 }, () => {
-    const startedMs = performance.now();
-    spawnSync(process.execPath, ['--eval', '0'], { stdio: 'ignore' });
-    return performance.now() - startedMs;
-  });
-  const medianMs = startsMs.sort((a, b) => a - b)[2]!;
-  const slowness = Math.min(SLOWEST, Math.max(1, medianMs / UNDISTURBED_START_MS));
-  const { retries, lambdas, queues } = CAMPAIGN_TIME;
-  return { retries: retries * slowness, lambdas: lambdas * slowness, queues };
-}
+export const CAMPAIGN_TIME = { retries: 0.06, lambdas: 0.1, queues: 0.01 } as const;
 
 /** As fast as it goes: the pace has its own benchmark. */
 const NO_QUOTAS = {

@@ -28,7 +28,7 @@ export async function runHistories({ histories, seed, json, table }: HistoriesOp
         }
       },
     });
-    const { violations, paid, seconds } = report;
+    const { violations, paid, shown, told, seconds } = report;
     const classes = [...report.classes].sort(([, a], [, b]) => b.length - a.length);
     const out = json ? process.stderr : process.stdout;
     for (const [name, found] of classes) {
@@ -42,9 +42,11 @@ export async function runHistories({ histories, seed, json, table }: HistoriesOp
       out.write(`${render(name, await campaign.explain(found[0]!, name))}\n`);
     }
     if (json) {
-      process.stdout.write(`${JSON.stringify({ histories, violations, paid, seconds, seed })}\n`);
+      process.stdout.write(`${JSON.stringify({ histories, violations, paid, shown, told, seconds, seed })}\n`);
     } else if (violations === 0) {
-      out.write(`Everything agrees after ${histories} histories, ${paid} billed images, ${seconds} s.\n`);
+      out.write(
+        `Everything agrees after ${histories} histories, ${paid} billed images, ${shown} faces that searches showed and ${told} changes told, ${seconds} s.\n`,
+      );
     } else {
       out.write(`${violations} of ${histories} histories ended in a violation, ${seconds} s.\n`);
     }

@@ -9,7 +9,7 @@ import { count, formatDuration } from '../../cli/text.ts';
 import { exitCodes, UserError } from '../../cli/user-error.ts';
 import { freePort } from '../support/free-port.ts';
 import { runSeed, type SeedReport } from './campaign.ts';
-import { campaignTime, type Harness, type HarnessOptions, startHarness } from './harness.ts';
+import { CAMPAIGN_TIME, type Harness, type HarnessOptions, startHarness } from './harness.ts';
 import { runHistories } from './histories.ts';
 import { backfillInTwoGoes, databaseAway, databaseGone, type ScenarioReport } from './scenarios.ts';
 
@@ -63,7 +63,7 @@ async function strike(): Promise<number> {
   const harness = await startHarness({
     stateDir,
     postgresPort: await freePort(),
-    time: scenario ? scenarios[scenario]!.time : campaignTime(),
+    time: scenario ? scenarios[scenario]!.time : CAMPAIGN_TIME,
     onStep: (text) => process.stderr.write(`${text}\n`),
   });
   let violations = 0;
@@ -160,6 +160,7 @@ function render(report: SeedReport): string {
   return [
     `seed ${report.seed}: ${count(report.photos, 'photo')}, ${formatDuration(report.seconds * 1000)}, ${count(report.executions, 'execution')}`,
     `  sent        ${list(report.stories)}; ${report.accepted} of ${report.asked} erasures asked for`,
+    `  looked      ${count(report.searches, 'search', 'searches')} showed ${count(report.shown, 'photo')}; ${count(report.changes, 'change')} told`,
     `  struck      ${list(report.faults)}`,
     `  afterwards  ${report.indexed} indexed, ${report.failed} failed (${list(report.failures)})`,
     `  found       ${list(report.findings)}; ${count(report.reconciliations, 'reconciliation')}, ${report.reprocessed} indexed by the operator's commands`,

@@ -16,6 +16,9 @@ export interface CampaignReport {
   violations: number;
   /** Calls of IndexFaces that took effect. */
   paid: number;
+  /** Faces that searches showed, and changes that followers of the feed were told. */
+  shown: number;
+  told: number;
   seconds: number;
   /** The seeds that found each class of violation. */
   classes: Map<string, number[]>;
@@ -63,6 +66,8 @@ async function violationsOf(history: History, options: Parameters<typeof runHist
     violations: check(chronicle),
     trace: chronicle.trace,
     paid: chronicle.world.paid.length,
+    shown: chronicle.searches.reduce((sum, { faces }) => sum + faces.length, 0),
+    told: chronicle.told,
   };
 }
 
@@ -72,16 +77,26 @@ async function run(
   { seeds, onHistory }: CampaignOptions,
 ): Promise<CampaignReport> {
   const startedMs = Date.now();
-  const report: CampaignReport = { histories: 0, violations: 0, paid: 0, seconds: 0, classes: new Map() };
+  const report: CampaignReport = {
+    histories: 0,
+    violations: 0,
+    paid: 0,
+    shown: 0,
+    told: 0,
+    seconds: 0,
+    classes: new Map(),
+  };
   const queue = seeds[Symbol.iterator]();
   const lane = async (database: HistoryDatabase) => {
     for (let next = queue.next(); !next.done; next = queue.next()) {
       const seed = next.value;
       const history = generated(seed);
-      const { violations, paid } = await violationsOf(history, { database });
+      const { violations, paid, shown, told } = await violationsOf(history, { database });
       report.histories += 1;
       report.violations += violations.length > 0 ? 1 : 0;
       report.paid += paid;
+      report.shown += shown;
+      report.told += told;
       for (const name of new Set(violations.map((violation) => violation.class))) {
         const found = report.classes.get(name) ?? [];
         found.push(seed);

@@ -24,8 +24,13 @@ test.each([
 ])(
   'whatever the order, everything agrees in the end: %s',
   async (_name, seeds) => {
-    const { histories, classes } = await campaign.run({ seeds });
+    const { histories, classes, ...looks } = await campaign.run({ seeds });
     expect(histories).toBe(seeds.length);
+    if (seeds.length > 1) {
+      // Whoever looks sees something.
+      expect(looks.shown).toBeGreaterThan(seeds.length);
+      expect(looks.told).toBeGreaterThan(seeds.length);
+    }
     const shown: string[] = [];
     for (const [name, [seed]] of [...classes].slice(0, SHOWN)) {
       shown.push(render(name, await campaign.explain(seed!, name)));

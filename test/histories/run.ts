@@ -52,6 +52,19 @@ const MAX_IDLE_ROUNDS = 6;
 /** What one reconciliation starts may uncover something for the next, but not for ever. */
 const MAX_RECONCILIATIONS = 5;
 
+/** After how many of all calls somebody looks from outside. */
+const LOOKS = 0.15;
+
+/** Whoever does that is through before anything else happens. */
+const PASSER_BY: Caller = {
+  label: 'a passer-by',
+  photo: undefined,
+  point: async () => {},
+  takeFault: () => false,
+  crash: () => new Promise(() => {}),
+  faulted() {},
+};
+
 /** When something happened: the order of things, and no time. */
 export type Tick = number;
 
@@ -108,6 +121,8 @@ export interface Chronicle {
   deletions: { id: string; key: KeyName; at: Tick; handledAt: Tick }[];
   asks: Ask[];
   searches: Shown[];
+  /** Changes that followers of the feed were told. */
+  told: number;
   /** What the feed of an event told wrongly, or not at all. */
   feedFaults: string[];
   /** Uploads of which an execution could not be started. */
@@ -140,6 +155,7 @@ class Run {
   readonly #history: History;
   readonly #options: RunOptions;
   readonly #random: () => number;
+  readonly #looking: () => number;
   readonly #world: World;
   readonly #environment: Environment;
   readonly #actors = new Map<string, Actor>();
@@ -164,6 +180,7 @@ class Run {
     this.#history = history;
     this.#options = options;
     this.#random = seededRandom(history.seed ^ 0x2545f491);
+    this.#looking = seededRandom(history.seed ^ 0x3c6ef372);
     this.#world = new World(() => this.#uuid());
     this.#environment = { world: this.#world, database: options.database };
     this.#chronicle = {
@@ -174,6 +191,7 @@ class Run {
       deletions: [],
       asks: [],
       searches: [],
+      told: 0,
       feedFaults: [],
       refused: new Set(),
       indexing: [],
@@ -237,6 +255,7 @@ class Run {
       all.filter(({ event_id }) => event_id === eventIds[event]);
     await this.#follow(event);
     const { told } = this.#followers[event];
+    this.#chronicle.told += told.length;
     this.#followers[event] = { since: undefined, told: [] };
     await this.#follow(event);
     const replayed = this.#followers[event].told;
@@ -650,6 +669,23 @@ class Run {
         `#${actor.label}: ${from}${actor.state === 'ended' ? ` -> ${end ? `${end.status}${end.error ? ` ${end.error}` : ''}` : 'ended'}` : ''}`,
       );
     }
+    if (this.#looking() < LOOKS) {
+      await this.#look();
+    }
+  }
+
+  /** Somebody searches, or reads on in the changes: which changes nothing. */
+  async #look(): Promise<void> {
+    const event: EventName = this.#looking() < 0.75 ? 'mine' : 'other';
+    if (this.#looking() < 0.4) {
+      await this.#follow(event, this.#looking() < 0.7 ? 1 : undefined);
+      return;
+    }
+    const person = ['x', 'y', 'z'][Math.floor(3 * this.#looking() ** 2)]!;
+    const eventId = this.#chronicle.eventIds[event];
+    await find(this.#environment, PASSER_BY, { eventId, person }, (faces) => {
+      this.#chronicle.searches.push({ label: `search at ${this.#tick}`, event, person, at: this.#tick, faces });
+    });
   }
 
   #note(line: string): void {

@@ -28,16 +28,16 @@ export interface NotedState {
  */
 export const NOTE_STATES = `
   CREATE SCHEMA IF NOT EXISTS feed_audit;
-  CREATE TABLE feed_audit.states (n bigserial, photo_id uuid, event_id uuid, object_key text, status text,
+  CREATE TABLE IF NOT EXISTS feed_audit.states (n bigserial, photo_id uuid, event_id uuid, object_key text, status text,
     face_count integer, failure_code text);
-  CREATE FUNCTION feed_audit.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+  CREATE OR REPLACE FUNCTION feed_audit.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
   BEGIN
     INSERT INTO feed_audit.states (photo_id, event_id, object_key, status, face_count, failure_code)
     VALUES (NEW.id, NEW.event_id, NEW.object_key, NEW.status::text, NEW.face_count, NEW.failure_code);
     RETURN NULL;
   END $$;
-  CREATE TRIGGER photo_state_added AFTER INSERT ON rollcall.photos FOR EACH ROW EXECUTE FUNCTION feed_audit.note();
-  CREATE TRIGGER photo_state_changed AFTER UPDATE ON rollcall.photos FOR EACH ROW
+  CREATE OR REPLACE TRIGGER photo_state_added AFTER INSERT ON rollcall.photos FOR EACH ROW EXECUTE FUNCTION feed_audit.note();
+  CREATE OR REPLACE TRIGGER photo_state_changed AFTER UPDATE ON rollcall.photos FOR EACH ROW
     WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION feed_audit.note()`;
 
 /**
