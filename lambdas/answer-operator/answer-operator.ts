@@ -1,6 +1,6 @@
 import { failureKind } from '../shared/contract/errors.ts';
 import { logEvents } from '../shared/contract/names.ts';
-import { resultsFolder } from '../shared/contract/stored-result.ts';
+import { otherResults, resultsFolder } from '../shared/contract/stored-result.ts';
 import type { Sql } from '../shared/database/connection.ts';
 import type { Receipt } from '../shared/erasure/contract.ts';
 import { lockEvent, retireResult, retireVersion } from '../shared/erasure/outbox.ts';
@@ -210,7 +210,7 @@ async function removeFaces(sql: Sql, question: Of<'remove_faces'>): Promise<Answ
         collection_id,
         face_ids,
         // Whatever stored a response that late has its faces in the collection too.
-        results_key: (await isGone(transaction, photo_id)) ? resultsFolder(photo) : '',
+        results_key: await needlessResults(transaction, photo),
         execution_arn: OPERATOR,
       };
       if (await retireResult(transaction, photo, late, { always: false })) {
@@ -221,10 +221,15 @@ async function removeFaces(sql: Sql, question: Of<'remove_faces'>): Promise<Answ
   return { requested };
 }
 
-/** Whether nobody needs any response of the photo any more. */
-async function isGone(sql: Transaction, photoId: string): Promise<boolean> {
-  const [photo] = await sql<{ status: string }[]>`SELECT status FROM photos WHERE id = ${photoId}`;
-  return photo === undefined || photo.status === 'deleted' || photo.status === 'erased';
+/** Of a photo that is gone nobody needs any response any more; of one that is there only that of its version. */
+async function needlessResults(
+  sql: Transaction,
+  photo: { event_id: string; photo_id: string },
+): Promise<string> {
+  const [state] = await sql<{ is_there: boolean; now: Date }[]>`
+    SELECT EXISTS (
+      SELECT FROM photos WHERE id = ${photo.photo_id} AND status NOT IN ('deleted', 'erased')) AS is_there, now()`;
+  return state!.is_there ? otherResults(photo, state!.now) : resultsFolder(photo);
 }
 
 /** Those that no photo's row knows. */

@@ -1,3 +1,4 @@
+import { readOtherResults, resultsKey } from '../shared/contract/stored-result.ts';
 import type { Sql } from '../shared/database/connection.ts';
 import type {
   ErasureBatch,
@@ -139,6 +140,7 @@ async function nextBatch(sql: Transaction, collectionPrefix: string): Promise<Ba
       face_ids: [],
       deleted_photos: [],
       results: await resultsOf(sql, [oldest.id]),
+      needed_results: [],
     };
   }
   const due = await sql<{ id: string; deleted_photo: string | null; faces: number }[]>`
@@ -161,6 +163,7 @@ async function nextBatch(sql: Transaction, collectionPrefix: string): Promise<Ba
     faces.filter((face) => face.collection_id === collectionId),
     ({ erasure_id }) => erasure_id,
   );
+  const results = await resultsOf(sql, erasureIds);
   return {
     kind: 'faces',
     event_id,
@@ -175,8 +178,25 @@ async function nextBatch(sql: Transaction, collectionPrefix: string): Promise<Ba
           .flatMap(({ deleted_photo }) => deleted_photo ?? []),
       ),
     ],
-    results: await resultsOf(sql, erasureIds),
+    results,
+    needed_results: await neededResults(sql, event_id, results),
   };
+}
+
+/** The responses that the rows of these photos are of, as they are now. */
+async function neededResults(
+  sql: Transaction,
+  event_id: string,
+  results: readonly string[],
+): Promise<string[]> {
+  const photoIds = results.flatMap((name) => readOtherResults(name)?.photo_id ?? []);
+  if (photoIds.length === 0) {
+    return [];
+  }
+  const rows = await sql<{ photo_id: string; object_version: string }[]>`
+    SELECT id AS photo_id, object_version FROM photos
+    WHERE event_id = ${event_id} AND id IN (${uuidList(sql, photoIds)}) AND object_version IS NOT NULL`;
+  return rows.map(({ photo_id, object_version }) => resultsKey({ event_id, photo_id }, object_version));
 }
 
 async function resultsOf(sql: Transaction, erasureIds: readonly string[]): Promise<string[]> {

@@ -250,7 +250,9 @@ async function withoutEffect(
   const isGone = standing === 'deleted' || standing === 'erased';
   const { photo } = request.input;
   if (!(stored instanceof PipelineError)) {
-    await retireResult(sql, photo, lateResult(request, stored, faces), { always: isGone });
+    // Of responses only that of the row's version is needed once more.
+    const isOfOther = standing === 'superseded' && row?.object_version !== object.version;
+    await retireResult(sql, photo, lateResult(request, stored, faces), { always: isGone || isOfOther });
   }
   // By this execution or by an attempt whose answer was lost: that somebody has begun it is not known.
   const requested = await hasOpenErasure(sql, photo.event_id, [photo.photo_id]);

@@ -4,9 +4,15 @@ import {
   ListFacesCommand,
   type RekognitionClient,
 } from '@aws-sdk/client-rekognition';
-import { DeleteObjectsCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import {
+  DeleteObjectsCommand,
+  ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
+  type S3Client,
+} from '@aws-sdk/client-s3';
 import { PipelineError } from '../shared/contract/errors.ts';
 import { logEvents } from '../shared/contract/names.ts';
+import { readOtherResults } from '../shared/contract/stored-result.ts';
 import { type ErasureBatch, isFaceId, type RemovedBatch } from '../shared/erasure/contract.ts';
 import { unlessGone } from '../shared/rekognition/unless-gone.ts';
 import { s3Error, undeleted } from '../shared/runtime/aws-errors.ts';
@@ -54,7 +60,7 @@ export async function removeFaces(deps: RemoveFacesDeps, batch: ErasureBatch): P
   }
   const faces = batch.kind === 'event' ? await removeCollection(deps, batch) : await removeSome(deps, batch);
   const removed_at = new Date(deps.now()).toISOString();
-  return { ...batch, ...faces, removed_at, ...(await deleteResults(deps, batch.results)) };
+  return { ...batch, ...faces, removed_at, ...(await deleteResults(deps, batch)) };
 }
 
 type RemovedFaces = Pick<RemovedBatch, 'face_ids' | 'kept' | 'kept_because' | 'unknown_faces'>;
@@ -162,10 +168,19 @@ async function facesOf(
 
 type RemovedResults = Pick<RemovedBatch, 'result_counts' | 'results_left'>;
 
-async function deleteResults(deps: RemoveFacesDeps, results: readonly string[]): Promise<RemovedResults> {
+async function deleteResults(
+  deps: RemoveFacesDeps,
+  { results, needed_results }: Pick<ErasureBatch, 'results' | 'needed_results'>,
+): Promise<RemovedResults> {
   const counts = new Map<string, number>();
   const left: string[] = [];
-  const keys = results.filter((name) => !name.endsWith('/'));
+  const keys = results.filter((name) => !name.endsWith('/') && !readOtherResults(name));
+  for (const name of results) {
+    const others = readOtherResults(name);
+    if (others) {
+      counts.set(name, await deleteOthers(deps, others, needed_results));
+    }
+  }
   for (const some of chunks(keys, OBJECTS_A_CALL)) {
     await deleteObjects(deps, some);
     for (const key of some) {
@@ -189,6 +204,32 @@ async function deleteResults(deps: RemoveFacesDeps, results: readonly string[]):
   return { result_counts: results.map((name) => counts.get(name) ?? 0), results_left: left };
 }
 
+/** Of one photo, which has a response for each of its versions. @returns how many were deleted */
+async function deleteOthers(
+  deps: RemoveFacesDeps,
+  { folder, before }: { folder: string; before: string },
+  needed: readonly string[],
+): Promise<number> {
+  const { Contents: objects = [] } = await list(deps, folder);
+  const old = objects.filter(
+    ({ Key, LastModified }) =>
+      !needed.includes(Key ?? '') && (LastModified?.getTime() ?? 0) < Date.parse(before),
+  );
+  const keys = old.flatMap(({ Key }) => Key ?? []);
+  if (keys.length > 0) {
+    await deleteObjects(deps, keys);
+  }
+  return keys.length;
+}
+
+function list({ s3, resultsBucket }: RemoveFacesDeps, Prefix: string): Promise<ListObjectsV2CommandOutput> {
+  return s3
+    .send(new ListObjectsV2Command({ Bucket: resultsBucket, Prefix, MaxKeys: OBJECTS_A_CALL }))
+    .catch((error: unknown) => {
+      throw s3Error(error, { operation: 'ListObjectsV2', bucket: resultsBucket }, 'MissingConfiguration');
+    });
+}
+
 async function deleteFolder(
   deps: RemoveFacesDeps,
   Prefix: string,
@@ -196,15 +237,7 @@ async function deleteFolder(
   let count = 0;
   while (count < MAX_OBJECTS) {
     // From the start each time: what was listed is gone.
-    const listed = await deps.s3
-      .send(new ListObjectsV2Command({ Bucket: deps.resultsBucket, Prefix, MaxKeys: OBJECTS_A_CALL }))
-      .catch((error: unknown) => {
-        throw s3Error(
-          error,
-          { operation: 'ListObjectsV2', bucket: deps.resultsBucket },
-          'MissingConfiguration',
-        );
-      });
+    const listed = await list(deps, Prefix);
     const keys = (listed.Contents ?? []).flatMap(({ Key }) => Key ?? []);
     if (keys.length > 0) {
       await deleteObjects(deps, keys);

@@ -142,7 +142,7 @@ test('faces that no row knows are asked to leave, once; a face that a row knows 
 });
 
 test.each(['indexed', 'deleted', 'erased', 'absent'])(
-  'a stray face takes the stored responses of its photo along, unless a row needs them: the photo is %s',
+  'a stray face takes the stored responses of its photo along, except what its row needs: the photo is %s',
   async (status) => {
     const event = await anEvent();
     const [stored, stray] = [randomUUID(), randomUUID()];
@@ -156,7 +156,10 @@ test.each(['indexed', 'deleted', 'erased', 'absent'])(
     await ask({ ask: 'remove_faces', event_id: event.id, collection_id, faces });
     const names = await database.admin`
       SELECT name FROM result_removals JOIN erasures ON erasures.id = erasure_id WHERE photo_id = ${photo}`;
-    expect(names).toEqual(status === 'indexed' ? [] : [{ name: `results/${event.id}/${photo}/` }]);
+    // Of a photo that is there all but that of its version, and but what is stored after this.
+    const others = new RegExp(`^results/${event.id}/${photo}/\\*\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z$`);
+    const all = `results/${event.id}/${photo}/`;
+    expect(names).toEqual([{ name: status === 'indexed' ? expect.stringMatching(others) : all }]);
   },
 );
 

@@ -618,6 +618,8 @@ describe('the outbox', () => {
       SELECT column_name AS name FROM information_schema.columns WHERE table_name = 'erasures' ORDER BY 1`;
     expect(columns.map(({ name }) => name)).toEqual([
       'begun_at',
+      'deleted_key_id',
+      'deletion_sequencer',
       'event_id',
       'execution_arn',
       'faces',

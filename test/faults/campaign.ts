@@ -10,6 +10,7 @@ import {
 import postgres from 'postgres';
 import { UserError } from '../../cli/user-error.ts';
 import { failureKind, isFailureName } from '../../lambdas/shared/contract/errors.ts';
+import { resultsKey } from '../../lambdas/shared/contract/stored-result.ts';
 import type { Receipt } from '../../lambdas/shared/erasure/contract.ts';
 import type { PhotoRow } from '../../lambdas/shared/photos/row-types.ts';
 import { compare, type Finding, type FindingKind } from '../../lambdas/shared/reconciliation/compare.ts';
@@ -870,10 +871,13 @@ class Campaign {
     }
   }
 
-  /** No stored response names a face that was erased, and none is of a photo that is gone. */
+  /** No stored response names a face that was erased, and none is of a photo that is gone, or of a version that is. */
   async #checkResponses(accepted: readonly Accepted[]): Promise<void> {
     const { s3, resultsBucket: Bucket } = this.#harness.cloud;
     const erased = accepted.flatMap(({ faces }) => faces.map(({ faceId }) => faceId));
+    const needed = (await this.#rows()).flatMap(({ id, event_id, object_version }) =>
+      object_version === null ? [] : [resultsKey({ event_id, photo_id: id }, object_version)],
+    );
     for (const eventId of [this.#eventId, this.#erasedEventId]) {
       for await (const { Contents = [] } of paginateListObjectsV2(
         { client: s3 },
@@ -885,6 +889,8 @@ class Campaign {
           const text = (await Body?.transformToString()) ?? '';
           if (photo && (photo.lying.size === 0 || erasureOf(photo, accepted) === 'surely')) {
             this.#violate(photo.id, `is deleted or erased, and ${Key} is stored`);
+          } else if (photo && !needed.includes(Key) && text.includes('"FaceId"')) {
+            this.#violate(photo.id, `was replaced, and ${Key} is stored`);
           }
           for (const faceId of erased.filter((id) => text.includes(id))) {
             this.#violate(photo?.id, `${Key} names the face ${faceId}, which was erased`);

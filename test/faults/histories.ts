@@ -42,7 +42,9 @@ export async function runHistories({ histories, seed, json, table }: HistoriesOp
       out.write(`${render(name, await campaign.explain(found[0]!, name))}\n`);
     }
     if (json) {
-      process.stdout.write(`${JSON.stringify({ histories, violations, paid, shown, told, seconds, seed })}\n`);
+      process.stdout.write(
+        `${JSON.stringify({ histories, violations, paid, shown, told, seconds, seed })}\n`,
+      );
     } else if (violations === 0) {
       out.write(
         `Everything agrees after ${histories} histories, ${paid} billed images, ${shown} faces that searches showed and ${told} changes told, ${seconds} s.\n`,

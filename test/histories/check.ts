@@ -1,5 +1,6 @@
 /** What must hold when a history is over: a function of what happened and of what is left. */
 import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
+import { resultsKey } from '../../lambdas/shared/contract/stored-result.ts';
 import type { PhotoState } from './database.ts';
 import type { EventName, KeyName } from './history.ts';
 import { type Ask, type Chronicle, eventOf, type Shown, type Upload, wholeKey } from './run.ts';
@@ -25,6 +26,7 @@ export function check(chronicle: Chronicle): Violation[] {
   checkEvents(context);
   checkReceipts(context);
   checkSearches(context);
+  checkResponses(context);
   for (const fault of chronicle.feedFaults) {
     report('feed', fault);
   }
@@ -310,6 +312,21 @@ function mayBeShown(chronicle: Chronicle, { event, at }: Shown, { imageId, box, 
         ),
     )
   );
+}
+
+/** A response that names faces is that of its photo's row: nobody needs any other. */
+function checkResponses({ chronicle, report }: Context): void {
+  const needed = new Set(
+    chronicle.rows.photos
+      .filter(({ status, object_version }) => status !== 'erased' && object_version !== null)
+      .map(({ id, event_id, object_version }) => resultsKey({ event_id, photo_id: id }, object_version!)),
+  );
+  for (const [key, { body }] of chronicle.world.results) {
+    const { face_records } = JSON.parse(body) as { face_records: unknown[] };
+    if (face_records.length > 0 && !needed.has(key)) {
+      report('response-kept', `${key} names ${face_records.length} faces, and no row is of it`);
+    }
+  }
 }
 
 /** What was uploaded before an event was to be erased leaves no face. */

@@ -190,6 +190,14 @@ export const known: Readonly<Record<string, Step[]>> = {
     again('4', '2'),
     run('4'),
   ],
+  'a response of the replaced file is stored when the new one is indexed, and nobody waits for it any more': [
+    put('1', 'P.jpg', 'A'),
+    run('1', 'PutObject'),
+    put('2', 'P.jpg', 'B'),
+    run('2'),
+    { op: 'stop', of: '1' },
+    run('1'),
+  ],
   'the file is replaced between the look at it and the call, and comes back': [
     put('1', 'P.jpg', 'B'),
     run('1', 'IndexFaces'),

@@ -684,7 +684,13 @@ class Run {
     const person = ['x', 'y', 'z'][Math.floor(3 * this.#looking() ** 2)]!;
     const eventId = this.#chronicle.eventIds[event];
     await find(this.#environment, PASSER_BY, { eventId, person }, (faces) => {
-      this.#chronicle.searches.push({ label: `search at ${this.#tick}`, event, person, at: this.#tick, faces });
+      this.#chronicle.searches.push({
+        label: `search at ${this.#tick}`,
+        event,
+        person,
+        at: this.#tick,
+        faces,
+      });
     });
   }
 

@@ -113,6 +113,7 @@ interface StoredResponse {
   body: string;
   metadata: { [name: string]: string };
   call: PaidCall | undefined;
+  storedMs: number;
 }
 
 interface OnceRecord {
@@ -265,14 +266,21 @@ export class World {
             }
             const paid = this.#lastCall(caller);
             this.deleteResult(input.Key);
-            this.results.set(input.Key, { body: input.Body, metadata: input.Metadata, call: paid });
+            this.results.set(input.Key, {
+              body: input.Body,
+              metadata: input.Metadata,
+              call: paid,
+              storedMs: this.clock.stamp(),
+            });
             return {};
           },
         ),
         ListObjectsV2: call('ListObjectsV2', ({ Prefix, MaxKeys }: { Prefix: string; MaxKeys: number }) => {
           const keys = [...this.results.keys()].filter((key) => key.startsWith(Prefix)).sort();
           return {
-            Contents: keys.slice(0, MaxKeys).map((Key) => ({ Key })),
+            Contents: keys
+              .slice(0, MaxKeys)
+              .map((Key) => ({ Key, LastModified: new Date(this.results.get(Key)!.storedMs) })),
             IsTruncated: keys.length > MaxKeys,
           };
         }),

@@ -3,6 +3,7 @@ import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import type { S3Client } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { removeFaces } from '../../lambdas/remove-faces/remove-faces.ts';
+import { otherResults, resultsKey } from '../../lambdas/shared/contract/stored-result.ts';
 import type { ErasureBatch } from '../../lambdas/shared/erasure/contract.ts';
 import {
   DELETIONS_PER_SECOND,
@@ -96,7 +97,11 @@ function setUp({
   const s3 = fakeClient<S3Client>({
     ListObjectsV2: noting('ListObjectsV2', ({ Prefix, MaxKeys }: { Prefix: string; MaxKeys: number }) => {
       const keys = [...bucket].filter((key) => key.startsWith(Prefix));
-      return { Contents: keys.slice(0, MaxKeys).map((Key) => ({ Key })), IsTruncated: keys.length > MaxKeys };
+      const Contents = keys.slice(0, MaxKeys).map((Key) => ({
+        Key,
+        LastModified: new Date(Key.includes('late') ? NOW : NOW - 60_000),
+      }));
+      return { Contents, IsTruncated: keys.length > MaxKeys };
     }),
     DeleteObjects: noting('DeleteObjects', ({ Delete }: { Delete: { Objects: { Key: string }[] } }) => {
       for (const { Key } of Delete.Objects) {
@@ -130,6 +135,7 @@ function setUp({
         face_ids: [],
         deleted_photos: [],
         results: [],
+        needed_results: [],
         ...batch,
       },
     );
@@ -261,6 +267,18 @@ test('a folder that is too large for one step is told as left, with what went of
     results_left: ['results/big/'],
   });
   expect(bucket.size).toBe(1);
+});
+
+test('of a photo that is there the response of its version stays, and what was stored since', async () => {
+  const photo = { event_id: 'e', photo_id: 'p' };
+  const name = otherResults(photo, new Date(NOW - 1_000));
+  const objects = ['old', 'row', 'late'].map((version) => resultsKey(photo, version));
+  const { run, bucket } = setUp({
+    batch: { results: [name], needed_results: [resultsKey(photo, 'row')] },
+    objects: [...objects, 'results/e/another/old.json'],
+  });
+  await expect(run()).resolves.toMatchObject({ result_counts: [1], results_left: [] });
+  expect([...bucket]).toEqual([objects[1], objects[2], 'results/e/another/old.json']);
 });
 
 test('an object that S3 does not delete fails the step', async () => {

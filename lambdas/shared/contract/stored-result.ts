@@ -33,6 +33,23 @@ export function resultsKey(photo: { event_id: string; photo_id: string }, versio
   return `${resultsFolder(photo)}${name}.json`;
 }
 
+/**
+ * What stands for a photo's stored responses except that of the version that its row is of: nobody needs them.
+ *
+ * @param before those that are stored later are of uploads that may be on their way
+ */
+export function otherResults(photo: { event_id: string; photo_id: string }, before: Date): string {
+  return `${resultsFolder(photo)}*${before.toISOString()}`;
+}
+
+/** What such a name says; undefined for a key or a prefix. */
+export function readOtherResults(
+  name: string,
+): { photo_id: string; folder: string; before: string } | undefined {
+  const [folder = '', before] = name.split('*');
+  return before === undefined ? undefined : { photo_id: folder.split('/')[2]!, folder, before };
+}
+
 /** The prefix of a photo's stored responses, of whatever version. */
 export function resultsFolder(photo: { event_id: string; photo_id: string }): string {
   return `results/${photo.event_id}/${photo.photo_id}/`;

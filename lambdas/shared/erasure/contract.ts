@@ -121,8 +121,10 @@ export const erasureBatchSchema = v.object({
   face_ids: v.array(v.string()),
   /** Photos that are deleted: whatever was indexed under their ids goes. */
   deleted_photos: v.array(v.string()),
-  /** Keys of the results bucket, or prefixes that end in a slash. */
+  /** Keys of the results bucket, prefixes that end in a slash, or what `otherResults` makes. */
   results: v.array(v.string()),
+  /** Of photos of the last kind: the keys to keep. Missing in what older code sent. */
+  needed_results: v.optional(v.array(v.string()), []),
 });
 export type ErasureBatch = v.InferOutput<typeof erasureBatchSchema>;
 
