@@ -174,7 +174,13 @@ class Pool {
   #starting = 0;
   #stopped = false;
 
-  constructor(fn: LambdaFunction, concurrency: number, options: LambdaRuntimeOptions, starts: Semaphore, patience: Patience) {
+  constructor(
+    fn: LambdaFunction,
+    concurrency: number,
+    options: LambdaRuntimeOptions,
+    starts: Semaphore,
+    patience: Patience,
+  ) {
     this.#fn = fn;
     this.#concurrency = concurrency;
     this.#options = options;

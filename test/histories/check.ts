@@ -382,7 +382,9 @@ function checkReceipts({ chronicle, report }: Context): void {
   const settled = chronicle.indexing.filter(({ execution: { end } }) => {
     return end?.status === 'SUCCEEDED' && (end.output as { marked?: object }).marked !== undefined;
   }).length;
-  const left = unstarted.filter(({ reason }) => !(reason === 'late_result' && failed > 0));
+  const isOfLastResort = (reason: string) =>
+    (reason === 'late_result' && failed > 0) || (reason === 'photo_replaced' && chronicle.refused.size > 0);
+  const left = unstarted.filter(({ reason }) => !isOfLastResort(reason));
   if (left.length > 0) {
     report('erasure-unstarted', `nobody began ${left.map(({ reason }) => reason).join(', ')}`);
   }
