@@ -69,6 +69,8 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
         onCall: rekognition.onCall,
       },
       keeps: false,
+      // Enough for two of a kind to get in each other's way; each more has to be started, and killed.
+      lambdaConcurrency: 2,
       between: {
         services: { s3: s3Faults(scene), dynamodb: dynamodbFaults(scene) },
         database: proxy.between,

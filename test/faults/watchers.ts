@@ -16,8 +16,8 @@ import {
 } from '../support/feed.ts';
 import { GROUPS, photoWith } from './photos.ts';
 
-/** How often a follower asks what changed. */
-const FOLLOW_EVERY_MS = 1_500;
+/** How often a follower asks what changed: each time costs a function, and there is more to be told the longer it waits. */
+const FOLLOW_EVERY_MS = 4_000;
 
 /** Of one page; small, so that there are many. */
 const PAGE = 20;
