@@ -798,7 +798,7 @@ class Campaign {
     for (const photo of this.#photos) {
       const row = byId.get(photo.id);
       const expected = truthOf(photo, accepted);
-      if (photo.lying.size === 0 && this.#isLost(photo.id, 'deletion')) {
+      if ((photo.vanishes || photo.lying.size === 0) && this.#isLost(photo.id, 'deletion')) {
         // Its execution found the object gone, and nobody was told of its deletion.
         expected.push('failed InvalidS3Object');
       }
