@@ -116,7 +116,11 @@ async function indexOnce(
   const before = await checkPhoto(deps, request);
 
   const gate = cappedGate(deps.ledger, deps.photographers, input.photo.event_id);
-  const slot = await gate.takeSlot({ lane: input.lane, placeMs: input.place.place_ms });
+  const slot = await gate.takeSlot({
+    lane: input.lane,
+    placeMs: input.place.place_ms,
+    fair: { key: input.photo.event_id, round: input.place.round },
+  });
   const calledMs = deps.now();
   const response = await callRekognition({ ...deps, ledger: gate }, request, slot);
   await checkUnchanged(deps, request, before);

@@ -14,7 +14,7 @@ const MAX_RETURNS = 200;
 export interface JoinLineDeps {
   s3: S3Client;
   resultsBucket: string;
-  ledger: Pick<SlotLedger, 'joinLine'>;
+  ledger: Pick<SlotLedger, 'joinLine' | 'joinByTurns'>;
   /** Where photographers have a cap of their own. */
   photographers?: Pick<PhotographerCap, 'check'> | undefined;
   telemetry: Telemetry;
@@ -28,11 +28,13 @@ export interface JoinLineDeps {
  * The counts are those of the last place plus one for the error that led here; a Retry of this state computes the same
  * again. A slot that expired counts as nothing: the line was longer than thought.
  *
+ * Events stand in line by turns: a small one is not stuck behind a large one (docs/adr/0021-turns-of-events.md).
+ *
  * A photo whose response is stored already needs no call, so it takes no place: its slot is due at once, whatever holds
  * or fills the line.
  *
  * @throws PipelineError `ThrottledTooOften`, `ResultLostTooOften`, `AccessDenied`, and the errors of `PhotographerCap.check` and of
- *   `SlotLedger.joinLine`
+ *   `SlotLedger.joinLine` and `joinByTurns`
  */
 export async function joinLine(deps: JoinLineDeps, request: JoinLineRequest): Promise<Place> {
   const { input, max_throttles, max_reindexes, max_returns = MAX_RETURNS } = request;
@@ -66,11 +68,17 @@ export async function joinLine(deps: JoinLineDeps, request: JoinLineRequest): Pr
 
   // Before the line: a place that nobody may use delays all who stand behind it.
   await deps.photographers?.check(input.photo.event_id);
-  const placeMs = await deps.ledger.joinLine({
-    lane: input.lane,
-    returning: returned !== undefined && returned !== 'SlotExpired',
-    throttles: throttled ? throttles : 0,
-  });
+  const returning = returned !== undefined && returned !== 'SlotExpired';
+  const { placeMs, round }: { placeMs: number; round?: number } =
+    input.lane === 'live' && !returning
+      ? await deps.ledger.joinByTurns({ key: input.photo.event_id, round: input.place?.round })
+      : {
+          placeMs: await deps.ledger.joinLine({
+            lane: input.lane,
+            returning,
+            throttles: throttled ? throttles : 0,
+          }),
+        };
   const delayMs = Math.max(0, placeMs - deps.now());
   deps.telemetry.metrics.addMetric(metricNames.lineDelay, 'Milliseconds', delayMs);
   deps.telemetry.logger.info('Took a place in line', {
@@ -84,6 +92,7 @@ export async function joinLine(deps: JoinLineDeps, request: JoinLineRequest): Pr
     throttles,
     reindexes,
     ...(returns > 0 && { returns }),
+    ...(round !== undefined && { round }),
   };
 }
 

@@ -32,10 +32,13 @@ export class IdempotencyTable extends Table {
   }
 }
 
-/** The slot ledger: one item that says when the next IndexFaces call may be made. */
+/**
+ * The slot ledger: one item that says when the next IndexFaces call may be made, and one for each event with photos in line,
+ * which expires by itself.
+ */
 export class SlotLedger extends Table {
   constructor(scope: Construct, id: string, props: TableProps) {
-    super(scope, id, keyedById(props));
+    super(scope, id, { ...keyedById(props), timeToLiveAttribute: 'expiration' });
     acknowledge(
       this,
       'The ledger holds the next second, not history: an empty table works at once, a restored one would only be wrong',

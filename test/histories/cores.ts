@@ -161,7 +161,10 @@ export const cores: Readonly<Record<string, Core>> = {
       {
         s3: world.clients(caller).s3,
         resultsBucket: RESULTS_BUCKET,
-        ledger: { joinLine: async () => Date.now() },
+        ledger: {
+          joinLine: async () => Date.now(),
+          joinByTurns: async () => ({ placeMs: Date.now(), round: 0 }),
+        },
         telemetry,
         now: Date.now,
       },

@@ -5,6 +5,14 @@
 
 import type { Lane } from '../../lambdas/shared/contract/payloads.ts';
 import {
+  isShared,
+  joinEvent,
+  joinEventAgain,
+  passGate,
+  placeAtEnd,
+  type Turn,
+} from '../../lambdas/shared/line/fairness.ts';
+import {
   afterThrottle,
   apply,
   comeBack,
@@ -16,14 +24,27 @@ import {
   type LedgerState,
   nextPlace,
   type Slot,
+  standAgain,
   takeSlot,
+  turnsAt,
 } from '../../lambdas/shared/line/rules.ts';
+import { blocksOf, type EventTurns } from '../../lambdas/shared/line/turns.ts';
 import { TokenBucket } from '../../local/rekognition/quota.ts';
 import { EventQueue } from './event-queue.ts';
 import { lognormal, seededRandom } from './random.ts';
 
+/** Uploads by photo: of which event, and when (milliseconds of the run), in the order of time. */
+export interface Arrivals {
+  events: Int32Array;
+  timesMs: Float64Array;
+}
+
 export interface SimulationOptions {
   photos: number;
+  /** Default: all are of one event and there at once. */
+  arrivals?: Arrivals;
+  /** Whether events have turns; without, first come, first served. Default: they have. */
+  fair?: boolean;
   /** The quota that the ledger is configured with, calls per second. */
   perSecond: number;
   /** What Rekognition really allows, calls per second; default: `perSecond`. */
@@ -86,6 +107,12 @@ export interface SimulationResult {
   slots: Slot[];
   /** Seconds from start to accepted call, by lane. */
   waits: Record<Lane, Float64Array>;
+  /** When each photo was uploaded, when its execution started, and when its call was accepted, milliseconds of the run. */
+  times: { uploaded: Float64Array; started: Float64Array; accepted: Float64Array };
+  /** Writes of the events' own items. */
+  eventWrites: number;
+  /** Most blocks of turns in the ledger's item. */
+  peakBlocks: number;
   /** Calls accepted and throttled in each second of the run. */
   timeline: { accepted: number[]; throttled: number[] };
 }
@@ -119,8 +146,8 @@ export function simulate(options: SimulationOptions): SimulationResult {
 }
 
 class Simulation {
-  readonly #options: Required<Omit<SimulationOptions, 'neighbour' | 'stop' | 'watch'>> &
-    Pick<SimulationOptions, 'neighbour' | 'stop' | 'watch'>;
+  readonly #options: Required<Omit<SimulationOptions, 'neighbour' | 'stop' | 'watch' | 'arrivals'>> &
+    Pick<SimulationOptions, 'neighbour' | 'stop' | 'watch' | 'arrivals'>;
   readonly #config: LedgerConfig;
   readonly #random: () => number;
   readonly #bucket: TokenBucket;
@@ -149,7 +176,13 @@ class Simulation {
   readonly #writesBySecond: number[] = [];
   readonly #callTimes: number[] = [];
 
+  readonly #uploadedMs: Float64Array;
   readonly #startMs: Float64Array;
+  readonly #acceptedMs: Float64Array;
+  readonly #eventOf: Int32Array;
+  readonly #eventTurns = new Map<number, EventTurns>();
+  /** Of each photo's turn; below 0 where it has none. */
+  readonly #round: Float64Array;
   readonly #placeMs: Float64Array;
   readonly #skewMs: Float64Array;
   readonly #waited: Float64Array;
@@ -169,6 +202,7 @@ class Simulation {
       startBurst: 0,
       clockSkewMs: 0,
       liveEvery: 1,
+      fair: true,
       seed: 1,
       ...options,
     };
@@ -176,6 +210,10 @@ class Simulation {
     this.#config = { perSecond };
     this.#random = seededRandom(seed);
     this.#bucket = new TokenBucket(trueQuota, () => this.#nowMs);
+    this.#uploadedMs = options.arrivals?.timesMs ?? new Float64Array(photos);
+    this.#eventOf = options.arrivals?.events ?? new Int32Array(photos);
+    this.#round = new Float64Array(photos).fill(-1);
+    this.#acceptedMs = new Float64Array(photos);
     this.#startMs = new Float64Array(photos);
     this.#placeMs = new Float64Array(photos);
     this.#skewMs = new Float64Array(photos);
@@ -203,6 +241,9 @@ class Simulation {
       busiestSecond: 0,
       slots: [],
       waits: { live: new Float64Array(), backfill: new Float64Array() },
+      times: { uploaded: this.#uploadedMs, started: this.#startMs, accepted: this.#acceptedMs },
+      eventWrites: 0,
+      peakBlocks: 0,
       timeline: { accepted: [], throttled: [] },
     };
   }
@@ -210,9 +251,14 @@ class Simulation {
   run(): SimulationResult {
     const { photos, startsPerSecond, startBurst, neighbour, watch } = this.#options;
     let nextLookMs = 0;
+    const betweenMs = 1_000 / startsPerSecond;
+    // StartExecution's bucket as a chain: so far behind now that a whole burst fits.
+    let nextStartMs = -startBurst * betweenMs;
     for (let photo = 0; photo < photos; photo++) {
-      const afterBurst = Math.max(0, photo - startBurst);
-      this.#events.push((afterBurst / startsPerSecond) * 1_000, photo, Stage.start);
+      const uploadedMs = this.#uploadedMs[photo]!;
+      nextStartMs = Math.max(nextStartMs, uploadedMs - startBurst * betweenMs);
+      this.#events.push(Math.max(uploadedMs, nextStartMs), photo, Stage.start);
+      nextStartMs += betweenMs;
     }
     if (neighbour) {
       this.#events.push(neighbour.fromMs ?? 0, 0, Stage.neighbour);
@@ -253,10 +299,85 @@ class Simulation {
         random: this.#random(),
       });
       this.#wait(photo, 'refused' in place ? 'refused' : place.placeMs);
+    } else if (lane === 'live' && this.#options.fair) {
+      this.#wait(photo, this.#takeTurn(photo, nowMs));
     } else {
       const place = this.#extend((state) => nextPlace(state, this.#config, { nowMs, lane }));
       this.#wait(photo, typeof place === 'object' ? place.slotMs : place);
     }
+  }
+
+  #takeTurn(photo: number, nowMs: number): number | 'refused' | 'busy' {
+    const event = this.#eventTurns.get(this.#eventOf[photo]!) ?? {};
+    const round = this.#round[photo]!;
+    if (round >= 0 && turnsAt(this.#ledger, this.#config, nowMs).round < round) {
+      const turn = joinEventAgain(event, this.#ledger, this.#config, {
+        nowMs,
+        round,
+        random: this.#random(),
+      });
+      const placeMs = this.#changeEvent(photo, turn)!;
+      const again = standAgain(this.#ledger, this.#config, { nowMs, placeMs });
+      if ('refused' in again) {
+        return 'refused';
+      }
+      if (again.change) {
+        this.#ledger = apply(this.#ledger, again.change);
+        this.#countWrite();
+      }
+      return placeMs;
+    }
+    const turn = joinEvent(event, this.#ledger, this.#config, nowMs);
+    const ownMs = this.#changeEvent(photo, turn);
+    const place = this.#extend((state) =>
+      nextPlace(state, this.#config, { nowMs, lane: 'live', round: turn.round }),
+    );
+    this.#result.peakBlocks = Math.max(this.#result.peakBlocks, blocksOf(this.#ledger).length);
+    if (typeof place === 'string') {
+      // The state machine knows nothing of a turn that JoinLine could not tell it.
+      this.#round[photo] = round;
+      return place;
+    }
+    const endMs = place.slotMs;
+    return ownMs ?? placeAtEnd(this.#ledger, this.#config, { nowMs, round: turn.round, endMs });
+  }
+
+  /** @returns the photo's place, where its event gives it */
+  #changeEvent(photo: number, { round, place, change }: Turn): number | undefined {
+    const after = this.#writeEvent(photo, change);
+    this.#round[photo] = round;
+    switch (place.at) {
+      case 'end of line':
+        return undefined;
+      case 'end of plan':
+        return after.planned_ms! - place.spacingMs;
+      default:
+        return place.ms;
+    }
+  }
+
+  #writeEvent(photo: number, change: Turn['change']): EventTurns {
+    const event = this.#eventTurns.get(this.#eventOf[photo]!) ?? {};
+    if (!holds(event, change)) {
+      throw new Error('A decision does not meet its own premises');
+    }
+    const after: EventTurns = apply(event, change);
+    this.#eventTurns.set(this.#eventOf[photo]!, after);
+    this.#result.eventWrites++;
+    return after;
+  }
+
+  #passes(photo: number, nowMs: number): boolean {
+    if (this.#round[photo]! < 0 || !isShared(this.#ledger, this.#config, nowMs)) {
+      return true;
+    }
+    const event = this.#eventTurns.get(this.#eventOf[photo]!) ?? {};
+    const pass = passGate(event, this.#ledger, this.#config, nowMs);
+    if ('refused' in pass) {
+      return false;
+    }
+    this.#writeEvent(photo, pass.change);
+    return true;
   }
 
   /** The state machine's Retry, with full jitter, of `LedgerBusy` (to 60 s) and `BackfillWaits` (to 120 s). */
@@ -289,10 +410,14 @@ class Simulation {
     this.#after(Math.max(0, early), photo, Stage.gate);
   }
 
-  #gate(photo: number): void {
+  /** @param passed whether this visit to the gate has taken its event's turn already */
+  #gate(photo: number, passed = false): void {
     const nowMs = this.#clock(photo);
     const lane = this.#lane(photo);
-    const slot = this.#extend((state) => takeSlot(state, this.#config, { nowMs, lane }));
+    const slot =
+      passed || this.#passes(photo, nowMs)
+        ? this.#extend((state) => takeSlot(state, this.#config, { nowMs, lane }))
+        : 'refused';
     if (slot === 'busy') {
       this.#failed(photo);
       return;
@@ -318,7 +443,7 @@ class Simulation {
       random,
     });
     if (!slot || 'refused' in slot) {
-      this.#gate(photo);
+      this.#gate(photo, true);
       return;
     }
     this.#slots[photo] = slot;
@@ -335,6 +460,7 @@ class Simulation {
     } else {
       this.#count(this.#result.timeline.accepted);
       this.#lastAcceptedMs = this.#nowMs;
+      this.#acceptedMs[photo] = this.#nowMs;
       this.#waited[photo] = (this.#nowMs - this.#startMs[photo]!) / 1_000;
       this.#after(lognormal(this.#random, latencyMs), photo, Stage.accepted);
     }

@@ -3,7 +3,7 @@ import { joinLine } from '../../lambdas/join-line/join-line.ts';
 import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import { logEvents, metricNames } from '../../lambdas/shared/contract/names.ts';
 import type { Place } from '../../lambdas/shared/contract/payloads.ts';
-import type { SlotLedger } from '../../lambdas/shared/line/store.ts';
+import type { Fair, SlotLedger } from '../../lambdas/shared/line/store.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
@@ -32,6 +32,7 @@ const notStored = () => {
 function setUp(setup: Setup = {}) {
   const asked: Asked[] = [];
   const checked: string[] = [];
+  const fairly: Fair[] = [];
   const recording = recordingTelemetry();
   const s3 = fakeClient<S3Client>({ HeadObject: setup.resultHead ?? notStored });
   const run = () =>
@@ -43,6 +44,11 @@ function setUp(setup: Setup = {}) {
           joinLine: (each) => {
             asked.push(each);
             return setup.answer?.() ?? Promise.resolve(NOW + 1_640);
+          },
+          joinByTurns: async (fair) => {
+            asked.push({ lane: 'live', returning: false, throttles: 0 });
+            fairly.push(fair);
+            return { placeMs: (await setup.answer?.()) ?? NOW + 1_640, round: 7 };
           },
         },
         ...(setup.check && {
@@ -76,13 +82,13 @@ function setUp(setup: Setup = {}) {
         max_reindexes: 2,
       },
     );
-  return { run, s3, asked, checked, recording };
+  return { run, s3, asked, checked, fairly, recording };
 }
 
 async function join(setup: Setup = {}) {
-  const { run, s3, asked, recording } = setUp(setup);
+  const { run, s3, asked, fairly, recording } = setUp(setup);
   const place = await run();
-  return { place, s3, asked: asked[0]!, delay: recording.total(metricNames.lineDelay) };
+  return { place, s3, fairly, asked: asked[0]!, delay: recording.total(metricNames.lineDelay) };
 }
 
 /** Follows a photo that comes back with these errors, one after the other. */
@@ -101,6 +107,7 @@ test('a photo’s first place: when its turn comes, and the second to wait for',
     wait_until: '2026-05-01T10:00:01Z',
     throttles: 0,
     reindexes: 0,
+    round: 7,
   });
   expect(asked).toEqual({ lane: 'live', returning: false, throttles: 0 });
   expect(delay).toBe(1_640);
@@ -251,5 +258,32 @@ test('gives up a photo that came back 200 times, whatever for: its history has a
   await expect(join({ place: last.place, returned: 'SlotExpired' })).rejects.toMatchObject({
     name: 'ThrottledTooOften',
     message: expect.stringContaining('201 times'),
+  });
+});
+
+describe('by turns', () => {
+  const place: Place = { place_ms: 0, wait_until: '', throttles: 0, reindexes: 0, round: 6.25 };
+
+  test('a live photo stands in line by its event, and keeps its turn when its slot expired', async () => {
+    const { fairly, place: given } = await join();
+    expect(fairly).toEqual([{ key: EVENT, round: undefined }]);
+    expect(given.round).toBe(7);
+    const again = await join({ place, returned: 'SlotExpired' });
+    expect(again.fairly).toEqual([{ key: EVENT, round: 6.25 }]);
+  });
+
+  test.each(['RekognitionThrottled', 'CollectionNotFound', 'ResultNotFound'])(
+    'one that had its turn and comes back with %s takes none',
+    async (returned) => {
+      const { fairly, place: given } = await join({ place, returned });
+      expect(fairly).toEqual([]);
+      expect(given).not.toHaveProperty('round');
+    },
+  );
+
+  test('backfill is first come, first served', async () => {
+    const { fairly, place: given } = await join({ lane: 'backfill' });
+    expect(fairly).toEqual([]);
+    expect(given).not.toHaveProperty('round');
   });
 });

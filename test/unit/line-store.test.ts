@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DeleteItemCommand, type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
-import { readLedger } from '../../lambdas/shared/line/item.ts';
+import { decodeLedger, readItem, readLedger, turnsItem } from '../../lambdas/shared/line/item.ts';
 import {
   apply,
   type Change,
@@ -306,6 +306,116 @@ describe('joinLine', () => {
     await expect(backfill()).rejects.toMatchObject({ name: 'BackfillWaits' });
     await setItem({ line_ms: clock.now + 1_000 });
     await expect(backfill()).resolves.toBe(clock.now);
+  });
+});
+
+describe('by turns', () => {
+  beforeEach(async () => {
+    for (const event of ['large', 'small', 'held']) {
+      await tables.client.send(
+        new DeleteItemCommand({ TableName: TABLE, Key: { id: { S: `turns#${event}` } } }),
+      );
+    }
+  });
+
+  const turnsOf = async (event: string) =>
+    decodeLedger(await readItem({ dynamodb: tables.client, table: TABLE }, turnsItem(event)));
+
+  async function line(clock: { now: number }, photos = 100) {
+    const fleet = Array.from({ length: 10 }, () => fleetMember(clock));
+    const places = await Promise.all(
+      Array.from({ length: photos }, (_, i) => fleet[i % 10]!.joinByTurns({ key: 'large' })),
+    );
+    return { fleet, places };
+  }
+
+  test('the photos of one event that come together get a place each, one interval apart', async () => {
+    const clock = { now: NOON };
+    const { places } = await line(clock);
+    expectSpaced(places.map(({ placeMs }) => placeMs));
+    expect((await turnsOf('large')).photos).toBe(100);
+  });
+
+  test('those of a small event stand before those of a large one, whoever asks', async () => {
+    const clock = { now: NOON };
+    const { fleet } = await line(clock);
+    clock.now += 500;
+    const small = await Promise.all(fleet.slice(0, 5).map((each) => each.joinByTurns({ key: 'small' })));
+    for (const { placeMs } of small) {
+      expect(placeMs - clock.now).toBeLessThan(400);
+    }
+    const last = await fleet[5]!.joinByTurns({ key: 'large' });
+    expect(last.placeMs - clock.now).toBeGreaterThan(1_400);
+  });
+
+  test('costs two writes, and expires by itself', async () => {
+    const clock = { now: NOON };
+    const member = fleetMember(clock);
+    await member.joinByTurns({ key: 'large' });
+    requests = [];
+    await member.joinByTurns({ key: 'large' });
+    expect(requests).toEqual(['UpdateItemCommand', 'UpdateItemCommand']);
+    const { expiration } = await turnsOf('large');
+    expect(expiration! * 1_000 - NOON).toBeGreaterThanOrEqual(86_400_000);
+    expect(expiration! * 1_000 - NOON).toBeLessThan(2 * 86_400_000);
+  });
+
+  test('takes no turn while the line is held', async () => {
+    await fleetMember().pause();
+    await expect(fleetMember().joinByTurns({ key: 'held' })).rejects.toMatchObject({
+      name: 'IndexingPaused',
+    });
+    expect(await turnsOf('held')).toEqual({});
+  });
+
+  test('who is sent back before its turn is not counted again, and who lost its turn is', async () => {
+    const clock = { now: NOON };
+    const { fleet, places } = await line(clock);
+    const photo = places.at(-1)!;
+    const again = await fleet[0]!.joinByTurns({ key: 'large', round: photo.round });
+    expect(again.placeMs).toBeGreaterThan(photo.placeMs);
+    expect((await turnsOf('large')).photos).toBe(100);
+    expect((await fleetMember(clock).read()).line_ms).toBeGreaterThan(again.placeMs);
+    clock.now += 60_000;
+    await fleet[1]!.joinByTurns({ key: 'large', round: photo.round });
+    expect(await turnsOf('large')).toMatchObject({ photos: 1 });
+  });
+
+  test('at a crowded gate an event that has had its turns goes back, and another one passes', async () => {
+    const clock = { now: NOON };
+    const { fleet } = await line(clock);
+    await Promise.all(fleet.map((each) => each.joinByTurns({ key: 'small' })));
+    const { round } = await fleet[0]!.joinByTurns({ key: 'small' });
+    clock.now += 200;
+    await setItem({ ...(await fleetMember(clock).read()), next_ms: clock.now + 1_500 });
+    const member = fleetMember(clock);
+    const take = async (key: string, by?: number) => {
+      const before = clock.now;
+      const slot = await member.takeSlot({ lane: 'live', placeMs: 0, fair: { key, round: by } });
+      clock.now = before;
+      await setItem({ ...(await member.read()), next_ms: clock.now + 1_500 });
+      return slot;
+    };
+    const refused = async () => {
+      for (let photo = 0; photo < 60; photo++) {
+        await take('large', 60);
+      }
+    };
+    await expect(refused()).rejects.toMatchObject({
+      name: 'SlotExpired',
+      message: expect.stringContaining('its event has had its turns'),
+    });
+    await expect(take('small', round)).resolves.toBeDefined();
+    // What older code put into line, and what had its turn already, is not asked.
+    await expect(take('large')).resolves.toBeDefined();
+  });
+
+  test('an event alone takes no turn at the gate', async () => {
+    const clock = { now: NOON };
+    const { fleet, places } = await line(clock, 30);
+    requests = [];
+    await fleet[0]!.takeSlot({ lane: 'live', placeMs: 0, fair: { key: 'large', round: places[0]!.round } });
+    expect(requests).toEqual(['UpdateItemCommand']);
   });
 });
 

@@ -6,7 +6,9 @@ import { ensureCollection } from '../../lambdas/ensure-collection/ensure-collect
 import { joinLine } from '../../lambdas/join-line/join-line.ts';
 import { failureKind, PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import type { ExecutionInput, Lane } from '../../lambdas/shared/contract/payloads.ts';
+import { joinEvent } from '../../lambdas/shared/line/fairness.ts';
 import { apply, type LedgerState, nextPlace } from '../../lambdas/shared/line/rules.ts';
+import type { EventTurns } from '../../lambdas/shared/line/turns.ts';
 import { awsError, fakeClient } from '../support/fake-client.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
@@ -20,7 +22,17 @@ type Kind = (typeof kinds)[number] | 'new';
 /** The two states before the line, and the line. */
 function startLine() {
   let ledger: LedgerState = {};
+  let event: EventTurns = {};
   let nowMs = NOON;
+  /** @returns where the line ended before */
+  const extend = (lane: Lane, round?: number): number => {
+    const decision = nextPlace(ledger, config, { nowMs, lane, round });
+    if ('refused' in decision) {
+      throw new PipelineError(decision.refused, decision.because);
+    }
+    ledger = apply(ledger, decision.change);
+    return ledger[decision.chain]! - decision.intervalMs;
+  };
   const { telemetry } = recordingTelemetry();
   const rekognition = fakeClient<RekognitionClient>({
     CreateCollection: () => ({ FaceModelVersion: '7.0' }),
@@ -64,13 +76,13 @@ function startLine() {
           telemetry,
           now: () => nowMs,
           ledger: {
-            joinLine: async () => {
-              const decision = nextPlace(ledger, config, { nowMs, lane });
-              if ('refused' in decision) {
-                throw new PipelineError(decision.refused, decision.because);
-              }
-              ledger = apply(ledger, decision.change);
-              return ledger[decision.chain]! - decision.intervalMs;
+            joinLine: async () => extend(lane),
+            joinByTurns: async () => {
+              const { round, change, place } = joinEvent(event, ledger, config, nowMs);
+              event = apply(event, change);
+              // One event alone is first come, first served.
+              expect(place).toEqual({ at: 'end of line' });
+              return { placeMs: extend(lane, round), round };
             },
           },
         },

@@ -64,6 +64,8 @@ export const placeSchema = v.object({
   reindexes: v.pipe(v.number(), v.integer()),
   /** How often the photo came back here, for whatever reason. Missing in what older code sent. */
   returns: v.optional(v.pipe(v.number(), v.integer())),
+  /** The round of its event's turn. Missing where it does not stand in line by turns, and in what older code sent. */
+  round: v.optional(v.number()),
 });
 export type Place = v.InferOutput<typeof placeSchema>;
 

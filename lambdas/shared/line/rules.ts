@@ -17,6 +17,7 @@
  * the past restarts it at now. Nothing is ever released, so nothing can leak.
  */
 import type { Lane } from '../contract/payloads.ts';
+import { type Block, blockOf, blocksOf, roundAfter, type TurnBlock } from './turns.ts';
 
 export interface LedgerConfig {
   /** The account's IndexFaces quota, calls per second. */
@@ -52,7 +53,12 @@ export type LedgerAttribute =
   | 'quota_per_second'
   /** The UTC day of `images`, as the number yyyymmdd, and the slots given on it. */
   | 'day'
-  | 'images';
+  | 'images'
+  /** The round that the line's turns had reached, and when (`line/turns.ts`). */
+  | 'round'
+  | 'round_ms'
+  /** Photos that have their turns in a block of rounds. */
+  | TurnBlock;
 
 /**
  * One write: what it changes, and what must still be true of the item when it arrives. Additions commute, so writes
@@ -187,14 +193,36 @@ export function nextDay(nowMs: number): number {
   return (Math.floor(nowMs / DAY_MS) + 1) * DAY_MS;
 }
 
+/** How long a write leaves the round alone that is written down: who computes it from further back is no less right. */
+const ROUND_GOOD_FOR_MS = 1_000;
+
+/** The line's turns at a moment. */
+export interface Turns {
+  blocks: readonly Block[];
+  /** The round that is reached. */
+  round: number;
+  /** Whether no photo has a turn to come. */
+  isOver: boolean;
+}
+
+export function turnsAt(state: LedgerState, config: LedgerConfig, nowMs: number): Turns {
+  const blocks = blocksOf(state);
+  // Another caller's clock may have written a moment that lies ahead of ours.
+  const slots = Math.max(0, nowMs - (state.round_ms ?? nowMs)) / intervalAt(state, config, nowMs);
+  return { blocks, ...roundAfter(blocks, state.round ?? 0, slots) };
+}
+
 /**
- * A place in line. The line moves at the pace that the gate will have by then if nothing is throttled: who comes too
- * early is sent back (`SlotExpired`) and no worse off, but a photo that sleeps too long leaves slots unused.
+ * A place at the end of the line. The line moves at the pace that the gate will have by then if nothing is throttled: who
+ * comes too early is sent back (`SlotExpired`) and no worse off, but a photo that sleeps too long leaves slots unused.
+ *
+ * @param round of the photo's turn, where it is not first come, first served: it is counted in, and its place is its event's
+ *   to give (`line/fairness.ts`)
  */
 export function nextPlace(
   state: LedgerState,
   config: LedgerConfig,
-  { nowMs, lane }: { nowMs: number; lane: Lane },
+  { nowMs, lane, round }: { nowMs: number; lane: Lane; round?: number | undefined },
 ): Decision {
   const held = hold(state, config, nowMs);
   if (held) {
@@ -209,7 +237,60 @@ export function nextPlace(
   }
   const chain = lane === 'live' ? 'line_ms' : 'backfill_ms';
   const intervalMs = intervalAt(state, config, Math.max(nowMs, state[chain] ?? 0));
-  return { chain, intervalMs, change: extend(state, chain, intervalMs, nowMs, premises) };
+  const change = extend(state, chain, intervalMs, nowMs, premises);
+  return {
+    chain,
+    intervalMs,
+    change: round === undefined ? change : countTurn(state, config, { nowMs, round, change }),
+  };
+}
+
+/** Counts a photo's turn; writes down the round that is reached where that is long ago, or nobody was in line. */
+function countTurn(
+  state: LedgerState,
+  config: LedgerConfig,
+  { nowMs, round, change }: { nowMs: number; round: number; change: Change },
+): Change {
+  const turns = turnsAt(state, config, nowMs);
+  const block = blockOf(Math.max(round, Math.floor(turns.round) + 1), turns.round);
+  const counted = { ...change, add: { ...change.add, [block]: 1 } };
+  if (!turns.isOver && nowMs - (state.round_ms ?? 0) < ROUND_GOOD_FOR_MS) {
+    return counted;
+  }
+  return {
+    premises: [...counted.premises, { attribute: 'round_ms', is: state.round_ms }],
+    set: { ...counted.set, round: turns.round, round_ms: Math.max(nowMs, state.round_ms ?? 0) },
+    add: counted.add,
+    remove: turns.blocks.filter(({ end }) => end <= turns.round).map(({ name }) => name),
+  };
+}
+
+/**
+ * What a photo does to the line that goes back to its event's end: its turn is counted already, and the line is at least so
+ * long; undefined where it is.
+ */
+export function standAgain(
+  state: LedgerState,
+  config: LedgerConfig,
+  { nowMs, placeMs }: { nowMs: number; placeMs: number },
+): { refused: Refusal; because: string } | { change: Change | undefined } {
+  const held = hold(state, config, nowMs);
+  if (held) {
+    return held;
+  }
+  const endMs = placeMs + intervalAt(state, config, placeMs);
+  return {
+    change:
+      (state.line_ms ?? 0) >= endMs
+        ? undefined
+        : {
+            premises: [
+              { attribute: 'line_ms', below: endMs },
+              { attribute: 'paused_ms', is: undefined },
+            ],
+            set: { line_ms: endMs },
+          },
+  };
 }
 
 /**
@@ -356,9 +437,12 @@ export function giveBack(slot: Pick<Slot, 'day'>): Change<'day' | 'images'> {
 }
 
 /** Whether the item, as it is, meets a write's premises: DynamoDB's condition, for the simulations. */
-export function holds(state: LedgerState, change: Change): boolean {
+export function holds<Attribute extends string>(
+  state: Partial<Record<Attribute, number>>,
+  change: Change<Attribute>,
+): boolean {
   return change.premises.every((premise) => {
-    const value = state[premise.attribute];
+    const value: number | undefined = state[premise.attribute];
     if ('is' in premise) {
       return value === premise.is;
     }
@@ -369,9 +453,12 @@ export function holds(state: LedgerState, change: Change): boolean {
 }
 
 /** The item after a write: DynamoDB's update, for the simulations. */
-export function apply(state: LedgerState, change: Change): LedgerState {
-  const after: LedgerState = { ...state, ...change.set };
-  for (const [attribute, amount] of Object.entries(change.add ?? {}) as [LedgerAttribute, number][]) {
+export function apply<Attribute extends string>(
+  state: Partial<Record<Attribute, number>>,
+  change: Change<Attribute>,
+): Partial<Record<Attribute, number>> {
+  const after: Partial<Record<Attribute, number>> = { ...state, ...change.set };
+  for (const [attribute, amount] of Object.entries(change.add ?? {}) as [Attribute, number][]) {
     after[attribute] = (after[attribute] ?? 0) + amount;
   }
   for (const attribute of change.remove ?? []) {

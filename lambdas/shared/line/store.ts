@@ -1,8 +1,20 @@
-/** The slot ledger in DynamoDB: one item, whose rules are in `line/rules.ts`. */
+/**
+ * The slot ledger in DynamoDB: one item, whose rules are in `line/rules.ts`, and one for each event that has photos in line
+ * (`line/fairness.ts`), which expires by itself.
+ */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { PipelineError } from '../contract/errors.ts';
 import type { Lane } from '../contract/payloads.ts';
-import { decodeLedger, type LedgerItem, readLedger } from './item.ts';
+import {
+  isShared,
+  joinEvent,
+  joinEventAgain,
+  passGate,
+  placeAtEnd,
+  roundWritten,
+  type Turn,
+} from './fairness.ts';
+import { decodeLedger, type LedgerItem, readItem, readLedger, turnsItem } from './item.ts';
 import {
   afterThrottle,
   type Change,
@@ -15,8 +27,11 @@ import {
   type LedgerState,
   nextPlace,
   type Slot,
+  standAgain,
   takeSlot,
+  turnsAt,
 } from './rules.ts';
+import type { EventTurns } from './turns.ts';
 import { writeItem } from './write.ts';
 
 /**
@@ -41,6 +56,12 @@ const MAX_SLOTS = 5;
 /** A place in line further away than this is not waited for inside a function. */
 const MAX_EARLY_MS = 5_000;
 
+/** Whose turn it is, is decided on what was seen of the ledger's item no longer ago than this. */
+const SEEN_GOOD_FOR_MS = 2_000;
+
+/** Items that a function remembers. */
+const MAX_REMEMBERED = 1_000;
+
 export interface LedgerDeps {
   dynamodb: DynamoDBClient;
   table: string;
@@ -53,23 +74,44 @@ export interface LedgerDeps {
   sleep(ms: number): Promise<void>;
 }
 
+/** What stands in line by turns with others. */
+export interface Fair {
+  /** Whose photos share their turns: the event's id. */
+  key: string;
+  /** The round of the photo's turn, where it stood in line before and was sent back. */
+  round?: number | undefined;
+}
+
+export interface PlaceInLine {
+  /** When the photo's turn should come, milliseconds since the epoch. */
+  placeMs: number;
+  /** The round of its turn. */
+  round: number;
+}
+
 export interface SlotLedger {
   /**
-   * A place in line, or near its head for a photo that had its turn already.
+   * A place in line, first come, first served, or near its head for a photo that had its turn already.
    *
    * @returns when the photo's turn should come, milliseconds since the epoch; one write unit, or none for `returning`
    * @throws PipelineError `IndexingPaused`, `DailyImageCapReached`, `BackfillWaits`, `LedgerBusy`, `AccessDenied`
    */
   joinLine(request: { lane: Lane; returning: boolean; throttles: number }): Promise<number>;
   /**
-   * Waits for the photo's place, takes a slot and sleeps until it comes: when this returns, the caller calls
-   * IndexFaces at once. One or two write units.
+   * A place in the live line by turns with others. Two write units.
    *
-   * @param placeMs what `joinLine` returned
-   * @throws PipelineError `SlotExpired` (back to `joinLine`: the line is longer than thought, or held), `LedgerBusy`,
-   *   `AccessDenied`
+   * @throws PipelineError `IndexingPaused`, `DailyImageCapReached`, `LedgerBusy`, `AccessDenied`
    */
-  takeSlot(request: { lane: Lane; placeMs: number }): Promise<Slot>;
+  joinByTurns(request: Fair): Promise<PlaceInLine>;
+  /**
+   * Waits for the photo's place, takes a slot and sleeps until it comes: when this returns, the caller calls
+   * IndexFaces at once. One or two write units, and one more while events share the line.
+   *
+   * @param request what `joinLine` or `joinByTurns` returned
+   * @throws PipelineError `SlotExpired` (back to `joinLine`: the line is longer than thought, or held, or others' turn comes
+   *   first), `LedgerBusy`, `AccessDenied`
+   */
+  takeSlot(request: { lane: Lane; placeMs: number; fair?: Fair }): Promise<Slot>;
   /**
    * Tells the ledger that the call made with this slot was throttled: cuts the pace for everyone, unless another
    * caller has reported the same congestion. At most two write units.
@@ -101,21 +143,131 @@ export interface SlotLedger {
  */
 export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
   let seen: LedgerState | undefined;
+  let seenMs = Number.NEGATIVE_INFINITY;
+  const seenTurns = new Map<string, EventTurns>();
+
+  function remember(state: LedgerState): LedgerState {
+    seen = state;
+    seenMs = deps.now();
+    return state;
+  }
 
   async function load(): Promise<LedgerState> {
-    seen = await readLedger(deps.dynamodb, deps.table, deps.item);
-    return seen;
+    return remember(await readLedger(deps.dynamodb, deps.table, deps.item));
   }
 
   /** @returns the item after the write, or the item that broke a premise and so prevented it */
   async function write(change: Change): Promise<{ after: LedgerState } | { conflict: LedgerState }> {
     const written = await writeItem(deps, deps.item ?? 'index-faces', change);
     if ('after' in written) {
-      seen = decodeLedger(written.after);
-      return { after: seen };
+      return { after: remember(decodeLedger(written.after)) };
     }
-    seen = written.conflict ? decodeLedger(written.conflict) : await load();
-    return { conflict: seen };
+    return { conflict: written.conflict ? remember(decodeLedger(written.conflict)) : await load() };
+  }
+
+  async function recent(): Promise<LedgerState> {
+    return seen && deps.now() - seenMs < SEEN_GOOD_FOR_MS ? seen : load();
+  }
+
+  function rememberTurns(key: string, turns: EventTurns): EventTurns {
+    if (seenTurns.size >= MAX_REMEMBERED) {
+      seenTurns.clear();
+    }
+    seenTurns.set(key, turns);
+    return turns;
+  }
+
+  /** Writes what `decide` makes of an event's item. */
+  async function changeTurns<Decided extends { change: Change<keyof EventTurns> }>(
+    key: string,
+    decide: (event: EventTurns) => Decided | { refused: 'SlotExpired'; because: string },
+  ): Promise<{ after: EventTurns; decided: Decided }> {
+    const loadTurns = async () => rememberTurns(key, decodeLedger(await readItem(deps, turnsItem(key))));
+    let fresh = !seenTurns.has(key);
+    let event = seenTurns.get(key) ?? (await loadTurns());
+    for (let race = 0; race < MAX_RACES; race++) {
+      const decided = decide(event);
+      if ('refused' in decided) {
+        if (fresh) {
+          throw new PipelineError(decided.refused, decided.because);
+        }
+        event = await loadTurns();
+        fresh = true;
+        continue;
+      }
+      const written = await writeItem(deps, turnsItem(key), decided.change);
+      if ('after' in written) {
+        return { after: rememberTurns(key, decodeLedger(written.after)), decided };
+      }
+      event = written.conflict ? rememberTurns(key, decodeLedger(written.conflict)) : await loadTurns();
+      fresh = true;
+    }
+    throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races for the item of ${key} in a row`);
+  }
+
+  /** A place of the event's own; undefined where it is the end of the line. */
+  async function takeTurn(
+    key: string,
+    decide: (event: EventTurns) => Turn,
+  ): Promise<{ round: number; ownMs: number | undefined }> {
+    const { after, decided } = await changeTurns(key, decide);
+    const { place } = decided;
+    const round = roundWritten(decided, after);
+    switch (place.at) {
+      case 'end of line':
+        return { round, ownMs: undefined };
+      case 'end of plan':
+        return { round, ownMs: (after.planned_ms ?? 0) - place.spacingMs };
+      default:
+        return { round, ownMs: place.ms };
+    }
+  }
+
+  async function joinByTurns({ key, round: before }: Fair): Promise<PlaceInLine> {
+    let state = await recent();
+    const nowMs = deps.now();
+    if ('refused' in nextPlace(state, config, { nowMs, lane: 'live' })) {
+      state = await load();
+      const decision = nextPlace(state, config, { nowMs, lane: 'live' });
+      // No turn is taken while the line is held.
+      if ('refused' in decision) {
+        throw new PipelineError(decision.refused, decision.because);
+      }
+    }
+    if (before !== undefined && turnsAt(state, config, nowMs).round < before) {
+      const random = deps.random();
+      const { round, ownMs } = await takeTurn(key, (event) =>
+        joinEventAgain(event, state, config, { nowMs, round: before, random }),
+      );
+      const placeMs = ownMs ?? nowMs;
+      await lengthenLine(state, { nowMs, placeMs });
+      return { placeMs, round };
+    }
+    const { round, ownMs } = await takeTurn(key, (event) => joinEvent(event, state, config, nowMs));
+    const line = await extend((ledger, arrivedMs) =>
+      nextPlace(ledger, config, { nowMs: arrivedMs, lane: 'live', round }),
+    );
+    const placeMs = ownMs ?? placeAtEnd(line.state, config, { nowMs, round, endMs: line.atMs });
+    return { placeMs, round };
+  }
+
+  async function lengthenLine(from: LedgerState, at: { nowMs: number; placeMs: number }): Promise<void> {
+    let state = from;
+    for (let race = 0; race < MAX_RACES; race++) {
+      const again = standAgain(state, config, at);
+      if ('refused' in again) {
+        throw new PipelineError(again.refused, again.because);
+      }
+      if (!again.change) {
+        return;
+      }
+      const written = await write(again.change);
+      if ('after' in written) {
+        return;
+      }
+      state = written.conflict;
+    }
+    throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races for the ledger's item in a row`);
   }
 
   /** Extends a chain by what `decide` makes of the ledger's state; returns the place where the chain ended before. */
@@ -209,8 +361,16 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
       return place.placeMs;
     },
 
-    async takeSlot({ lane, placeMs }) {
+    joinByTurns,
+
+    async takeSlot({ lane, placeMs, fair }) {
       await waitForPlace(placeMs);
+      if (fair && lane === 'live' && fair.round !== undefined) {
+        const state = await recent();
+        if (isShared(state, config, deps.now())) {
+          await changeTurns(fair.key, (event) => passGate(event, state, config, deps.now()));
+        }
+      }
       for (let slots = 0; slots < MAX_SLOTS; slots++) {
         const { atMs, intervalMs, state } = await extend((state, nowMs) =>
           takeSlot(state, config, { nowMs, lane }),
