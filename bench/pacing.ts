@@ -16,6 +16,7 @@ import { parseOptions, UsageError, usage } from './pacing/options.ts';
 import { type PlotOptions, plot, writePlot } from './pacing/plot.ts';
 import { strategies } from './pacing/strategies/index.ts';
 import type { Strategy } from './pacing/strategy.ts';
+import { runVirtual, virtualCase } from './pacing/virtual.ts';
 import { startWorld, type World } from './pacing/world.ts';
 
 async function runStrategy(options: BenchOptions, strategy: Strategy): Promise<Measurement> {
@@ -137,7 +138,12 @@ function headline(conditions: Conditions): string {
 }
 
 async function main(): Promise<void> {
-  const options = parseOptions(process.argv.slice(2));
+  const args = process.argv.slice(2);
+  if (virtualCase(args)) {
+    process.stdout.write(runVirtual(args));
+    return;
+  }
+  const options = parseOptions(args);
   if (options === 'help') {
     process.stdout.write(usage());
     return;

@@ -9,7 +9,8 @@ export class UsageError extends Error {}
 
 const USAGE = `npm run bench:pacing -- [options]
 
-  --case NAME          one of the cases below; other options override it
+  --case NAME          one of the cases below; other options override it. fairness: events beside each other, in virtual
+                       time, with options of its own (--case fairness --help)
   --photos N           3000
   --quota TPS          the configured quota, 50
   --true-quota TPS     what Rekognition really allows; default: the quota

@@ -107,8 +107,8 @@ export interface SimulationResult {
   slots: Slot[];
   /** Seconds from start to accepted call, by lane. */
   waits: Record<Lane, Float64Array>;
-  /** When each photo was uploaded, when its execution started, and when its call was accepted, milliseconds of the run. */
-  times: { uploaded: Float64Array; started: Float64Array; accepted: Float64Array };
+  /** When each photo was uploaded, its execution started, its call was accepted and answered, milliseconds of the run. */
+  times: Record<'uploaded' | 'started' | 'accepted' | 'answered', Float64Array>;
   /** Writes of the events' own items. */
   eventWrites: number;
   /** Most blocks of turns in the ledger's item. */
@@ -179,6 +179,7 @@ class Simulation {
   readonly #uploadedMs: Float64Array;
   readonly #startMs: Float64Array;
   readonly #acceptedMs: Float64Array;
+  readonly #answeredMs: Float64Array;
   readonly #eventOf: Int32Array;
   readonly #eventTurns = new Map<number, EventTurns>();
   /** Of each photo's turn; below 0 where it has none. */
@@ -214,6 +215,7 @@ class Simulation {
     this.#eventOf = options.arrivals?.events ?? new Int32Array(photos);
     this.#round = new Float64Array(photos).fill(-1);
     this.#acceptedMs = new Float64Array(photos);
+    this.#answeredMs = new Float64Array(photos);
     this.#startMs = new Float64Array(photos);
     this.#placeMs = new Float64Array(photos);
     this.#skewMs = new Float64Array(photos);
@@ -241,7 +243,12 @@ class Simulation {
       busiestSecond: 0,
       slots: [],
       waits: { live: new Float64Array(), backfill: new Float64Array() },
-      times: { uploaded: this.#uploadedMs, started: this.#startMs, accepted: this.#acceptedMs },
+      times: {
+        uploaded: this.#uploadedMs,
+        started: this.#startMs,
+        accepted: this.#acceptedMs,
+        answered: this.#answeredMs,
+      },
       eventWrites: 0,
       peakBlocks: 0,
       timeline: { accepted: [], throttled: [] },
@@ -487,6 +494,7 @@ class Simulation {
   }
 
   #accepted(photo: number): void {
+    this.#answeredMs[photo] = this.#nowMs;
     this.#indexing--;
     this.#pass(photo, HISTORY.task);
     this.#running--;
