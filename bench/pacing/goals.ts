@@ -12,6 +12,18 @@ export interface Goal extends Figure {
   holds: boolean;
 }
 
+export interface GoalsReport {
+  case: string;
+  seeds: number;
+  goals: Goal[];
+  /** Whether all do. */
+  holds: boolean;
+}
+
+export function goalsFile(name: string): string {
+  return `pacing-${name}-goals.json`;
+}
+
 export function figureOf(figures: readonly number[]): Figure {
   const sorted = [...figures].sort((a, b) => a - b);
   const round = (value: number) => Number(value.toFixed(4));

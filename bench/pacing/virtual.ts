@@ -1,7 +1,9 @@
 /** The cases that are run in virtual time, by the line's own rules, and say of each goal whether it holds. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { fairnessGoals } from './fairness.ts';
-import { type Goal, goalsTable } from './goals.ts';
+import { type GoalsReport, goalsFile, goalsTable } from './goals.ts';
 import { UsageError } from './options.ts';
 
 export const virtualCases = ['fairness'] as const;
@@ -10,6 +12,7 @@ const USAGE = `npm run bench:pacing -- --case fairness [options]
 
   --seeds N    5
   --photos N   of 200 events of all sizes together, 50000; 1000000 takes minutes
+  --out FOLDER bench/results; docs/pacing.md is made of what lies there
   --json       the last line of stdout is one JSON object
 `;
 
@@ -27,11 +30,11 @@ export function virtualCase(args: readonly string[]): string | undefined {
 export function runVirtual(args: string[]): string {
   const string = { type: 'string' } as const;
   const flag = { type: 'boolean' } as const;
-  let values: { seeds?: string; photos?: string; json?: boolean; help?: boolean };
+  let values: { seeds?: string; photos?: string; out?: string; json?: boolean; help?: boolean };
   try {
     ({ values } = parseArgs({
       args,
-      options: { case: string, seeds: string, photos: string, json: flag, help: flag },
+      options: { case: string, seeds: string, photos: string, out: string, json: flag, help: flag },
     }));
   } catch (error) {
     throw new UsageError((error as Error).message.split('\n')[0]);
@@ -48,7 +51,10 @@ export function runVirtual(args: string[]): string {
   };
   const seeds = count('seeds', 5, 1);
   const mixed = count('photos', 50_000, 2_000);
-  const goals: Goal[] = fairnessGoals({ seeds, mixed, lengths: [2_000, 10_000] });
-  const json = { case: 'fairness', seeds, goals, holds: goals.every(({ holds }) => holds) };
-  return `${goalsTable(goals)}\n${values.json ? `\n${JSON.stringify(json)}\n` : ''}`;
+  const goals = fairnessGoals({ seeds, mixed, lengths: [2_000, 10_000] });
+  const report: GoalsReport = { case: 'fairness', seeds, goals, holds: goals.every(({ holds }) => holds) };
+  const out = values.out ?? 'bench/results';
+  mkdirSync(out, { recursive: true });
+  writeFileSync(path.join(out, goalsFile('fairness')), `${JSON.stringify(report)}\n`);
+  return `${goalsTable(goals)}\n${values.json ? `\n${JSON.stringify(report)}\n` : ''}`;
 }

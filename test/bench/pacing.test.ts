@@ -6,14 +6,18 @@ import { IndexFacesCommand, RekognitionClient } from '@aws-sdk/client-rekognitio
 import sharp from 'sharp';
 import type { BenchOptions } from '../../bench/pacing/bench-options.ts';
 import { answer, startChild, stopChild } from '../../bench/pacing/child.ts';
-import { documentOf, readReports } from '../../bench/pacing/document.ts';
+import { documentOf, fairnessSection, readReports } from '../../bench/pacing/document.ts';
+import { fairnessGoals } from '../../bench/pacing/fairness.ts';
+import { fairEnds } from '../../bench/pacing/fluid.ts';
 import { measure } from '../../bench/pacing/measure.ts';
 import { cases, fileName, parseOptions, UsageError } from '../../bench/pacing/options.ts';
 import { plot, writePlot } from '../../bench/pacing/plot.ts';
 import { startQueue } from '../../bench/pacing/queue.ts';
 import type { RekognitionReport } from '../../bench/pacing/rekognition-server.ts';
+import { runVirtual, virtualCase } from '../../bench/pacing/virtual.ts';
 import type { Photo } from '../../bench/pacing/world.ts';
 import { localClientOptions } from '../../local/clients.ts';
+import { uploads } from '../support/uploads.ts';
 
 const options = parseOptions([]) as BenchOptions;
 
@@ -43,6 +47,45 @@ describe('options', () => {
   ])('%s is one line that says what is wrong', (args, message) => {
     expect(() => parseOptions(args)).toThrow(UsageError);
     expect(() => parseOptions(args)).toThrow(message);
+  });
+});
+
+describe('events beside each other', () => {
+  test('each goal has its figure and says whether it holds', () => {
+    const goals = fairnessGoals({ seeds: 1, lengths: [300], mixed: 2_000 });
+    const of = (part: string) => goals.filter(({ name }) => name.includes(part));
+    expect(of('p95, over alone')).toHaveLength(2);
+    for (const { median, holds } of of('20 photos beside 300')) {
+      expect(median).toBeGreaterThan(0.9);
+      expect(holds).toBe(true);
+    }
+    expect(of('ten events of 30 at once')).toHaveLength(2);
+    expect(of('calls throttled')).toMatchObject([{ most: 0, holds: true }]);
+    expect(fairnessSection({ case: 'fairness', seeds: 1, goals, holds: true })).toContain(
+      '| calls throttled | <= 0.1 % | 0.000 | 0.000 | 0.000 | yes |',
+    );
+  });
+
+  test('a fair share: half of the quota while two are there, all of it for who is alone', () => {
+    const arrivals = uploads([
+      { event: 1, photos: 100, atMs: 0 },
+      { event: 2, photos: 300, atMs: 0 },
+      { event: 3, photos: 50, atMs: 100_000 },
+    ]);
+    const ends = fairEnds(arrivals, arrivals.timesMs, 50);
+    expect(ends.get(1)! / 1_000).toBeCloseTo(4, 1);
+    expect(ends.get(2)! / 1_000).toBeCloseTo(8, 1);
+    expect(ends.get(3)! / 1_000).toBeCloseTo(101, 1);
+  });
+
+  test.each([
+    [['--case', 'fairness', '--seeds', '0'], '--seeds takes a whole number of at least 1, not "0"'],
+    [['--case', 'fairness', '--photos', 'all'], '--photos takes a whole number of at least 2000, not "all"'],
+    [['--case', 'fairness', '--nonsense'], "Unknown option '--nonsense'"],
+  ])('%s is one line that says what is wrong', (args, message) => {
+    expect(virtualCase(args)).toBe('fairness');
+    expect(() => runVirtual(args)).toThrow(UsageError);
+    expect(() => runVirtual(args)).toThrow(message);
   });
 });
 

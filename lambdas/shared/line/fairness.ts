@@ -51,7 +51,7 @@ const AS_GOOD_SHARE = 0.2;
 const AS_GOOD_MS = 1_000;
 
 /** Events that grow beside each other come by turns, but not exactly: so many rounds from one photo to the next are no gap. */
-const BESIDE_ROUNDS = 10;
+const BESIDE_ROUNDS = 15;
 
 /** Slots that a plan may have too many before it counts as one with gaps. */
 const GAP_SLOTS = 20;
