@@ -4,6 +4,8 @@ import type { Metric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { type ITable, Table } from 'aws-cdk-lib/aws-dynamodb';
 import type { SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { type IRuleTarget, Rule } from 'aws-cdk-lib/aws-events';
+import type { Grant, IGrantable } from 'aws-cdk-lib/aws-iam';
+import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
@@ -73,8 +75,13 @@ export class Rollcall extends Construct {
   readonly slotLedger: ITable;
   /** Security groups and subnets from which the database can be reached; undefined where it is reached over the internet. */
   readonly databaseNetwork: FunctionNetwork | undefined;
+  /** Finds the photos that show a person, for whoever would rather invoke a function than ask the API. */
+  readonly findPerson: IFunction;
+  /** Where the HTTP API is; undefined with `api: 'none'`. */
+  readonly apiUrl: string | undefined;
   private readonly config: RollcallConfig;
   private readonly eraseFaces: IStateMachine;
+  private readonly gallery: Gallery | undefined;
 
   constructor(scope: Construct, id: string, props: RollcallProps = {}) {
     super(scope, id);
@@ -163,6 +170,7 @@ export class Rollcall extends Construct {
             database,
             network: tablesNetwork,
             pace: indexing.pace,
+            findPerson: search.findPerson,
             ...(props.apiAuthorizer && { authorizer: props.apiAuthorizer }),
           });
     const databaseClients = [
@@ -210,6 +218,9 @@ export class Rollcall extends Construct {
     this.eraseFaces = erasure.stateMachine as IStateMachine;
     this.slotLedger = slotLedger;
     this.databaseNetwork = database.network;
+    this.findPerson = search.findPerson as IFunction;
+    this.gallery = gallery;
+    this.apiUrl = gallery?.api.apiEndpoint;
 
     const { region } = Stack.of(this);
     const stateMachineArn = indexing.stateMachine.stateMachineArn;
@@ -297,7 +308,7 @@ export class Rollcall extends Construct {
       ...(gallery && {
         ApiUrl: {
           value: gallery.api.apiEndpoint,
-          description: 'What happened: GET /events/{event}, its photos, its changes',
+          description: 'What happened: GET /events/{event}, its photos, its changes; and who is on them',
         },
       }),
       ...database.outputs,
@@ -322,6 +333,33 @@ export class Rollcall extends Construct {
   /** The same of each run of the erasure: faces of deleted photos, of persons, of events that are over. */
   onFacesErased(id: string, target: IRuleTarget): Rule {
     return this.onEnd(id, 'Faces were erased', this.eraseFaces, { status: ['SUCCEEDED'] }, target);
+  }
+
+  /**
+   * Lets somebody ask the API what happened to every event: an application's role. What an event's guests may see is for the
+   * application to decide.
+   *
+   * @throws ConfigurationError where there is no API, or an authorizer of yours decides
+   */
+  grantRead(grantee: IGrantable): Grant {
+    return this.galleryToAsk().grantRead(grantee);
+  }
+
+  /**
+   * Lets somebody ask the API who is on the photos of every event, and read nothing else of it. With `api: 'none'`, or for the
+   * function itself, there is `findPerson.grantInvoke`.
+   *
+   * @throws ConfigurationError as `grantRead`
+   */
+  grantFind(grantee: IGrantable): Grant {
+    return this.galleryToAsk().grantFind(grantee);
+  }
+
+  private galleryToAsk(): Gallery {
+    if (!this.gallery) {
+      throw new ConfigurationError("With api: 'none' there is no API that somebody could be allowed to ask");
+    }
+    return this.gallery;
   }
 
   /** Of the pipeline's own metrics one, summed over five minutes. */

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { buffer } from 'node:stream/consumers';
 import { signatureProblem } from './iam/signature.ts';
 import { LocalError } from './local-error.ts';
 import { ACCOUNT, REGION, type ResolvedTemplate } from './template.ts';
@@ -19,9 +18,16 @@ interface Route {
 export interface HttpApi {
   endpoint: string;
   /** Serves the API's routes; until then nothing is there. */
-  serve(routes: readonly Route[], invoke: (functionArn: string, event: object) => Promise<unknown>): void;
+  serve(routes: readonly Route[], invoke: Invoke): void;
+  /** Serves something else at the same address, which the API's routes go before. */
+  serveBeside(beside: Beside): void;
   stop(): Promise<void>;
 }
+
+type Invoke = (functionArn: string, event: object) => Promise<unknown>;
+
+/** @returns whether the request was one of its own, and is answered */
+export type Beside = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
 
 /** A response of a function, by payload format 2.0. */
 interface FunctionResponse {
@@ -34,6 +40,9 @@ interface FunctionResponse {
 /** Names by which a browser's page may not pretend to be another site's. */
 const LOCAL_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
 
+/** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html */
+const PAYLOAD_LIMIT_BYTES = 10 * 1024 * 1024;
+
 /**
  * API Gateway's HTTP APIs, as far as the app uses them: routes with variables, a function behind each, payload format 2.0.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -43,10 +52,16 @@ const LOCAL_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
  * @param port 0 for any
  */
 export async function startHttpApi(port: number): Promise<HttpApi> {
-  let served: Parameters<HttpApi['serve']> | undefined;
+  let routes: readonly Route[] = [];
+  let invoke: Invoke = async () => undefined;
+  let beside: Beside = async () => false;
   const server = createServer((request, response) => {
-    void answer(request, response, ...(served ?? [[], async () => undefined])).catch(() => {
-      respond(response, 500, { message: 'Internal Server Error' });
+    void answer(request, response, { routes, invoke, beside }).catch(() => {
+      if (response.headersSent) {
+        response.destroy();
+      } else {
+        respond(response, 500, { message: 'Internal Server Error' });
+      }
     });
   });
   await new Promise<void>((resolve, reject) => {
@@ -56,7 +71,10 @@ export async function startHttpApi(port: number): Promise<HttpApi> {
   return {
     endpoint: `http://localhost:${(server.address() as AddressInfo).port}`,
     serve(...given) {
-      served = given;
+      [routes, invoke] = given;
+    },
+    serveBeside(given) {
+      beside = given;
     },
     async stop() {
       server.closeAllConnections();
@@ -125,19 +143,34 @@ function patternOf(path: string): RegExp {
 async function answer(
   incoming: IncomingMessage,
   response: ServerResponse,
-  routes: readonly Route[],
-  invoke: (functionArn: string, event: object) => Promise<unknown>,
+  { routes, invoke, beside }: { routes: readonly Route[]; invoke: Invoke; beside: Beside },
 ): Promise<void> {
-  const body = await buffer(incoming);
   const { method = '', url = '', headers } = incoming;
   const [rawPath = '', rawQueryString = ''] = url.split(/\?(.*)/s, 2);
   if (!LOCAL_HOST.test(headers.host ?? '')) {
     respond(response, 403, { message: 'Forbidden' });
     return;
   }
+  if (isOfAnotherSite(incoming)) {
+    const problem = {
+      type: 'urn:problem-type:rollcall:wrong-origin',
+      title: 'The request is of another site',
+      status: 403,
+      detail: 'A page of another site, or of another port of this machine, may not ask the local run',
+    };
+    respond(response, 403, problem, 'application/problem+json');
+    return;
+  }
   const route = routes.find((candidate) => candidate.method === method && candidate.pattern.test(rawPath));
   if (!route) {
-    respond(response, 404, { message: 'Not Found' });
+    if (!(await beside(incoming, response))) {
+      respond(response, 404, { message: 'Not Found' });
+    }
+    return;
+  }
+  const body = await bodyOf(incoming);
+  if (!body) {
+    respond(response, 413, { message: 'Request Entity Too Large' });
     return;
   }
   const wrong =
@@ -160,9 +193,59 @@ async function answer(
     return;
   }
   const event = eventOf({ method, rawPath, rawQueryString, headers, body, remote: incoming.socket }, route);
-  const result = (await invoke(route.functionArn, event)) as FunctionResponse;
-  response.writeHead(result.statusCode ?? 200, result.headers as Record<string, string>);
-  response.end(Buffer.from(result.body ?? '', result.isBase64Encoded ? 'base64' : 'utf8'));
+  const result = await invoke(route.functionArn, event).catch((error: Error): FunctionResponse => {
+    if (error.name !== 'Lambda.RequestTooLargeException') {
+      throw error;
+    }
+    // API Gateway takes more than Lambda does.
+    return tooLarge;
+  });
+  const {
+    statusCode = 200,
+    headers: given = {},
+    body: text = '',
+    isBase64Encoded = false,
+  } = result as FunctionResponse;
+  response.writeHead(statusCode, given as Record<string, string>);
+  response.end(Buffer.from(text, isBase64Encoded ? 'base64' : 'utf8'));
+}
+
+const tooLarge: FunctionResponse = {
+  statusCode: 413,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify({ message: 'Request Entity Too Large' }),
+};
+
+/**
+ * Whether a browser asks for a page of another site. Nobody needs to sign here, so that such a page could have things done
+ * without reading the answer. A link that leads here is none: nothing is done by it.
+ * https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site
+ */
+function isOfAnotherSite({ method, headers }: IncomingMessage): boolean {
+  const { host, origin, 'sec-fetch-site': site = 'none', 'sec-fetch-dest': dest } = headers;
+  if (origin !== undefined && origin !== `http://${host}`) {
+    return true;
+  }
+  const isLink = method === 'GET' && dest === 'document';
+  return site !== 'none' && site !== 'same-origin' && !isLink;
+}
+
+/** Undefined where it is longer than API Gateway takes; what follows is not read then. */
+async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = Number(request.headers['content-length'] ?? 0);
+  if (bytes > PAYLOAD_LIMIT_BYTES) {
+    return undefined;
+  }
+  bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > PAYLOAD_LIMIT_BYTES) {
+      return undefined;
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 function eventOf(
@@ -231,5 +314,7 @@ function respond(
   body: object,
   contentType = 'application/json',
 ): void {
-  response.writeHead(status, { 'content-type': contentType }).end(JSON.stringify(body));
+  // What is left of a body that was not read goes with the connection.
+  const headers = { 'content-type': contentType, ...(status === 413 && { connection: 'close' }) };
+  response.writeHead(status, headers).end(JSON.stringify(body));
 }

@@ -193,7 +193,7 @@ ${reconciliationSection(awake_usd_per_hour)}
 ## Searches
 
 A search for a person costs about $1.02 per 1,000: Rekognition's price of an image ($1.00, SearchFacesByImage and SearchFaces
-alike), and both functions, their logs and two to four writes of DynamoDB. A picture in which no face passes the quality filter
+alike), and both functions, their logs and three to five writes of DynamoDB. A picture in which no face passes the quality filter
 is asked about twice; what Rekognition refuses is free. The next page of an answer is another search. It is not measured but
 reckoned from the functions' times; the spend alarm counts $${SEARCH_USD} a search.
 

@@ -6,18 +6,23 @@ import { lambdaError } from '../shared/runtime/aws-errors.ts';
 /**
  * Calls resolve-faces and waits for its answer. What it throws is thrown here under the same name.
  *
+ * @param signal gives up waiting
  * @throws PipelineError the errors of resolve-faces; `AccessDenied`, `MissingConfiguration`, `DatabaseUnavailable` where it
  *   could not be called
  */
 export function askToResolve(
   lambda: LambdaClient,
   functionName: string,
-): (request: ResolveFacesRequest) => Promise<ResolvedFaces> {
-  return async (request) => {
+): (request: ResolveFacesRequest, signal?: AbortSignal) => Promise<ResolvedFaces> {
+  return async (request, signal) => {
     const answer = await lambda
-      .send(new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(request) }))
+      .send(new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(request) }), {
+        ...(signal && { abortSignal: signal }),
+      })
       .catch((error: unknown) => {
-        throw lambdaError(error);
+        throw signal?.aborted
+          ? new PipelineError('DatabaseUnavailable', 'resolve-faces did not answer in time')
+          : lambdaError(error);
       });
     const payload: unknown = JSON.parse(Buffer.from(answer.Payload ?? []).toString('utf8') || 'null');
     if (answer.FunctionError) {

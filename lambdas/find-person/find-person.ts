@@ -14,10 +14,11 @@ import {
   type ResolvedFaces,
   type ResolveFacesRequest,
   type SearchReason,
+  searchedFaces,
   searchReasons,
 } from '../shared/contract/search.ts';
 import { readSelfie } from '../shared/contract/selfie.ts';
-import { nextDay, type Slot } from '../shared/line/rules.ts';
+import { GATE_AHEAD_MS, nextDay, type Slot } from '../shared/line/rules.ts';
 import type { SlotLedger } from '../shared/line/store.ts';
 import { tell } from '../shared/line/tell.ts';
 import { faceBoxOf } from '../shared/rekognition/bounding-box.ts';
@@ -45,11 +46,8 @@ const MAX_TRIES = 3;
 /** A search is not begun anew after this, however it went: somebody is waiting for its answer. */
 const PATIENCE_MS = 6_000;
 
-/**
- * How much later than its place in line a search that was sent away should come back: the gate gives slots up to four seconds
- * ahead, so at its place there would just be room.
- */
-const COME_BACK_MS = 1_000;
+/** A search whose turn is further away than this is told when to come back: nobody waits for longer in front of a picture. */
+const WAIT_MS = GATE_AHEAD_MS.live;
 
 /** An end of a search that is not a failure. */
 class Ended extends Error {
@@ -60,6 +58,16 @@ class Ended extends Error {
     super(reason);
     this.reason = reason;
     this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** Sent away with a place in line, milliseconds since the epoch. */
+class SentAway extends Ended {
+  readonly placeMs: number;
+
+  constructor(placeMs: number, nowMs: number) {
+    super('SearchBusy', placeMs - nowMs);
+    this.placeMs = placeMs;
   }
 }
 
@@ -115,12 +123,11 @@ async function search(deps: FindPersonDeps, request: FindPersonRequest): Promise
   if (typeof picture === 'string') {
     throw new Ended(picture);
   }
-  const waitMs = await deps.limits.take(request);
-  if (waitMs !== undefined) {
-    throw new Ended('SearchLimitReached', waitMs);
+  const taken = await deps.limits.take(request);
+  if ('waitMs' in taken) {
+    throw new Ended('SearchLimitReached', taken.waitMs);
   }
-
-  const found = picture ? await searchByPicture(deps, request, picture) : await searchByFace(deps, request);
+  const found = await searchInTurn(deps, request, taken.placeMs, picture);
   const matches = matchesOf(found.matches);
   const resolved = await deps.resolveFaces({
     event_id: request.event_id,
@@ -147,12 +154,38 @@ async function search(deps: FindPersonDeps, request: FindPersonRequest): Promise
     ...withoutPhotos(request, null),
     searched:
       face_id === undefined
-        ? { face: 'largest_of_image', box: found.box }
-        : { face: 'face_id', box: resolved.searched?.box ?? null },
+        ? searchedWith('largest_of_image', found.box)
+        : searchedWith('face_id', resolved.searched?.box ?? null),
     ...pageOf(photos, { after, limit: request.limit }),
     found: photos.length,
     is_cut: (found.matches?.length ?? 0) >= MAX_MATCHES,
   };
+}
+
+/**
+ * A search waits for its turn in line, which is a few seconds away at most, or is told when that is. A caller's place is kept:
+ * whoever comes back then has it, however many have come in the meantime.
+ */
+async function searchInTurn(
+  deps: FindPersonDeps,
+  request: FindPersonRequest,
+  keptMs: number | undefined,
+  picture: Buffer | undefined,
+): Promise<Found> {
+  try {
+    const placeMs = keptMs ?? (await joinLine(deps));
+    if (placeMs - deps.now() > WAIT_MS) {
+      throw new SentAway(placeMs, deps.now());
+    }
+    return picture
+      ? await searchByPicture(deps, request, picture, placeMs)
+      : await searchByFace(deps, request, placeMs);
+  } catch (error) {
+    if (error instanceof SentAway && request.caller !== undefined) {
+      await tell(deps, deps.limits.keepPlace(request.caller, error.placeMs));
+    }
+    throw error;
+  }
 }
 
 function checkEvent({ event }: ResolvedFaces): void {
@@ -164,6 +197,13 @@ function checkEvent({ event }: ResolvedFaces): void {
     case 'over':
       throw new Ended('EventOver');
   }
+}
+
+function searchedWith(
+  face: keyof typeof searchedFaces,
+  box: Found['box'],
+): NonNullable<FindPersonAnswer['searched']> {
+  return { face, message: searchedFaces[face], box };
 }
 
 function withoutPhotos(
@@ -202,6 +242,7 @@ async function searchByPicture(
   deps: FindPersonDeps,
   { event_id, similarity }: FindPersonRequest,
   picture: Buffer,
+  placeMs: number,
 ): Promise<Found> {
   const input: SearchFacesByImageCommandInput = {
     CollectionId: `${deps.collectionPrefix}${event_id}`,
@@ -211,7 +252,9 @@ async function searchByPicture(
     QualityFilter: 'AUTO',
   };
   try {
-    const answer = await paced(deps, () => deps.rekognition.send(new SearchFacesByImageCommand(input)));
+    const answer = await paced(deps, placeMs, () =>
+      deps.rekognition.send(new SearchFacesByImageCommand(input)),
+    );
     return { matches: answer.FaceMatches, box: faceBoxOf(answer.SearchedFaceBoundingBox) };
   } catch (error) {
     if (isGone(error)) {
@@ -223,7 +266,7 @@ async function searchByPicture(
   }
   // Rekognition says the same of a picture without a face, and of one whose faces did not pass the filter.
   try {
-    await paced(deps, () =>
+    await paced(deps, deps.now(), () =>
       deps.rekognition.send(new SearchFacesByImageCommand({ ...input, MaxFaces: 1, QualityFilter: 'NONE' })),
     );
   } catch (error) {
@@ -238,9 +281,10 @@ async function searchByPicture(
 async function searchByFace(
   deps: FindPersonDeps,
   { event_id, face_id, similarity }: FindPersonRequest,
+  placeMs: number,
 ): Promise<Found> {
   try {
-    const { FaceMatches: matches } = await paced(deps, () =>
+    const { FaceMatches: matches } = await paced(deps, placeMs, () =>
       deps.rekognition.send(
         new SearchFacesCommand({
           CollectionId: `${deps.collectionPrefix}${event_id}`,
@@ -281,12 +325,20 @@ function unreadable(error: unknown): unknown {
   return isNamed(error, 'ImageTooLarge') ? new Ended('ImageTooLarge') : error;
 }
 
-/** Calls Rekognition when its quota has room, within a few seconds; and again where it was throttled or did not answer. */
-async function paced<Answer>(deps: FindPersonDeps, call: () => Promise<Answer>): Promise<Answer> {
+/**
+ * Calls Rekognition in its turn; and again where it was throttled or did not answer.
+ *
+ * @param placeMs its place in line, milliseconds since the epoch
+ */
+async function paced<Answer>(
+  deps: FindPersonDeps,
+  placeMs: number,
+  call: () => Promise<Answer>,
+): Promise<Answer> {
   const { now, telemetry, ledger } = deps;
   const deadline = now() + PATIENCE_MS;
   for (let tries = 1; ; tries++) {
-    const slot = await takeSlot(deps);
+    const slot = await takeSlot(deps, tries === 1 ? placeMs : now());
     try {
       const answer = await call();
       telemetry.metrics.addMetric(metricNames.searchesBilled, 'Count', 1);
@@ -307,27 +359,31 @@ async function paced<Answer>(deps: FindPersonDeps, call: () => Promise<Answer>):
         throw error;
       }
       if (tries === MAX_TRIES || now() >= deadline) {
-        throw isThrottled ? await busy(deps) : error;
+        throw isThrottled ? await sentAway(deps) : error;
       }
     }
   }
 }
 
-async function takeSlot(deps: FindPersonDeps): Promise<Slot> {
+async function takeSlot(deps: FindPersonDeps, placeMs: number): Promise<Slot> {
   try {
-    return await deps.ledger.takeSlot({ lane: 'live', placeMs: deps.now() });
+    return await deps.ledger.takeSlot({ lane: 'live', placeMs });
   } catch (error) {
-    throw isNamed(error, 'SlotExpired') ? await busy(deps) : error;
+    // The pace was cut since it got its place, or others came late to theirs.
+    throw isNamed(error, 'SlotExpired') ? await sentAway(deps) : error;
   }
 }
 
-/** A place in the line of those who were sent away: each is told another moment, so that they do not all come back at once. */
-async function busy({ ledger, now }: FindPersonDeps): Promise<unknown> {
+async function sentAway(deps: FindPersonDeps): Promise<SentAway> {
+  return new SentAway(await joinLine(deps), deps.now());
+}
+
+/** @returns when its turn comes, milliseconds since the epoch */
+async function joinLine({ ledger, now }: FindPersonDeps): Promise<number> {
   try {
-    const placeMs = await ledger.joinLine({ lane: 'live', returning: false, throttles: 0 });
-    return new Ended('SearchBusy', placeMs - now() + COME_BACK_MS);
+    return await ledger.joinLine({ lane: 'live', returning: false, throttles: 0 });
   } catch (error) {
-    return isNamed(error, 'DailyImageCapReached')
+    throw isNamed(error, 'DailyImageCapReached')
       ? new Ended('DailySearchCapReached', nextDay(now()) - now())
       : error;
   }

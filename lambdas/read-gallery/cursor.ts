@@ -1,6 +1,7 @@
 /** Positions that callers hand back as they got them. They are no secret, and no more than a place to read on from. */
 import { isUuid } from '../shared/contract/photo-key.ts';
-import { ProblemError } from './problems.ts';
+import { shown } from '../shared/http/http.ts';
+import { ProblemError } from '../shared/http/problems.ts';
 
 /** After which photo a page begins, in the order of their announcement. */
 export interface PagePosition {
@@ -62,9 +63,8 @@ function decode(kind: string, cursor: string, parts: number): string[] {
 }
 
 function wrong(cursor: string): ProblemError {
-  const shown = cursor.length > 60 ? `${cursor.slice(0, 60)}…` : cursor;
   return new ProblemError(
     'bad-request',
-    `${JSON.stringify(shown)} is not a cursor of this route: give back what an answer's "next" said, or leave it out`,
+    `${shown(cursor)} is not a cursor of this route: give back what an answer's "next" said, or leave it out`,
   );
 }

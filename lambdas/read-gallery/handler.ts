@@ -4,14 +4,14 @@ import type { Context } from 'aws-lambda';
 import { environmentNames } from '../shared/contract/names.ts';
 import { parseRequest } from '../shared/contract/payloads.ts';
 import { withDatabase } from '../shared/database/connection.ts';
+import { answerFailure, answerHttp, httpEventSchema } from '../shared/http/http.ts';
 import { readLedger } from '../shared/line/item.ts';
 import { indexFacesPace } from '../shared/line/pace.ts';
 import { clientOptions } from '../shared/runtime/clients.ts';
 import { requireEnv } from '../shared/runtime/environment.ts';
 import { lambdaHandler, telemetry } from '../shared/runtime/telemetry.ts';
-import { answerFailure, answerHttp, httpEventSchema } from './http.ts';
 import { photoUrls } from './photo-url.ts';
-import { readGallery } from './read-gallery.ts';
+import { galleryRequestOf, readGallery } from './read-gallery.ts';
 
 const dynamodb = new DynamoDBClient(clientOptions(1_000, 2));
 const ledgerTable = requireEnv(environmentNames.ledgerTable);
@@ -25,10 +25,7 @@ const deps = {
 };
 
 const answer = lambdaHandler((event) =>
-  answerHttp(
-    { read: (request) => readGallery(deps, request), telemetry },
-    parseRequest(httpEventSchema, event),
-  ),
+  answerHttp({ telemetry }, () => readGallery(deps, galleryRequestOf(parseRequest(httpEventSchema, event)))),
 );
 
 export const handler = (event: unknown, context: Context) => answer(event, context).catch(answerFailure);

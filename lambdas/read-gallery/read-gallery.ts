@@ -11,14 +11,14 @@ import {
   type PhotosAnswer,
 } from '../shared/contract/gallery.ts';
 import { logEvents } from '../shared/contract/names.ts';
-import { isUuid } from '../shared/contract/photo-key.ts';
 import { type TimeLeft, timeNotKnown } from '../shared/contract/time-left.ts';
 import type { WithDatabase } from '../shared/database/connection.ts';
+import { checkNames, type HttpEvent, type Query, uuidOf } from '../shared/http/http.ts';
+import { ProblemError } from '../shared/http/problems.ts';
 import type { LedgerConfig, LedgerState } from '../shared/line/rules.ts';
 import { timeLeft } from '../shared/line/time-left.ts';
 import type { Telemetry } from '../shared/runtime/telemetry.ts';
 import { decodeFeed, decodePage, encodeFeed, encodePage } from './cursor.ts';
-import { ProblemError } from './problems.ts';
 import { changedRows, type EventRow, eventExists, eventRow, type PhotoRow, photoRows } from './rows.ts';
 
 export interface GalleryDeps {
@@ -36,7 +36,19 @@ export interface GalleryDeps {
 export interface GalleryRequest {
   route: string;
   event: string | undefined;
-  query: Readonly<Record<string, string | undefined>>;
+  query: Query;
+}
+
+export function galleryRequestOf({
+  routeKey,
+  pathParameters,
+  queryStringParameters,
+}: HttpEvent): GalleryRequest {
+  return {
+    route: routeKey.replace(/^GET /, ''),
+    event: pathParameters?.event,
+    query: queryStringParameters ?? {},
+  };
 }
 
 /** A connection, a wake-up of the database and the answer have to fit into the 30 s that API Gateway waits. */
@@ -55,16 +67,13 @@ export async function readGallery(
   if (!read) {
     throw new Error(`The API has a route ${route} that the function does not know`);
   }
-  if (!isUuid(event)) {
-    throw new ProblemError('bad-request', `The event is ${JSON.stringify(event ?? '')}, which is not a UUID`);
-  }
-  return read(deps, event.toLowerCase(), query);
+  return read(deps, uuidOf('event', event), query);
 }
 
 type Read = (
   deps: GalleryDeps,
   eventId: string,
-  query: GalleryRequest['query'],
+  query: Query,
 ) => Promise<EventAnswer | PhotosAnswer | ChangesAnswer>;
 
 const routes: Readonly<Record<string, Read>> = {
@@ -73,11 +82,7 @@ const routes: Readonly<Record<string, Read>> = {
   [galleryRoutes.changes]: readChanges,
 };
 
-async function readEvent(
-  deps: GalleryDeps,
-  eventId: string,
-  query: GalleryRequest['query'],
-): Promise<EventAnswer> {
+async function readEvent(deps: GalleryDeps, eventId: string, query: Query): Promise<EventAnswer> {
   checkNames(query, []);
   const [row, ledger] = await Promise.all([
     deps.withDatabase((sql) => eventRow(sql, eventId), DATABASE_LIMIT),
@@ -116,11 +121,7 @@ function timeLeftOf({ line, now }: GalleryDeps, row: EventRow, ledger: LedgerSta
   return timeLeft(ledger, line, waiting, now());
 }
 
-async function readPhotos(
-  deps: GalleryDeps,
-  eventId: string,
-  query: GalleryRequest['query'],
-): Promise<PhotosAnswer> {
+async function readPhotos(deps: GalleryDeps, eventId: string, query: Query): Promise<PhotosAnswer> {
   checkNames(query, ['status', 'after', 'limit', 'urls']);
   const limit = limitOf(query);
   const page = {
@@ -147,11 +148,7 @@ async function readPhotos(
 
 const NOBODY = '00000000-0000-0000-0000-000000000000';
 
-async function readChanges(
-  deps: GalleryDeps,
-  eventId: string,
-  query: GalleryRequest['query'],
-): Promise<ChangesAnswer> {
+async function readChanges(deps: GalleryDeps, eventId: string, query: Query): Promise<ChangesAnswer> {
   checkNames(query, ['since', 'limit', 'urls']);
   const limit = limitOf(query);
   const since = query.since === undefined ? undefined : decodeFeed(query.since);
@@ -185,7 +182,7 @@ async function readChanges(
 function photoAnswers(
   { photoUrl }: GalleryDeps,
   rows: readonly PhotoRow[],
-  query: GalleryRequest['query'],
+  query: Query,
 ): Promise<PhotoAnswer[]> {
   const withUrls = urlsOf(query);
   return Promise.all(
@@ -223,7 +220,7 @@ function faceAnswer({
   };
 }
 
-function limitOf({ limit }: GalleryRequest['query']): number {
+function limitOf({ limit }: Query): number {
   if (limit === undefined) {
     return DEFAULT_PHOTOS;
   }
@@ -237,7 +234,7 @@ function limitOf({ limit }: GalleryRequest['query']): number {
   return number;
 }
 
-function statusOf({ status }: GalleryRequest['query']): PhotoState | undefined {
+function statusOf({ status }: Query): PhotoState | undefined {
   const known = PHOTO_STATES.find((state) => state === status);
   if (status !== undefined && !known) {
     throw new ProblemError(
@@ -248,20 +245,11 @@ function statusOf({ status }: GalleryRequest['query']): PhotoState | undefined {
   return known;
 }
 
-function urlsOf({ urls }: GalleryRequest['query']): boolean {
+function urlsOf({ urls }: Query): boolean {
   if (urls !== undefined && urls !== '1' && urls !== '0') {
     throw new ProblemError('bad-request', `urls is ${JSON.stringify(urls)}; allowed is 1 or 0`);
   }
   return urls === '1';
-}
-
-/** A misspelt name would be a filter that does nothing. */
-function checkNames(query: GalleryRequest['query'], known: readonly string[]): void {
-  const other = Object.keys(query).find((name) => !known.includes(name));
-  if (other !== undefined) {
-    const allowed = known.length > 0 ? `the parameters are ${known.join(', ')}` : 'this route takes none';
-    throw new ProblemError('bad-request', `There is no parameter ${JSON.stringify(other)}; ${allowed}`);
-  }
 }
 
 function unknownEvent(eventId: string): ProblemError {

@@ -11,12 +11,14 @@ import {
 import { HttpIamAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import { Grant, type IGrantable } from 'aws-cdk-lib/aws-iam';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { galleryRoutes } from '../../lambdas/shared/contract/gallery.ts';
 import { environmentNames } from '../../lambdas/shared/contract/names.ts';
-import type { RollcallConfig } from '../config/config.ts';
+import { searchRoutes } from '../../lambdas/shared/contract/search.ts';
+import { ConfigurationError, type RollcallConfig } from '../config/config.ts';
 import { removalPolicy } from '../config/removal.ts';
 import { DatabaseFunction } from '../database/database-function.ts';
 import type { FaceDatabase } from '../database/face-database.ts';
@@ -42,18 +44,26 @@ interface GalleryProps {
   readonly network: FunctionNetwork | undefined;
   /** The pace and the daily cap, as environment variables. */
   readonly pace: Readonly<Record<string, string>>;
+  /** Answers who is on which photos. */
+  readonly findPerson: PipelineFunction;
   /** Who may call it. Default: whom IAM allows `execute-api:Invoke`. */
   readonly authorizer?: IHttpRouteAuthorizer;
 }
 
-/** The HTTP API of what happened to events and photos, and the function that reads it from the views of the database. */
+/**
+ * The HTTP API of what happened to events and photos and of who is on them, and the function that reads the former from the
+ * views of the database.
+ */
 export class Gallery extends Construct {
   readonly api: IHttpApi;
   readonly readGallery: PipelineFunction;
+  /** Whether `execute-api:Invoke` decides who may ask. */
+  private readonly asksIam: boolean;
 
   constructor(scope: Construct, id: string, props: GalleryProps) {
     super(scope, id);
-    const { config, photoBucket, slotLedger, database, network, pace } = props;
+    const { config, photoBucket, slotLedger, database, network, pace, findPerson } = props;
+    this.asksIam = props.authorizer === undefined;
     this.readGallery = new DatabaseFunction(this, 'ReadGallery', {
       config,
       database,
@@ -82,7 +92,7 @@ export class Gallery extends Construct {
 
     const api = new HttpApi(this, 'Api', {
       apiName: `${Stack.of(this).stackName}-gallery`,
-      description: 'Rollcall: what happened to events and photos',
+      description: 'Rollcall: what happened to events and photos, and who is on them',
       createDefaultStage: false,
       defaultAuthorizer: props.authorizer ?? new HttpIamAuthorizer(),
     });
@@ -111,11 +121,47 @@ export class Gallery extends Construct {
         ),
       },
     });
-    const integration = new HttpLambdaIntegration('ReadGallery', this.readGallery, {
-      timeout: ANSWER_WITHIN,
-    });
+    const behind = (name: string, fn: PipelineFunction) =>
+      new HttpLambdaIntegration(name, fn, { timeout: ANSWER_WITHIN });
+    const reading = behind('ReadGallery', this.readGallery);
     for (const path of Object.values(galleryRoutes)) {
-      api.addRoutes({ path, methods: [HttpMethod.GET], integration });
+      api.addRoutes({ path, methods: [HttpMethod.GET], integration: reading });
+    }
+    const finding = behind('FindPerson', findPerson);
+    for (const path of Object.values(searchRoutes)) {
+      api.addRoutes({ path, methods: [HttpMethod.POST], integration: finding });
     }
   }
+
+  /** Lets somebody read what happened to every event. */
+  grantRead(grantee: IGrantable): Grant {
+    return this.grant(grantee, HttpMethod.GET, [`${EVENTS}/*`]);
+  }
+
+  /** Lets somebody find people in every event, and read nothing else. */
+  grantFind(grantee: IGrantable): Grant {
+    return this.grant(grantee, HttpMethod.POST, [`${EVENTS}/*/find`]);
+  }
+
+  /** In a resource of IAM `*` stands for slashes, too. */
+  private grant(grantee: IGrantable, method: HttpMethod, paths: string[]): Grant {
+    if (!this.asksIam) {
+      throw new ConfigurationError(
+        'The apiAuthorizer decides who may ask the API: there is nothing that IAM could grant',
+      );
+    }
+    return Grant.addToPrincipal({
+      grantee,
+      actions: ['execute-api:Invoke'],
+      resourceArns: paths.map((path) =>
+        Stack.of(this).formatArn({
+          service: 'execute-api',
+          resource: this.api.apiId,
+          resourceName: `$default/${method}${path}`,
+        }),
+      ),
+    });
+  }
 }
+
+const EVENTS = '/events';

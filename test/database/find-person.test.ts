@@ -55,7 +55,7 @@ function searchWorld() {
           reportThrottle: async () => {},
           giveBack: async () => {},
         },
-        limits: { take: async () => undefined },
+        limits: { take: async () => ({ placeMs: undefined }), keepPlace: async () => {} },
         collectionPrefix: 'rollcall-',
         resolveFaces: (asked) =>
           resolveFaces(

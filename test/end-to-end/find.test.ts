@@ -9,11 +9,17 @@ import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { jest } from '@jest/globals';
 import postgres from 'postgres';
 import sharp, { type Sharp } from 'sharp';
+import type { Problem } from '../../lambdas/shared/contract/gallery.ts';
 import { photoKeyOf } from '../../lambdas/shared/contract/photo-key.ts';
-import type { FindPersonAnswer } from '../../lambdas/shared/contract/search.ts';
+import {
+  type FindPersonAnswer,
+  MAX_SELFIE_BYTES,
+  searchRoutes,
+} from '../../lambdas/shared/contract/search.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { freePort } from '../support/free-port.ts';
+import { deviations } from '../support/openapi.ts';
 import { stories } from '../support/stories.ts';
 
 jest.setTimeout(180_000);
@@ -101,6 +107,29 @@ async function find(request: object): Promise<FindPersonAnswer & { errorType?: s
   return JSON.parse(text) as FindPersonAnswer;
 }
 
+/** Over HTTP, as an application asks, and as the document says. */
+async function post<Answer = FindPersonAnswer>(
+  path: string,
+  body?: Buffer,
+  headers: Record<string, string> = { 'content-type': 'image/jpeg' },
+): Promise<{ status: number; body: Answer }> {
+  const answer = await fetch(`${cloud.outputs.ApiUrl}/events/${EVENT}${path}`, {
+    method: 'POST',
+    headers,
+    ...(body && { body: new Uint8Array(body) }),
+  });
+  const text = await answer.text();
+  answers.push(text);
+  const told = {
+    status: answer.status,
+    contentType: answer.headers.get('content-type')!,
+    body: JSON.parse(text) as Answer,
+  };
+  const route = path.startsWith('/faces/') ? searchRoutes.findFace : searchRoutes.find;
+  expect(deviations(`POST ${route}`, told)).toEqual([]);
+  return told;
+}
+
 const byPicture = async (image: Sharp, request: object = {}) =>
   find({ image: (await selfie(image)).toString('base64'), ...request });
 
@@ -133,6 +162,44 @@ it('a face of an answer finds what its picture found', async () => {
   const { photos } = await byPicture(face!);
   const again = await find({ face_id: photos[0]!.face_id });
   expect(again.photos[0]).toMatchObject({ photo_id: idOf(1), similarity: 100, face_id: photos[0]!.face_id });
+});
+
+it('over HTTP a picture and a face find the same, and what cannot be searched with is a problem', async () => {
+  const [face] = await facesOf(5);
+  const image = await selfie(face!);
+  const found = await post('/find?reference=guest&caller=guest-7&limit=1', image);
+  expect(found.status).toBe(200);
+  expect(found.body.photos).toMatchObject([{ photo_id: idOf(5) }]);
+  expect(found.body.searched).toMatchObject({ face: 'largest_of_image', box: { width: expect.any(Number) } });
+  const again = await post(`/faces/${found.body.photos[0]!.face_id}/find`, undefined, {});
+  expect(again).toMatchObject({ status: 200, body: { photos: [{ photo_id: idOf(5), similarity: 100 }] } });
+  const plain = sharp({ create: { width: 400, height: 400, channels: 3, background: '#a98' } });
+  const tooSmall = await sharp(image).resize(79).png().toBuffer();
+  secrets.push(tooSmall);
+  for (const [body, type, status] of [
+    [await selfie(plain), 'image/jpeg', 422],
+    [tooSmall, 'image/png', 422],
+    [image.subarray(0, 90), 'image/jpeg', 400],
+    [image, 'application/octet-stream', 415],
+    [Buffer.concat([image, Buffer.alloc(MAX_SELFIE_BYTES)]), 'image/jpeg', 413],
+    // More than Lambda takes, and than API Gateway does.
+    [Buffer.concat([image, Buffer.alloc(5_000_000)]), 'image/jpeg', 413],
+    [Buffer.concat([image, Buffer.alloc(11_000_000)]), 'image/jpeg', 413],
+  ] as const) {
+    expect(await post('/find', body, { 'content-type': type })).toMatchObject({ status });
+  }
+  const stranger = `/faces/${EVENT}/find`;
+  expect(await post<Problem>(stranger)).toMatchObject({
+    status: 404,
+    body: { type: 'urn:problem-type:rollcall:unknown-face' },
+  });
+  // No page of another site, or of another port, has it done in its name.
+  for (const headers of [{ origin: 'http://localhost:1' }, { 'sec-fetch-site': 'cross-site' }]) {
+    expect(await post<Problem>(stranger, undefined, headers as Record<string, string>)).toMatchObject({
+      status: 403,
+      body: { type: 'urn:problem-type:rollcall:wrong-origin' },
+    });
+  }
 });
 
 it('whoever cannot be found is told why', async () => {

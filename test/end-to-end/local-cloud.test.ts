@@ -149,7 +149,7 @@ describe('the HTTP API', () => {
     const answer = await fetch(url(path), { headers });
     const body = (await answer.json()) as Answer;
     const contentType = answer.headers.get('content-type')!;
-    const route = `/events/{event}${path.replace(/\?.*/, '')}`;
+    const route = `GET /events/{event}${path.replace(/\?.*/, '')}`;
     expect(deviations(route, { status: answer.status, contentType, body })).toEqual([]);
     return { status: answer.status, body };
   };

@@ -1,8 +1,10 @@
 /** Rollcall in somebody's app: on their bucket, in their network, with their PostgreSQL. */
 import { App, Stack, Validations } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { type IVpc, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
+import { AccountRootPrincipal, type IRole, Role } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket, BucketEncryption, type IBucket } from 'aws-cdk-lib/aws-s3';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
@@ -124,6 +126,65 @@ test('a consumer is told of what was indexed, failed and erased', () => {
   );
   expect(pattern('Failed')).toContain('"status":["FAILED","TIMED_OUT","ABORTED"]');
   expect(pattern('Erased')).toContain('FacesErasure');
+});
+
+describe('who may ask the API', () => {
+  const roleIn = (stack: Stack, id = 'App') =>
+    new Role(stack, id, { assumedBy: new AccountRootPrincipal() }) as IRole;
+  /** Of the API's routes, by the actions that a role of theirs got. */
+  const granted = (stack: Stack, role = 'App') =>
+    Object.entries(Template.fromStack(stack).findResources('AWS::IAM::Policy'))
+      .filter(([id]) => id.startsWith(role))
+      .flatMap(
+        ([, { Properties }]) => Properties.PolicyDocument.Statement as { Action: string; Resource: object }[],
+      )
+      .map(({ Action, Resource }) => [Action, text(Resource).match(/\$default[^"]*/)?.[0]]);
+
+  test('by IAM: a role that reads, and a role that finds, each nothing of the other', () => {
+    const { stack, faces } = platform();
+    faces.grantRead(roleIn(stack)).assertSuccess();
+    faces.grantFind(roleIn(stack, 'Finder')).assertSuccess();
+    expect(granted(stack)).toEqual([['execute-api:Invoke', '$default/GET/events/*']]);
+    expect(granted(stack, 'Finder')).toEqual([['execute-api:Invoke', '$default/POST/events/*/find']]);
+    // What is granted are the routes that there are.
+    const patterns = [...granted(stack), ...granted(stack, 'Finder')].map(
+      ([, pattern]) => new RegExp(`^${pattern!.replaceAll('$', '\\$').replaceAll('*', '.*')}$`),
+    );
+    for (const { Properties } of Object.values(template.findResources('AWS::ApiGatewayV2::Route'))) {
+      const key = Properties.RouteKey as string;
+      const path = `$default/${key.replace(' ', '').replaceAll(/\{\w+\}/g, '0b8f1c8e')}`;
+      expect([key, patterns.filter((pattern) => pattern.test(path)).length]).toEqual([key, 1]);
+    }
+  });
+
+  test('by the function itself, as any function', () => {
+    const { stack, faces } = platform(() => ({ api: 'none' }));
+    faces.findPerson.grantInvoke(roleIn(stack));
+    expect(granted(stack)).toEqual([['lambda:InvokeFunction', undefined]]);
+    expect(faces.apiUrl).toBeUndefined();
+    expect(() => faces.grantRead(roleIn(new Stack(App.of(stack)!, 'Other')))).toThrow(/^With api: 'none'/);
+  });
+
+  test('by an authorizer of theirs, on every route, and IAM has nothing to grant then', () => {
+    const { stack, faces } = platform(() => ({
+      apiAuthorizer: new HttpJwtAuthorizer('Guests', 'https://login.example.org', {
+        jwtAudience: ['gallery'],
+      }),
+    }));
+    const routes = Object.values(Template.fromStack(stack).findResources('AWS::ApiGatewayV2::Route'));
+    expect(routes).toHaveLength(Object.keys(template.findResources('AWS::ApiGatewayV2::Route')).length);
+    for (const { Properties } of routes) {
+      expect(Properties).toMatchObject({
+        AuthorizationType: 'JWT',
+        AuthorizerId: { Ref: expect.stringMatching(/Guests/) },
+      });
+    }
+    Template.fromStack(stack).hasResourceProperties('AWS::ApiGatewayV2::Authorizer', {
+      AuthorizerType: 'JWT',
+      JwtConfiguration: { Audience: ['gallery'], Issuer: 'https://login.example.org' },
+    });
+    expect(() => faces.grantFind(roleIn(stack))).toThrow(/^The apiAuthorizer decides/);
+  });
 });
 
 test('their topics are told, and none are made', () => {

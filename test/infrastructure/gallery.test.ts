@@ -1,23 +1,30 @@
 import { galleryRoutes } from '../../lambdas/shared/contract/gallery.ts';
+import { searchRoutes } from '../../lambdas/shared/contract/search.ts';
 import { configurations } from '../support/configurations.ts';
 import { synthesised } from '../support/synthesised.ts';
 
 const template = synthesised({});
 
-test('every route asks IAM, and leads to the one function', () => {
-  const routes = Object.values(template.resources('AWS::ApiGatewayV2::Route')).map(
-    ({ Properties }) => Properties,
+test('every route asks IAM, and leads to the function on its side of the split', () => {
+  const leadsTo = Object.fromEntries(
+    Object.entries(template.resources('AWS::ApiGatewayV2::Integration')).map(([name, { Properties }]) => {
+      expect(Properties).toMatchObject({ IntegrationType: 'AWS_PROXY', PayloadFormatVersion: '2.0' });
+      return [name, template.text(Properties.IntegrationUri)];
+    }),
   );
-  expect(routes.map(({ RouteKey }) => RouteKey).sort()).toEqual(
-    Object.values(galleryRoutes)
-      .map((path) => `GET ${path}`)
-      .sort(),
-  );
-  expect(new Set(routes.map(({ AuthorizationType }) => AuthorizationType))).toEqual(new Set(['AWS_IAM']));
-  for (const { Properties } of Object.values(template.resources('AWS::ApiGatewayV2::Integration'))) {
-    expect(template.text(Properties.IntegrationUri)).toBe('{Gallery/ReadGallery.Arn}');
-    expect(Properties).toMatchObject({ IntegrationType: 'AWS_PROXY', PayloadFormatVersion: '2.0' });
-  }
+  const routes = Object.values(template.resources('AWS::ApiGatewayV2::Route')).map(({ Properties }) => {
+    expect(Properties.AuthorizationType).toBe('AWS_IAM');
+    const [, integration] = /^integrations\/\{(.*)\}$/.exec(template.text(Properties.Target))!;
+    return [Properties.RouteKey, leadsTo[integration!]];
+  });
+  expect(Object.fromEntries(routes)).toEqual({
+    ...Object.fromEntries(
+      Object.values(galleryRoutes).map((path) => [`GET ${path}`, '{Gallery/ReadGallery.Arn}']),
+    ),
+    ...Object.fromEntries(
+      Object.values(searchRoutes).map((path) => [`POST ${path}`, '{PersonSearch/FindPerson.Arn}']),
+    ),
+  });
 });
 
 test('no page of a browser may ask it, requests are limited, and the log tells who asked but not from where', () => {

@@ -5,14 +5,16 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 interface Operation {
   operationId: string;
   parameters: { name: string; in: string; schema: object }[];
-  responses: Record<string, { content: Record<string, { schema: object }> }>;
+  requestBody?: { content: Record<string, { schema: { maxLength: number } }> };
+  responses: Record<string, { content: Record<string, { schema: object }>; headers?: object }>;
 }
+type Method = 'get' | 'post';
 
 export const openapi = JSON.parse(
   readFileSync(path.join(import.meta.dirname, '../../docs/openapi.json'), 'utf8'),
 ) as {
   openapi: string;
-  paths: Record<string, { get: Operation }>;
+  paths: Record<string, Partial<Record<Method, Operation>>>;
   components: { schemas: Record<string, { enum?: unknown[]; properties?: Record<string, object> }> };
 };
 
@@ -28,7 +30,18 @@ const ajv = new Ajv2020({
 });
 ajv.addSchema(openapi, 'openapi');
 
-/** What of an answer is not as the document says; nothing where all of it is. */
+/** "GET /events/{event}" and its kin, as API Gateway names its routes. */
+export const operations: Readonly<Record<string, Operation>> = Object.fromEntries(
+  Object.entries(openapi.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation]),
+  ),
+);
+
+/**
+ * What of an answer is not as the document says; nothing where all of it is.
+ *
+ * @param route "GET /events/{event}"
+ */
 export function deviations(
   route: string,
   { status, contentType, body }: { status: number; contentType: string; body: unknown },
@@ -37,11 +50,21 @@ export function deviations(
     parts
       .map((part) => `/${encodeURIComponent(String(part).replaceAll('~', '~0').replaceAll('/', '~1'))}`)
       .join('');
-  const described = openapi.paths[route]?.get.responses[status]?.content[contentType];
+  const [method = '', path = ''] = route.split(' ');
+  const described = operations[route]?.responses[status]?.content[contentType];
   if (!described) {
     return [`${status} with ${contentType} is not described for ${route}`];
   }
-  const at = pointer('paths', route, 'get', 'responses', status, 'content', contentType, 'schema');
+  const at = pointer(
+    'paths',
+    path,
+    method.toLowerCase(),
+    'responses',
+    status,
+    'content',
+    contentType,
+    'schema',
+  );
   const fits = ajv.compile({ $ref: `openapi#${at}` });
   return fits(body)
     ? []

@@ -63,6 +63,7 @@ function world({
   searched = null,
   ledger = {},
   limit,
+  keptMs,
 }: {
   matches?: Matched[];
   /** What Rekognition's calls throw, one after the other; undefined lets one through. */
@@ -73,6 +74,8 @@ function world({
   ledger?: Partial<FindPersonDeps['ledger']>;
   /** Milliseconds. */
   limit?: number;
+  /** The place in line that was kept for the caller. */
+  keptMs?: number;
 } = {}) {
   const answer = () => {
     const error = throws.shift();
@@ -88,18 +91,28 @@ function world({
   const recording = recordingTelemetry();
   const resolved: unknown[] = [];
   const told: string[] = [];
+  const kept: [caller: string, placeMs: number][] = [];
+  /** The line is empty for whoever comes first. */
+  let places = NOON;
   const slot = { slotMs: NOON, intervalMs: 20, cuts: 0, day: 20260501 };
   const deps: FindPersonDeps = {
     rekognition: rekognition.client,
     telemetry: recording.telemetry,
     ledger: {
       takeSlot: async () => slot,
-      joinLine: async () => NOON + 12_000,
+      joinLine: async () => {
+        const place = places;
+        places += 12_000;
+        return place;
+      },
       reportThrottle: async () => void told.push('throttle'),
       giveBack: async () => void told.push('give back'),
       ...ledger,
     },
-    limits: { take: async () => limit },
+    limits: {
+      take: async () => (limit === undefined ? { placeMs: keptMs } : { waitMs: limit }),
+      keepPlace: async (caller, placeMs) => void kept.push([caller, placeMs]),
+    },
     collectionPrefix: 'rollcall-',
     async resolveFaces(request) {
       resolved.push(request);
@@ -119,7 +132,7 @@ function world({
         ...request,
       }),
     );
-  return { find, deps, calls: rekognition.calls, recording, resolved, told };
+  return { find, deps, calls: rekognition.calls, recording, resolved, told, kept };
 }
 
 describe('a search by picture', () => {
@@ -134,7 +147,11 @@ describe('a search by picture', () => {
       found: 2,
       cursor: null,
       is_cut: false,
-      searched: { face: 'largest_of_image', box: { left: 0.5, top: 0.5, width: 0.1, height: 0.1 } },
+      searched: {
+        face: 'largest_of_image',
+        message: 'If the picture shows several faces, the largest was searched for.',
+        box: { left: 0.5, top: 0.5, width: 0.1, height: 0.1 },
+      },
       photos: [
         { photo_id: one, similarity: 99.5, face_id: matches[1]!.face_id, box: { left: 0.1 } },
         { photo_id: other, similarity: 95 },
@@ -222,14 +239,15 @@ describe('a search by picture', () => {
   });
 
   test('a picture that cannot be one costs neither a call nor a place of anybody', async () => {
-    const taken: string[] = [];
     const { find, deps, calls } = world();
-    deps.limits = { take: async () => void taken.push('limit') };
+    deps.limits.take = async () => {
+      throw new Error('not counted');
+    };
     deps.ledger.takeSlot = async () => {
       throw new Error('not asked for');
     };
     await find({ image: 'bm90IGEgcGljdHVyZQ==' });
-    expect({ taken, calls }).toEqual({ taken: [], calls: [] });
+    expect(calls).toEqual([]);
   });
 });
 
@@ -240,7 +258,11 @@ describe('a search by face', () => {
     const other = matched(96);
     const { find, resolved } = world({ matches: [other], searched: { photo_id: own, box: null } });
     const answer = await find({ face_id });
-    expect(answer.searched).toEqual({ face: 'face_id', box: null });
+    expect(answer.searched).toEqual({
+      face: 'face_id',
+      message: 'The face of a photo was searched for.',
+      box: null,
+    });
     expect(answer.photos).toMatchObject([
       { photo_id: own, similarity: 100, face_id },
       { photo_id: other.photo_id, similarity: 96 },
@@ -266,7 +288,7 @@ describe('the pace', () => {
 
   test('three times: it is told when to come back', async () => {
     const { find } = world({ throws: [throttled(), throttled(), throttled()] });
-    expect(await find()).toMatchObject({ reason: 'SearchBusy', retry_after_seconds: 13 });
+    expect(await find()).toMatchObject({ reason: 'SearchBusy', retry_after_seconds: 12 });
   });
 
   test('without a slot within seconds the same, and no call', async () => {
@@ -274,8 +296,40 @@ describe('the pace', () => {
       throw new PipelineError('SlotExpired', 'the next free slot is 4000 ms away');
     };
     const { find, calls } = world({ ledger: { takeSlot } });
-    expect(await find()).toMatchObject({ reason: 'SearchBusy', retry_after_seconds: 13 });
+    expect(await find()).toMatchObject({ reason: 'SearchBusy', retry_after_seconds: 12 });
     expect(calls).toEqual([]);
+  });
+
+  test('whoever has a long line before them is told when their turn comes, and keeps it', async () => {
+    const ledger = { joinLine: async () => NOON + 4_001 };
+    const first = world({ ledger });
+    expect(await first.find({ caller: 'guest-7' })).toMatchObject({
+      reason: 'SearchBusy',
+      retry_after_seconds: 5,
+    });
+    expect([first.calls, first.kept]).toEqual([[], [['guest-7', NOON + 4_001]]]);
+    // Nobody else's place can be kept, because nobody knows whose it is.
+    const nameless = world({ ledger });
+    expect(await nameless.find()).toMatchObject({ reason: 'SearchBusy' });
+    expect(nameless.kept).toEqual([]);
+  });
+
+  test('a kept place is used without standing in line again; too early, it is told and kept once more', async () => {
+    const noLine = async (): Promise<never> => {
+      throw new Error('not in line again');
+    };
+    const taken: number[] = [];
+    const inTime = world({ keptMs: NOON - 500, ledger: { joinLine: noLine }, matches: [matched(99)] });
+    const { takeSlot } = inTime.deps.ledger;
+    inTime.deps.ledger.takeSlot = (request) => {
+      taken.push(request.placeMs);
+      return takeSlot(request);
+    };
+    expect(await inTime.find({ caller: 'guest-7' })).toMatchObject({ reason: null, found: 1 });
+    expect(taken).toEqual([NOON - 500]);
+    const early = world({ keptMs: NOON + 30_000, ledger: { joinLine: noLine } });
+    expect(await early.find({ caller: 'guest-7' })).toMatchObject({ retry_after_seconds: 30 });
+    expect(early.kept).toEqual([['guest-7', NOON + 30_000]]);
   });
 
   test("the day's cap is told until midnight", async () => {

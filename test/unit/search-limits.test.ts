@@ -4,18 +4,12 @@ import path from 'node:path';
 import { ScanCommand } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
 import { searchLimits } from '../../lambdas/find-person/limits.ts';
-import {
-  apply,
-  type Decision,
-  GATE_AHEAD_MS,
-  type LedgerState,
-  nextPlace,
-  takeSlot,
-} from '../../lambdas/shared/line/rules.ts';
 import { startTables, type Tables } from '../../local/tables.ts';
 
 const NOON = Date.parse('2026-05-01T12:00:00Z');
 const HOUR_MS = 3_600_000;
+/** A search that may be, of a caller without a place in line. */
+const ROOM = { placeMs: undefined };
 
 let tables: Tables;
 let folder: string;
@@ -63,16 +57,16 @@ test('an event: so many at once, then one for each share of an hour, and what is
         const taken: number[] = [];
         for (const pause of pauses) {
           clock.now += pause;
-          const wait = await limits.take({ event_id });
-          if (wait === undefined) {
+          const answer = await limits.take({ event_id });
+          if (!('waitMs' in answer)) {
             taken.push(clock.now);
             continue;
           }
           // Not a moment sooner, and at that moment.
-          clock.now += wait - 1;
-          expect(await limits.take({ event_id })).toBe(1);
+          clock.now += answer.waitMs - 1;
+          expect(await limits.take({ event_id })).toEqual({ waitMs: 1 });
           clock.now += 1;
-          expect(await limits.take({ event_id })).toBeUndefined();
+          expect(await limits.take({ event_id })).toEqual(ROOM);
           taken.push(clock.now);
         }
         for (const [i, from] of taken.entries()) {
@@ -90,7 +84,7 @@ test('searches at the same moment are all counted', async () => {
   const event_id = newEvent();
   const limits = limitsAt({ now: NOON }, { perEvent: 10 });
   const answers = await Promise.all(Array.from({ length: 25 }, () => limits.take({ event_id })));
-  expect(answers.filter((wait) => wait === undefined)).toHaveLength(10);
+  expect(answers.filter((answer) => !('waitMs' in answer))).toHaveLength(10);
 });
 
 test('a caller who asks too much is stopped in every event, and takes nothing from the others', async () => {
@@ -98,13 +92,13 @@ test('a caller who asks too much is stopped in every event, and takes nothing fr
   const [one, other] = [newEvent(), newEvent()];
   const caller = `caller of ${one}`;
   for (let i = 0; i < 3; i++) {
-    expect(await limits.take({ event_id: one, caller })).toBeUndefined();
+    expect(await limits.take({ event_id: one, caller })).toEqual(ROOM);
   }
   for (let i = 0; i < 10; i++) {
-    expect(await limits.take({ event_id: other, caller })).toBeGreaterThan(0);
+    expect(await limits.take({ event_id: other, caller })).toEqual({ waitMs: expect.any(Number) });
   }
   for (let i = 0; i < 5; i++) {
-    expect(await limits.take({ event_id: other, caller: `${caller} ${i}` })).toBeUndefined();
+    expect(await limits.take({ event_id: other, caller: `${caller} ${i}` })).toEqual(ROOM);
   }
 });
 
@@ -118,36 +112,20 @@ test('who asked is not in the table, and every item expires', async () => {
   }
 });
 
-/** What find-person does with the ledger of searches, in virtual time. */
-test.each([
-  [50, 1_000],
-  [50, 5_000],
-  [5, 300],
-])(
-  'at %i a second, of %i searches at once each is told once when to come, and then has its turn',
-  (perSecond, people) => {
-    const config = { perSecond };
-    let state: LedgerState = {};
-    const write = (decision: Decision): number | undefined => {
-      if ('refused' in decision) {
-        return undefined;
-      }
-      state = apply(state, decision.change);
-      return state[decision.chain]! - decision.intervalMs;
-    };
-    /** Milliseconds that it is told to wait; undefined where it is answered. */
-    const search = (nowMs: number): number | undefined => {
-      if (write(takeSlot(state, config, { nowMs, lane: 'live' })) !== undefined) {
-        return undefined;
-      }
-      const place = write(nextPlace(state, config, { nowMs, lane: 'live' }))!;
-      return Math.ceil((place - nowMs + 1_000) / 1_000) * 1_000;
-    };
-    const waits = Array.from({ length: people }, () => search(NOON)).filter((wait) => wait !== undefined);
-    expect(waits.length).toBeGreaterThan(people - perSecond * (GATE_AHEAD_MS.live / 1_000) - 2);
-    const again = waits.sort((a, b) => a - b).filter((wait) => search(NOON + wait) !== undefined);
-    expect(again).toEqual([]);
-    // Nobody is kept away for longer than the quota takes for all of them.
-    expect(Math.max(...waits)).toBeLessThanOrEqual((people / (perSecond * 0.99)) * 1_000 + 2_000);
-  },
-);
+test('a place in line is kept for its caller, once, for a minute after its turn', async () => {
+  const clock = { now: NOON };
+  const limits = limitsAt(clock);
+  const search = (caller: string) => limits.take({ event_id: newEvent(), caller });
+  const mine = `mine ${newEvent()}`;
+  expect(await search(mine)).toEqual({ placeMs: undefined });
+  await limits.keepPlace(mine, NOON + 20_000.5);
+  expect(await search(`other ${mine}`)).toEqual({ placeMs: undefined });
+  clock.now += 20_001;
+  expect(await search(mine)).toEqual({ placeMs: NOON + 20_001 });
+  expect(await search(mine)).toEqual({ placeMs: undefined });
+  // Of somebody who has not searched before, too: their limit begins with it.
+  const late = `late ${mine}`;
+  await limits.keepPlace(late, clock.now);
+  clock.now += 60_001;
+  expect(await search(late)).toEqual({ placeMs: undefined });
+});

@@ -93,7 +93,8 @@ export const logEvents = {
   faceWithoutId: 'face_index.face_without_id',
   backlogRead: 'backfill.backlog_read',
   operatorAsked: 'operator.asked',
-  galleryRefused: 'gallery.refused',
+  /** Of the HTTP API: what the caller has to change, or to wait for. */
+  requestRefused: 'api.refused',
   lineUnknown: 'gallery.line_unknown',
   erasureRequested: 'erasure.requested',
   erasureFinished: 'erasure.finished',

@@ -37,31 +37,56 @@ export const MAX_MATCHES = 4_096;
 
 const MAX_REFERENCE = 200;
 
-/** Why a search has no photos to show, by name: what people are told, and the HTTP status of a route that passes it on. */
+/** Of the HTTP API, as `galleryRoutes` are. Both are asked with POST. */
+export const searchRoutes = {
+  /** With a picture as the request's body. */
+  find: '/events/{event}/find',
+  /** With a face that an answer of the API named. */
+  findFace: '/events/{event}/faces/{face}/find',
+} as const;
+
+/** What a picture may be, as `content-type`: whatever else is a text for API Gateway, which would change its bytes. */
+export const SELFIE_TYPES = ['image/jpeg', 'image/png'] as const;
+
+/**
+ * Why a search has no photos to show, by name: what people are told, and the HTTP status and problem type of a route that
+ * passes it on.
+ */
 export const searchReasons = {
-  InvalidImage: { status: 400, says: 'The picture is not a JPEG or PNG.' },
+  InvalidImage: { status: 400, type: 'invalid-image', says: 'The picture is not a JPEG or PNG.' },
   ImageTooLarge: {
     status: 413,
+    type: 'image-too-large',
     says: `The picture has more than ${MAX_SELFIE_BYTES.toLocaleString('en-US')} bytes: scale it down.`,
   },
   ImageTooSmall: {
     status: 422,
+    type: 'image-too-small',
     says: `The picture has fewer than ${MIN_SELFIE_SIDE} pixels at one side.`,
   },
-  NoFace: { status: 422, says: 'There is no face in the picture.' },
+  NoFace: { status: 422, type: 'no-face', says: 'There is no face in the picture.' },
   FaceUnclear: {
     status: 422,
+    type: 'face-unclear',
     says: 'The face in the picture is too small, too dark, blurred or turned away: take another picture.',
   },
-  FaceUnknown: { status: 404, says: 'The event has no such face.' },
-  NobodyFound: { status: 200, says: 'No photo of the event shows this person.' },
-  EventUnknown: { status: 404, says: 'There is no such event.' },
-  EventErased: { status: 410, says: 'The faces of this event were erased.' },
-  EventOver: { status: 410, says: 'The event is over: its faces are no longer kept.' },
-  SearchBusy: { status: 503, says: 'Too many people are searching at this moment.' },
-  SearchLimitReached: { status: 429, says: 'There were too many searches: this one has to wait.' },
-  DailySearchCapReached: { status: 503, says: "The day's searches are used up, until midnight UTC." },
-} as const satisfies Record<string, { status: number; says: string }>;
+  FaceUnknown: { status: 404, type: 'unknown-face', says: 'The event has no such face.' },
+  NobodyFound: { status: 200, type: 'nobody-found', says: 'No photo of the event shows this person.' },
+  EventUnknown: { status: 404, type: 'unknown-event', says: 'There is no such event.' },
+  EventErased: { status: 410, type: 'event-erased', says: 'The faces of this event were erased.' },
+  EventOver: { status: 410, type: 'event-over', says: 'The event is over: its faces are no longer kept.' },
+  SearchBusy: { status: 429, type: 'search-busy', says: 'Too many people are searching at this moment.' },
+  SearchLimitReached: {
+    status: 429,
+    type: 'search-limit-reached',
+    says: 'There were too many searches: this one has to wait.',
+  },
+  DailySearchCapReached: {
+    status: 429,
+    type: 'daily-search-cap-reached',
+    says: "The day's searches are used up, until midnight UTC.",
+  },
+} as const satisfies Record<string, { status: number; type: string; says: string }>;
 
 export type SearchReason = keyof typeof searchReasons;
 
@@ -123,6 +148,11 @@ export interface FoundPhoto {
   box: FaceBox | null;
 }
 
+export const searchedFaces = {
+  largest_of_image: 'If the picture shows several faces, the largest was searched for.',
+  face_id: 'The face of a photo was searched for.',
+} as const;
+
 /** What find-person answers; a search that could not be made is thrown. */
 export interface FindPersonAnswer {
   event_id: string;
@@ -134,10 +164,11 @@ export interface FindPersonAnswer {
   retry_after_seconds: number | null;
   similarity: number;
   /**
-   * The face that was searched with: where it is in the picture that was sent, or in its own photo. Of several in one picture
-   * it is always the largest: Rekognition chooses it, and does not say whether there were others.
+   * The face that was searched with: where it is in the picture that was sent, or in its own photo; `message` says it to
+   * people. Of several in one picture it is always the largest: Rekognition chooses it, and does not say whether there were
+   * others.
    */
-  searched: { face: 'largest_of_image' | 'face_id'; box: FaceBox | null } | null;
+  searched: { face: keyof typeof searchedFaces; message: string; box: FaceBox | null } | null;
   /** The most similar first. */
   photos: FoundPhoto[];
   /** Photos in all, on this page and others. */
