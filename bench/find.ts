@@ -16,13 +16,18 @@ import {
 import { fromWorkingDirectory } from '../cli/working-directory.ts';
 import { localClientOptions } from '../local/clients.ts';
 import { startRekognition } from '../local/rekognition/server.ts';
+import { goalsOf, renderGuests, simulateGuests } from './find/guests.ts';
 import { type LabelledPhoto, type Outcome, renderScores, type Search, scoresAt } from './find/scores.ts';
 
 const USAGE = `npm run bench:find -- FOLDER [options]
+npm run bench:find -- --case guests [--seed N]
 
   FOLDER               labelled photos: a subfolder for each person, with JPEGs or PNGs of which that person is the largest face
   --similarity N[,N…]  from which likeness on a face counts: 80,85,90,95,97,99
   --json               the last line of stdout is one JSON object
+  --case guests        500 guests search within a minute while 3,000 photos are indexed, in virtual time, at 50 and at 5 a second;
+                       the last line is one JSON object with the goals, and whether each holds
+  --seed N             of the guests' chances (1)
 `;
 
 const COLLECTION = 'bench';
@@ -31,11 +36,17 @@ process.exitCode = await main();
 
 async function main(): Promise<number> {
   let folder: string | undefined;
-  let values: { similarity?: string; json?: boolean; help?: boolean };
+  let values: { similarity?: string; json?: boolean; case?: string; seed?: string; help?: boolean };
   try {
     const parsed = parseArgs({
       allowPositionals: true,
-      options: { similarity: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
+      options: {
+        similarity: { type: 'string' },
+        json: { type: 'boolean' },
+        case: { type: 'string' },
+        seed: { type: 'string' },
+        help: { type: 'boolean' },
+      },
     });
     ({ values } = parsed);
     [folder] = parsed.positionals;
@@ -48,7 +59,14 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  if (folder === undefined || similarities.some((similarity) => !(similarity >= 0 && similarity <= 100))) {
+  if (values.case === 'guests' && /^\d{1,9}$/.test(values.seed ?? '1')) {
+    return guests(Number(values.seed ?? 1));
+  }
+  if (
+    values.case !== undefined ||
+    folder === undefined ||
+    similarities.some((similarity) => !(similarity >= 0 && similarity <= 100))
+  ) {
     process.stderr.write(USAGE);
     return 2;
   }
@@ -64,6 +82,18 @@ async function main(): Promise<number> {
     process.stdout.write(`${JSON.stringify({ photos: photos.length, scores })}\n`);
   }
   return 0;
+}
+
+async function guests(seed: number): Promise<number> {
+  const results = [
+    await simulateGuests({ perSecond: 50, seed }),
+    await simulateGuests({ perSecond: 5, seed }),
+  ];
+  const goals = results.map((result) => ({ per_second: result.per_second, goals: goalsOf(result) }));
+  const holds = goals.every(({ goals: of }) => Object.values(of).every(Boolean));
+  process.stdout.write(renderGuests(results));
+  process.stdout.write(`${JSON.stringify({ case: 'guests', seed, results, goals, holds })}\n`);
+  return holds ? 0 : 1;
 }
 
 function readLabelled(folder: string): LabelledPhoto[] {

@@ -65,6 +65,8 @@ export interface SimulationOptions {
   /** Every n-th photo is live, the others are backfill; default: all are live. */
   liveEvery?: number;
   seed?: number;
+  /** Writes of somebody else to the same partition of the ledger's table, in each second of the run. */
+  otherLedgerWrites?: readonly number[];
   /** Looks at the run every so many milliseconds of it. */
   watch?: { everyMs: number; look(moment: Moment): void };
 }
@@ -205,6 +207,7 @@ class Simulation {
       liveEvery: 1,
       fair: true,
       seed: 1,
+      otherLedgerWrites: [],
       ...options,
     };
     const { photos, perSecond, trueQuota, seed } = this.#options;
@@ -518,7 +521,9 @@ class Simulation {
     if ('refused' in decision) {
       return 'refused';
     }
-    if ((this.#writesBySecond[Math.floor(this.#nowMs / 1_000)] ?? 0) >= LEDGER_WRITES_PER_SECOND) {
+    const second = Math.floor(this.#nowMs / 1_000);
+    const others = this.#options.otherLedgerWrites[second] ?? 0;
+    if ((this.#writesBySecond[second] ?? 0) + others >= LEDGER_WRITES_PER_SECOND) {
       this.#result.ledgerBusy++;
       return 'busy';
     }
