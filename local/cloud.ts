@@ -9,7 +9,7 @@ import { startControlPlane } from './control-plane.ts';
 import { startDataApi } from './data-api.ts';
 import type { ListedObject, MapServices } from './distributed-map.ts';
 import { type BusEvent, createEventRouter, type Rule, type RuleTarget, ruleArn } from './event-router.ts';
-import { httpRoutes, startHttpApi } from './http-api.ts';
+import { type Beside, httpRoutes, startHttpApi } from './http-api.ts';
 import { type Authority, createAuthority, type PrivilegeReport } from './iam/authority.ts';
 import { startDatabaseGate } from './iam/database-gate.ts';
 import { type Disturber, startGateway } from './iam/gateway.ts';
@@ -140,6 +140,10 @@ export interface Cloud {
   timeOutExecution(executionArn: string): void;
   /** An execution that runs or ended not long ago, with its history. */
   describeExecution(executionArn: string): Execution | undefined;
+  /** The photo pipeline's that run or ended not long ago, the latest first. */
+  executions(): Execution[];
+  /** Serves something else at the address of the HTTP API. */
+  serveBeside(beside: Beside): void;
   /** The event of the object that lies under the key now, as it was when the object was created. */
   currentEvent(key: string): BusEvent;
   /** Puts an event on the bus. */
@@ -404,6 +408,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       outputs,
       services,
       ...executionsOf(machines, outputs, idle),
+      serveBeside: httpApi.serveBeside,
       currentEvent,
       deliver: router.publish,
       redeliver: async (key) => router.publish(currentEvent(key)),
@@ -503,6 +508,7 @@ function executionsOf(machines: Machines, outputs: Cloud['outputs'], idle: () =>
     abortExecution: (arn) => machineOf(machines, arn)?.abort(arn),
     timeOutExecution: (arn) => machineOf(machines, arn)?.timeOut(arn),
     describeExecution: (arn) => machineOf(machines, arn)?.describe(arn),
+    executions: () => machines.get(outputs.StateMachineArn!)!.list(),
     async reconcile(at = new Date()) {
       const machine = machines.get(outputs.ReconcileStateMachineArn!)!;
       const { promise, resolve } = Promise.withResolvers<ExecutionEnd>();

@@ -41,6 +41,7 @@ export interface HistoryEvent {
   timestamp: number;
   state?: string;
   error?: string;
+  cause?: string;
 }
 
 export interface Execution {
@@ -626,12 +627,17 @@ async function recordHistory(
   events: HistoryEvent[],
 ): Promise<void> {
   for await (const event of log) {
-    const { state, Error: error } = event as { state?: { name: string }; Error?: string };
+    const {
+      state,
+      Error: error,
+      Cause: cause,
+    } = event as { state?: { name: string }; Error?: string; Cause?: string };
     events.push({
       type: event.type,
       timestamp: event.timestamp,
       ...(state && { state: state.name }),
       ...(error !== undefined && { error }),
+      ...(cause !== undefined && { cause }),
     });
   }
 }

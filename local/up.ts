@@ -3,17 +3,20 @@
 import { runCommand } from '../cli/command.ts';
 import { watchInterruption } from '../cli/interruption.ts';
 import { exitCodes } from '../cli/user-error.ts';
+import { DEFAULT_EVENTS_FOLDER, setEventsFolder } from '../lambdas/shared/contract/photo-key.ts';
 import { parseUpArguments, upUsage } from './cli/arguments.ts';
 import { readEvents } from './cli/database.ts';
 import { renderServices } from './cli/directions.ts';
 import { chooseProgress, painter } from './cli/terminal.ts';
 import type { Cloud } from './cloud.ts';
+import { configuredEventsFolder } from './synthesis.ts';
 import { stateFolder } from './where.ts';
 
 await runCommand({ usage: () => upUsage, what: 'The local run', run: up });
 
 async function up(argv: readonly string[]): Promise<number> {
   const { postgresPort } = parseUpArguments(argv, process.env);
+  setEventsFolder(configuredEventsFolder() ?? DEFAULT_EVENTS_FOLDER);
   const progress = chooseProgress();
   const { signal, happened } = watchInterruption(() => progress.stop());
   const { startCloud } = await import('./cloud.ts');
@@ -33,6 +36,10 @@ async function up(argv: readonly string[]): Promise<number> {
         progress.step(text);
       },
     });
+    if (cloud.outputs.ApiUrl) {
+      const { pageOf } = await import('./page/server.ts');
+      cloud.serveBeside(await pageOf(cloud));
+    }
     const events = await readEvents(cloud.databaseUrl);
     progress.stop();
     process.stdout.write(await renderServices(cloud, events, painter(process.stdout)));

@@ -46,7 +46,7 @@ export async function renderServices(
     line('PostgreSQL', `psql '${cloud.databaseUrl}'`),
     line('S3', `${s3}, bucket ${cloud.photoBucket}`),
     line('Rekognition', rekognition),
-    ...(api ? [line('API', `${api}, docs/openapi.json`)] : []),
+    ...(api ? [line('API', `${api}, docs/openapi.json`), line('Page', `${api}/`)] : []),
     ...events.map(({ id, photos, faces }, i) =>
       line(i === 0 ? 'Events' : '', `${id}  ${count(photos, 'photo')}, ${count(faces, 'face')}`),
     ),

@@ -256,6 +256,10 @@ test('beside local:up: a second run, a reset and a run on the same port are refu
   expect(database).toHaveLength(resultOf(rerun).faces);
   expect(new Set(database).size).toBe(database.length);
   expect(collections).toEqual(database);
+  const [, address] = /Page\s+(http:\/\/localhost:\d+\/)/.exec(says)!;
+  const [page, events] = await Promise.all([fetch(address!), fetch(`${address}local/events`)]);
+  expect(await page.text()).toContain('<title>Rollcall</title>');
+  expect(await events.json()).toMatchObject({ folder: 'events/', events: [{ faces: database.length }] });
   up.signal('SIGINT');
   expect((await up.ended).code).toBe(0);
   expect(await survivors(pids)).toEqual([]);

@@ -7,6 +7,6 @@ export const ROOT = path.join(import.meta.dirname, '../..');
 export const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
 
 /** Every page of documentation. */
-export const pages: readonly string[] = globSync(['*.md', '{docs,local}/**/*.md', '.github/*.md'], {
+export const pages: readonly string[] = globSync(['*.md', '{docs,local,page}/**/*.md', '.github/*.md'], {
   cwd: ROOT,
 }).sort();

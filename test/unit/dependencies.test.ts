@@ -13,7 +13,7 @@ function importsOf(file: string): string[] {
 
 function filesBelow(folder: string): string[] {
   return readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((file) => /\.m?ts$/.test(file) && !file.endsWith('.d.ts'))
+    .filter((file) => /\.(m?ts|tsx)$/.test(file) && !file.endsWith('.d.ts'))
     .map((file) => path.join(folder, file));
 }
 
@@ -80,6 +80,19 @@ describe('dependencies point one way', () => {
     expect([...taken].filter((target) => !allowed.includes(target))).toEqual([]);
   });
 
+  test('the page takes from the rest only types, of the contract and of what serves it', () => {
+    for (const file of filesBelow('page')) {
+      const foreign = importsOf(file).filter((target) => !target.startsWith('page/'));
+      const allowed = foreign.filter(
+        (target) => target.startsWith(CONTRACT) || target === 'local/page/answers.ts',
+      );
+      const types = [
+        ...readFileSync(path.join(ROOT, file), 'utf8').matchAll(/^import type [^;]*?from '\.\.\/[^']+';$/gm),
+      ];
+      expect([file, foreign, types.length]).toEqual([file, allowed, foreign.length]);
+    }
+  });
+
   test('the local Rekognition stands on nothing of the project', () => {
     for (const file of filesBelow('local/rekognition')) {
       const project = importsOf(file).filter((target) => !target.startsWith('local/rekognition/'));
@@ -99,7 +112,9 @@ describe('dependencies point one way', () => {
   });
 
   test('there is no circle', () => {
-    const files = ['bin', 'cli', 'lib', 'lambdas', 'local', 'ops', 'bench', 'test'].flatMap(filesBelow);
+    const files = ['bin', 'cli', 'lib', 'lambdas', 'local', 'ops', 'page', 'bench', 'test'].flatMap(
+      filesBelow,
+    );
     const imports = new Map(files.map((file) => [file, importsOf(file)]));
     const done = new Set<string>();
     const circles: string[] = [];
