@@ -12,7 +12,6 @@ import { markEnded } from '../../lambdas/mark-failed/mark-ended.ts';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
 import { decide, type FoundEvent } from '../../lambdas/mend-disagreements/decide.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
-import { ProblemError } from '../../lambdas/read-gallery/problems.ts';
 import { readGallery } from '../../lambdas/read-gallery/read-gallery.ts';
 import { removeFaces } from '../../lambdas/remove-faces/remove-faces.ts';
 import { requestErasure } from '../../lambdas/request-erasure/request-erasure.ts';
@@ -38,6 +37,7 @@ import {
   removeFacesRequestSchema,
   requestErasureRequestSchema,
 } from '../../lambdas/shared/erasure/contract.ts';
+import { ProblemError } from '../../lambdas/shared/http/problems.ts';
 import { facePage, leavingPage, photoPage } from '../../lambdas/shared/photos/row-pages.ts';
 import { compare } from '../../lambdas/shared/reconciliation/compare.ts';
 import type { Telemetry } from '../../lambdas/shared/runtime/telemetry.ts';
@@ -286,7 +286,7 @@ export async function find(
         reportThrottle: async () => {},
         giveBack: async () => {},
       },
-      limits: { take: async () => undefined },
+      limits: { take: async () => ({ placeMs: undefined }), keepPlace: async () => {} },
       collectionPrefix: COLLECTION_PREFIX,
       async resolveFaces(request) {
         await caller.point('ResolveFaces');
