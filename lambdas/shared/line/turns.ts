@@ -12,10 +12,11 @@
  * has to report that a photo is done, and photos that never come take their turns with them. Each event has an item of its
  * own with its chain of turns, which only its own photos write.
  */
-import type { LedgerState } from './rules.ts';
-
 /** `t<level>_<index>`: photos that have their turns in the 2^level rounds from index * 2^level on. */
 export type TurnBlock = `t${number}_${number}`;
+
+/** The ledger's item, of which only the blocks are read here. */
+type Attributes = Readonly<Partial<Record<string, number>>>;
 
 interface Rounds {
   name: TurnBlock;
@@ -65,10 +66,10 @@ export function blockOf(round: number, reached: number): TurnBlock {
 }
 
 /** States are not changed but replaced, and each is looked at several times. */
-const read = new WeakMap<LedgerState, readonly Block[]>();
+const read = new WeakMap<Attributes, readonly Block[]>();
 
 /** The blocks of an item, in no order. */
-export function blocksOf(state: LedgerState): readonly Block[] {
+export function blocksOf(state: Attributes): readonly Block[] {
   const before = read.get(state);
   if (before) {
     return before;
