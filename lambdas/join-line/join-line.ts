@@ -11,6 +11,9 @@ import { storedCounts } from '../shared/storage/stored-counts.ts';
 /** Where the definition that the execution began with does not say. */
 const MAX_RETURNS = 200;
 
+/** How many times a photo gives way to others: after that it stands in line as if it were alone, and nobody sends it back for them. */
+const MAX_GIVEN_WAY = 20;
+
 export interface JoinLineDeps {
   s3: S3Client;
   resultsBucket: string;
@@ -28,7 +31,8 @@ export interface JoinLineDeps {
  * The counts are those of the last place plus one for the error that led here; a Retry of this state computes the same
  * again. A slot that expired counts as nothing: the line was longer than thought.
  *
- * Events stand in line by turns: a small one is not stuck behind a large one (docs/adr/0021-turns-of-events.md).
+ * Events stand in line by turns: a small one is not stuck behind a large one (docs/adr/0021-turns-of-events.md). No photo gives
+ * way for ever.
  *
  * A photo whose response is stored already needs no call, so it takes no place: its slot is due at once, whatever holds
  * or fills the line.
@@ -70,7 +74,7 @@ export async function joinLine(deps: JoinLineDeps, request: JoinLineRequest): Pr
   await deps.photographers?.check(input.photo.event_id);
   const returning = returned !== undefined && returned !== 'SlotExpired';
   const { placeMs, round }: { placeMs: number; round?: number } =
-    input.lane === 'live' && !returning
+    input.lane === 'live' && !returning && returns <= MAX_GIVEN_WAY
       ? await deps.ledger.joinByTurns({ key: input.photo.event_id, round: input.place?.round })
       : {
           placeMs: await deps.ledger.joinLine({

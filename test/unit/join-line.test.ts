@@ -281,6 +281,19 @@ describe('by turns', () => {
     },
   );
 
+  test('nobody gives way for ever: it stands in line as if alone, long before it has come back too often', async () => {
+    let current = await join();
+    let ways = 0;
+    // As many returns as the state machine allows.
+    for (let returns = 1; returns <= 200; returns++) {
+      ways += current.fairly.length;
+      current = await join({ place: current.place, returned: 'SlotExpired' });
+    }
+    expect(ways).toBeGreaterThan(10);
+    expect(ways).toBeLessThan(30);
+    expect(current.place).not.toHaveProperty('round');
+  });
+
   test('backfill is first come, first served', async () => {
     const { fairly, place: given } = await join({ lane: 'backfill' });
     expect(fairly).toEqual([]);
