@@ -164,7 +164,7 @@ test('10,000 faces of 400 deleted photos are erased in a few calls, each of whic
   expect(Math.max(...payloads)).toBeGreaterThan(150_000);
   expect(Math.max(...payloads)).toBeLessThan(250_000);
   const { DeleteFaces, ListFaces } = server!.calls();
-  // So few would not be throttled in any case: the pace itself is in test/unit/pace.test.ts.
+  // So few would not be throttled in any case: the pace itself is in test/unit/lambdas/shared/rekognition/pace.test.ts.
   expect(paced).toBe(DeleteFaces.accepted + ListFaces.accepted);
   expect([DeleteFaces.throttled, ListFaces.throttled]).toEqual([0, 0]);
   expect(DeleteFaces.accepted).toBeLessThanOrEqual(5);

@@ -11,12 +11,11 @@ const PURE = ['unit', 'workflow', 'contract'];
  * of events where another test looks at one.
  */
 const OTHERS = new Set([
-  'test/unit/bundles.test.ts',
-  'test/unit/dependencies.test.ts',
-  'test/unit/lock.test.ts',
-  'test/unit/ownership.test.ts',
-  'test/unit/packages.test.ts',
-  'test/unit/runbook.test.ts',
+  'test/unit/house/dependencies.test.ts',
+  'test/unit/support/lock.test.ts',
+  'test/unit/house/ownership.test.ts',
+  'test/unit/house/packages.test.ts',
+  'test/unit/house/runbook.test.ts',
   'test/database/bootstrap.test.ts',
   'test/database/connections.test.ts',
   'test/database/erasure-at-scale.long.test.ts',
@@ -26,13 +25,16 @@ const OTHERS = new Set([
 ]);
 
 /** Tests of the commands: slow, and about more than one core. */
-const OPERATORS = /\/(cli|ops|doctor)[^/]*$/;
+const OPERATORS = /\/(cli|ops)\//;
 
 /** Slow tests, and the only files that they are asked about: what they say of others, quicker ones say too. */
 const SLOW: Record<string, string[]> = {
-  'test/unit/hostile-input.test.ts': [],
-  'test/unit/line.test.ts': [],
-  'test/unit/slot-ledger-store.test.ts': ['lambdas/shared/line/store.ts', 'lambdas/shared/line/item.ts'],
+  'test/unit/lambdas/shared/contract/hostile-input.test.ts': [],
+  'test/unit/lambdas/shared/line/line.test.ts': [],
+  'test/unit/lambdas/shared/line/store.test.ts': [
+    'lambdas/shared/line/store.ts',
+    'lambdas/shared/line/item.ts',
+  ],
 };
 
 const importsByFile = new Map<string, string[]>();
@@ -68,7 +70,7 @@ function distance(from: string, to: string): number | undefined {
 /** The nearest; those that need no database first. */
 export function testsOf(source: string, withDatabase: boolean): string[] {
   const folders = withDatabase ? [...PURE, 'database'] : PURE;
-  const found = globSync(`test/{${folders.join(',')}}/*.test.ts`, { cwd: PROJECT_ROOT })
+  const found = globSync(`test/{${folders.join(',')}}/**/*.test.ts`, { cwd: PROJECT_ROOT })
     .filter((test) => !OTHERS.has(test) && !OPERATORS.test(test) && (SLOW[test]?.includes(source) ?? true))
     .flatMap((test) => {
       const steps = distance(test, source);

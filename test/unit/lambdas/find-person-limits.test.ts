@@ -1,0 +1,131 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { ScanCommand } from '@aws-sdk/client-dynamodb';
+import fc from 'fast-check';
+import { searchLimits } from '../../../lambdas/find-person/limits.ts';
+import { startTables, type Tables } from '../../../local/tables.ts';
+
+const NOON = Date.parse('2026-05-01T12:00:00Z');
+const HOUR_MS = 3_600_000;
+/** A search that may be, of a caller without a place in line. */
+const ROOM = { placeMs: undefined };
+
+let tables: Tables;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'rollcall-limits-'));
+  tables = await startTables(path.join(folder, 'dynamodb'), [
+    {
+      name: 'limits',
+      create: {
+        AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      },
+      expiry: 'expiration',
+    },
+  ]);
+});
+afterAll(async () => {
+  await tables.stop();
+  rmSync(folder, { recursive: true });
+});
+
+function limitsAt(clock: { now: number }, { perEvent = 1_000, perCaller = 1_000 } = {}) {
+  return searchLimits({
+    dynamodb: tables.client,
+    table: 'limits',
+    now: () => clock.now,
+    searchesPerEventHour: perEvent,
+    searchesPerCallerHour: perCaller,
+  });
+}
+
+let events = 0;
+const newEvent = () => `event-${events++}`;
+
+test('an event: so many at once, then one for each share of an hour, and what is told is true', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 12 }),
+      fc.array(fc.integer({ min: 0, max: 400_000 }), { minLength: 1, maxLength: 30 }),
+      async (perEvent, pauses) => {
+        const event_id = newEvent();
+        const clock = { now: NOON };
+        const limits = limitsAt(clock, { perEvent });
+        const taken: number[] = [];
+        for (const pause of pauses) {
+          clock.now += pause;
+          const answer = await limits.take({ event_id });
+          if (!('waitMs' in answer)) {
+            taken.push(clock.now);
+            continue;
+          }
+          // Not a moment sooner, and at that moment.
+          clock.now += answer.waitMs - 1;
+          expect(await limits.take({ event_id })).toEqual({ waitMs: 1 });
+          clock.now += 1;
+          expect(await limits.take({ event_id })).toEqual(ROOM);
+          taken.push(clock.now);
+        }
+        for (const [i, from] of taken.entries()) {
+          const within = taken.slice(i).filter((at) => at - from < HOUR_MS).length;
+          // As many at once as in an hour, and an hour's worth earned meanwhile.
+          expect(within).toBeLessThanOrEqual(2 * perEvent);
+        }
+      },
+    ),
+    { numRuns: 10 },
+  );
+});
+
+test('searches at the same moment are all counted', async () => {
+  const event_id = newEvent();
+  const limits = limitsAt({ now: NOON }, { perEvent: 10 });
+  const answers = await Promise.all(Array.from({ length: 25 }, () => limits.take({ event_id })));
+  expect(answers.filter((answer) => !('waitMs' in answer))).toHaveLength(10);
+});
+
+test('a caller who asks too much is stopped in every event, and takes nothing from the others', async () => {
+  const limits = limitsAt({ now: NOON }, { perCaller: 3, perEvent: 5 });
+  const [one, other] = [newEvent(), newEvent()];
+  const caller = `caller of ${one}`;
+  for (let i = 0; i < 3; i++) {
+    expect(await limits.take({ event_id: one, caller })).toEqual(ROOM);
+  }
+  for (let i = 0; i < 10; i++) {
+    expect(await limits.take({ event_id: other, caller })).toEqual({ waitMs: expect.any(Number) });
+  }
+  for (let i = 0; i < 5; i++) {
+    expect(await limits.take({ event_id: other, caller: `${caller} ${i}` })).toEqual(ROOM);
+  }
+});
+
+test('who asked is not in the table, and every item expires', async () => {
+  await limitsAt({ now: NOON }).take({ event_id: newEvent(), caller: 'anna@example.org' });
+  const { Items: items = [] } = await tables.client.send(new ScanCommand({ TableName: 'limits' }));
+  expect(items.length).toBeGreaterThan(0);
+  expect(JSON.stringify(items)).not.toContain('anna');
+  for (const { expiration } of items) {
+    expect(Number(expiration?.N)).toBeGreaterThan(NOON / 1_000);
+  }
+});
+
+test('a place in line is kept for its caller, once, for a minute after its turn', async () => {
+  const clock = { now: NOON };
+  const limits = limitsAt(clock);
+  const search = (caller: string) => limits.take({ event_id: newEvent(), caller });
+  const mine = `mine ${newEvent()}`;
+  expect(await search(mine)).toEqual({ placeMs: undefined });
+  await limits.keepPlace(mine, NOON + 20_000.5);
+  expect(await search(`other ${mine}`)).toEqual({ placeMs: undefined });
+  clock.now += 20_001;
+  expect(await search(mine)).toEqual({ placeMs: NOON + 20_001 });
+  expect(await search(mine)).toEqual({ placeMs: undefined });
+  // Of somebody who has not searched before, too: their limit begins with it.
+  const late = `late ${mine}`;
+  await limits.keepPlace(late, clock.now);
+  clock.now += 60_001;
+  expect(await search(late)).toEqual({ placeMs: undefined });
+});

@@ -1,0 +1,59 @@
+import type { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
+import { readQuota } from '../../../lambdas/read-quota/read-quota.ts';
+import { logEvents, metricNames } from '../../../lambdas/shared/contract/names.ts';
+import { awsError, fakeClient } from '../../support/fake-client.ts';
+import { recordingTelemetry } from '../../support/recording-telemetry.ts';
+
+async function read(answer: () => unknown, before?: number) {
+  const { client, calls } = fakeClient<ServiceQuotasClient>({ GetServiceQuota: answer });
+  const telemetry = recordingTelemetry();
+  const set: number[] = [];
+  const reading = await readQuota({
+    quotas: client,
+    ledger: {
+      read: async () => (before === undefined ? {} : { quota_per_second: before }),
+      setQuota: async (perSecond) => {
+        set.push(perSecond);
+      },
+    },
+    telemetry: telemetry.telemetry,
+  });
+  return { reading, set, calls, telemetry };
+}
+const says = (Value: unknown) => () => ({ Quota: { Value } });
+
+test('asks for the quota of IndexFaces', async () => {
+  const { calls } = await read(says(50));
+  expect(calls).toEqual([['GetServiceQuota', { ServiceCode: 'rekognition', QuotaCode: 'L-7C13EBAD' }]]);
+});
+
+test.each([
+  ['the first time', undefined, 50, [50], 0],
+  ['unchanged', 50, 50, [], 0],
+  ['raised', 50, 120, [120], 1],
+  ['lowered', 50, 5, [5], 1],
+])('%s', async (_, before, now, set, changes) => {
+  const result = await read(says(now), before);
+  expect(result.reading).toEqual({ per_second: now, before: before ?? null });
+  expect(result.set).toEqual(set);
+  expect(result.telemetry.recorded).toContainEqual(
+    expect.objectContaining({ name: metricNames.quotaChanges, value: changes }),
+  );
+});
+
+const fail = (error: Error) => () => {
+  throw error;
+};
+test.each([
+  ['a Region that knows it not', fail(awsError('NoSuchResourceException'))],
+  ['a right that was taken away', fail(awsError('AccessDeniedException'))],
+  ['a service that is throttled', fail(awsError('TooManyRequestsException'))],
+  ['a Region without the service', fail(Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' }))],
+  ['an answer without a number', () => ({})],
+  ['an answer of nothing', says(0)],
+])('%s leaves what was read before', async (_, answer) => {
+  const { reading, set, telemetry } = await read(answer, 80);
+  expect(reading).toEqual({ per_second: null, before: 80 });
+  expect(set).toEqual([]);
+  expect(JSON.stringify(telemetry.lines)).toContain(logEvents.quotaNotKnown);
+});

@@ -1,0 +1,452 @@
+/** The cap of each photographer, on DynamoDB's API. */
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import {
+  ConditionalCheckFailedException,
+  type DynamoDBClient,
+  GetItemCommand,
+} from '@aws-sdk/client-dynamodb';
+import fc from 'fast-check';
+import { PipelineError } from '../../../../../lambdas/shared/contract/errors.ts';
+import {
+  type CountedImage,
+  cappedGate,
+  eventOwners,
+  type PhotographerCap,
+  photographerCap,
+} from '../../../../../lambdas/shared/line/photographers.ts';
+import { dayOf, type Slot } from '../../../../../lambdas/shared/line/rules.ts';
+import { startTables, type Tables } from '../../../../../local/tables.ts';
+import { awsError, fakeClient } from '../../../../support/fake-client.ts';
+
+const TABLE = 'photographers';
+const NOON = Date.parse('2026-05-01T12:00:00Z');
+const MIDNIGHT = Date.parse('2026-05-02T00:00:00Z');
+const HOUR_MS = 3_600_000;
+
+let tables: Tables;
+let folder: string;
+let requests: string[] = [];
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), 'rollcall-photographers-'));
+  tables = await startTables(path.join(folder, 'dynamodb'), [
+    {
+      name: TABLE,
+      create: {
+        AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      },
+      expiry: 'expiration',
+    },
+  ]);
+  tables.client.middlewareStack.add(
+    (next, context) => (args) => {
+      requests.push(String(context.commandName).replace('Command', ''));
+      return next(args);
+    },
+    { step: 'initialize' },
+  );
+});
+afterAll(async () => {
+  await tables.stop();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(() => {
+  requests = [];
+});
+
+/** Functions with a memory of their own each, at one moment. */
+function fleet(imagesPerDay: number, clock = { now: NOON }) {
+  const deps = () => ({ dynamodb: tables.client, table: TABLE, now: () => clock.now });
+  return {
+    clock,
+    member: () => photographerCap(deps(), imagesPerDay),
+    teller: () => eventOwners(deps()),
+  };
+}
+
+async function itemOf(id: string): Promise<Record<string, string> | undefined> {
+  const { Item } = await tables.client.send(new GetItemCommand({ TableName: TABLE, Key: { id: { S: id } } }));
+  return Item && Object.fromEntries(Object.entries(Item).map(([name, { N, S }]) => [name, N ?? S ?? '']));
+}
+const imagesOf = async (id: string) => Number((await itemOf(id))?.images ?? 0);
+
+/** How many of so many takes at once went through; the others were refused for the cap. */
+async function takeAtOnce(members: PhotographerCap[], eventId: string, times: number): Promise<number> {
+  const taken = await Promise.allSettled(
+    Array.from({ length: times }, (_, i) => members[i % members.length]!.take(eventId)),
+  );
+  for (const each of taken) {
+    if (each.status === 'rejected') {
+      expect(each.reason).toMatchObject({ name: 'PhotographerCapReached' });
+    }
+  }
+  return taken.filter(({ status }) => status === 'fulfilled').length;
+}
+
+test("a photographer's events share a cap, and nobody else's", async () => {
+  const { member, teller } = fleet(30);
+  const [mine, too, theirs] = [randomUUID(), randomUUID(), randomUUID()];
+  const [me, them] = [randomUUID(), randomUUID()];
+  await teller().tell(mine, me);
+  await teller().tell(too, me);
+  await teller().tell(theirs, them);
+  const members = Array.from({ length: 4 }, member);
+  await expect(takeAtOnce(members, mine, 12)).resolves.toBe(12);
+  await expect(takeAtOnce(members, too, 12)).resolves.toBe(12);
+  await expect(takeAtOnce(members, mine, 12)).resolves.toBe(6);
+  await expect(takeAtOnce(members, too, 4)).resolves.toBe(0);
+  await expect(takeAtOnce(members, theirs, 12)).resolves.toBe(12);
+  await expect(member().check(mine)).rejects.toMatchObject({
+    name: 'PhotographerCapReached',
+    message: `30 of 30 images of photographer ${me} are indexed today (UTC)`,
+  });
+  await expect(member().check(theirs)).resolves.toBeUndefined();
+});
+
+test('an image that is not paid makes room, and midnight makes all of it', async () => {
+  const { member, teller, clock } = fleet(2);
+  const event = randomUUID();
+  await teller().tell(event, randomUUID());
+  const gate = member();
+  const first = await gate.take(event);
+  await gate.take(event);
+  await expect(gate.take(event)).rejects.toMatchObject({ name: 'PhotographerCapReached' });
+  await member().giveBack(first);
+  // Its own memory still says that it is full.
+  const second = await gate.take(event);
+  await expect(member().check(event)).rejects.toMatchObject({ name: 'PhotographerCapReached' });
+  clock.now = MIDNIGHT;
+  await expect(member().check(event)).resolves.toBeUndefined();
+  await expect(takeAtOnce([gate, member()], event, 3)).resolves.toBe(2);
+  // What is given back too late is of a day that is over.
+  await member().giveBack(second);
+  await expect(gate.take(event)).rejects.toMatchObject({ name: 'PhotographerCapReached' });
+});
+
+test('callers whose clocks differ at midnight do not count the day back and forth', async () => {
+  const event = randomUUID();
+  const [late, early] = [fleet(3, { now: MIDNIGHT + 5 }), fleet(3, { now: MIDNIGHT - 5 })];
+  await early.teller().tell(event, randomUUID());
+  await expect(late.member().take(event)).resolves.toMatchObject({ day: 20260502 });
+  await expect(early.member().take(event)).resolves.toMatchObject({ day: 20260502 });
+  await expect(late.member().take(event)).resolves.toMatchObject({ day: 20260502 });
+  await expect(takeAtOnce([late.member(), early.member()], event, 2)).resolves.toBe(0);
+});
+
+test('until an event has a photographer it counts for itself; then that is the photographer’s', async () => {
+  const { member, teller } = fleet(5);
+  const [event, other, photographer] = [randomUUID(), randomUUID(), randomUUID()];
+  const gate = member();
+  await expect(takeAtOnce([gate], event, 3)).resolves.toBe(3);
+  await expect(takeAtOnce([gate], other, 9)).resolves.toBe(5);
+  await expect(gate.check(other)).rejects.toThrow(`5 of 5 images of event ${other} are indexed today (UTC)`);
+  await teller().tell(event, photographer);
+  await expect(imagesOf(`photographer#${photographer}`)).resolves.toBe(3);
+  // The gate does not know yet, and its next write tells it.
+  await expect(takeAtOnce([gate, member()], event, 6)).resolves.toBe(2);
+  await expect(itemOf(`event#${event}`)).resolves.toEqual({
+    id: `event#${event}`,
+    photographer,
+    expiration: String(NOON / 1_000 + 90 * 24 * 3_600),
+  });
+});
+
+test('nothing is counted twice or lost while an event gets its photographer', async () => {
+  const { member, teller } = fleet(1_000);
+  const [event, photographer] = [randomUUID(), randomUUID()];
+  const members = Array.from({ length: 6 }, member);
+  const [taken] = await Promise.all([
+    takeAtOnce(members, event, 60),
+    teller().tell(event, photographer),
+    teller().tell(event, photographer),
+  ]);
+  expect(taken).toBe(60);
+  await expect(imagesOf(`event#${event}`)).resolves.toBe(0);
+  await expect(imagesOf(`photographer#${photographer}`)).resolves.toBe(60);
+});
+
+test('costs one write a photo, and one read to look', async () => {
+  const { member, teller } = fleet(100);
+  const event = randomUUID();
+  const tell = teller();
+  await tell.tell(event, randomUUID());
+  await tell.tell(event, randomUUID());
+  const gate = member();
+  await gate.take(event);
+  requests = [];
+  await gate.take(event);
+  expect(requests).toEqual(['UpdateItem']);
+  requests = [];
+  await gate.check(event);
+  expect(requests).toEqual(['GetItem']);
+});
+
+test('is told again when ten minutes are over, or of another photographer', async () => {
+  const { teller, clock } = fleet(100);
+  const [event, one, other] = [randomUUID(), randomUUID(), randomUUID()];
+  const tell = teller();
+  const asked = async (photographer: string) => {
+    requests = [];
+    await tell.tell(event, photographer);
+    return requests.length;
+  };
+  await expect(asked(one)).resolves.toBe(1);
+  clock.now += HOUR_MS / 6 - 1;
+  await expect(asked(one)).resolves.toBe(0);
+  clock.now += 1;
+  await expect(asked(one)).resolves.toBe(1);
+  await expect(asked(other)).resolves.toBe(1);
+  await expect(itemOf(`event#${event}`)).resolves.toMatchObject({ photographer: other });
+});
+
+/** What the items have to say, of a world without races. */
+class Model {
+  readonly #counts = new Map<string, { day: number; images: number }>();
+  readonly #owners = new Map<string, string>();
+  readonly #cap: number;
+
+  constructor(cap: number) {
+    this.#cap = cap;
+  }
+
+  idOf(event: string): string {
+    const owner = this.#owners.get(event);
+    return owner === undefined ? `event#${event}` : `photographer#${owner}`;
+  }
+
+  images(id: string, today: number): number {
+    const count = this.#counts.get(id);
+    return count && count.day >= today ? count.images : 0;
+  }
+
+  hasRoom(event: string, today: number): boolean {
+    return this.images(this.idOf(event), today) < this.#cap;
+  }
+
+  add(id: string, today: number, images: number): number {
+    const before = this.#counts.get(id) ?? { day: 0, images: 0 };
+    const day = Math.max(before.day, today);
+    this.#counts.set(id, { day, images: images + (before.day === day ? before.images : 0) });
+    return day;
+  }
+
+  giveBack({ id, day }: CountedImage): void {
+    const count = this.#counts.get(id);
+    if (count?.day === day) {
+      count.images -= 1;
+    }
+  }
+
+  tell(event: string, photographer: string, today: number): void {
+    const own = `event#${event}`;
+    const images = this.images(own, today);
+    this.#owners.set(event, photographer);
+    this.#counts.delete(own);
+    if (images > 0) {
+      this.add(`photographer#${photographer}`, today, images);
+    }
+  }
+}
+
+test('whatever functions remember, each counts, refuses and gives back as if there were one', async () => {
+  const step = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({ does: fc.constant('take' as const), who: fc.nat(2), event: fc.nat(3) }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ does: fc.constant('check' as const), who: fc.nat(2), event: fc.nat(3) }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ does: fc.constant('giveBack' as const), who: fc.nat(2), which: fc.nat() }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        does: fc.constant('tell' as const),
+        who: fc.nat(1),
+        event: fc.nat(3),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ does: fc.constant('wait' as const), ms: fc.nat(18 * HOUR_MS) }) },
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 4 }),
+      fc.array(step, { maxLength: 25 }),
+      async (cap, steps) => {
+        const { member, teller, clock } = fleet(cap);
+        const members = Array.from({ length: 3 }, member);
+        const tellers = Array.from({ length: 2 }, teller);
+        const events = Array.from({ length: 4 }, () => randomUUID());
+        const photographers = Array.from({ length: 2 }, () => randomUUID());
+        const model = new Model(cap);
+        const taken: CountedImage[] = [];
+        for (const each of steps) {
+          const today = dayOf(clock.now);
+          if (each.does === 'wait') {
+            clock.now += each.ms;
+          } else if (each.does === 'giveBack') {
+            const [image] = taken.splice(taken.length > 0 ? each.which % taken.length : 0, 1);
+            if (image) {
+              await members[each.who]!.giveBack(image);
+              model.giveBack(image);
+            }
+          } else if (each.does === 'tell') {
+            const [event, photographer] = [events[each.event]!, photographers[each.event % 2]!];
+            await tellers[each.who]!.tell(event, photographer);
+            model.tell(event, photographer, today);
+          } else {
+            const event = events[each.event]!;
+            const done = members[each.who]![each.does](event);
+            const heard = await done.then(
+              (image) => image ?? 'room',
+              (error: PipelineError) => error.name,
+            );
+            if (each.does === 'check') {
+              expect(heard).toBe(model.hasRoom(event, today) ? 'room' : 'PhotographerCapReached');
+            } else if (model.hasRoom(event, today)) {
+              const id = model.idOf(event);
+              expect(heard).toEqual({ id, day: model.add(id, today, 1) });
+              taken.push(heard as CountedImage);
+            } else {
+              expect(heard).toBe('PhotographerCapReached');
+            }
+          }
+        }
+        for (const id of [
+          ...events.map((e) => `event#${e}`),
+          ...photographers.map((p) => `photographer#${p}`),
+        ]) {
+          const item = await itemOf(id);
+          const today = dayOf(clock.now);
+          const counted = Number(item?.day ?? 0) >= today ? Number(item?.images ?? 0) : 0;
+          expect([id, counted]).toEqual([id, model.images(id, today)]);
+        }
+      },
+    ),
+    { numRuns: 15 },
+  );
+});
+
+describe('the gate', () => {
+  const slot: Slot = { slotMs: NOON, intervalMs: 20, cuts: 0, day: 20260501 };
+  const image: CountedImage = { id: 'photographer#p', day: 20260501 };
+
+  function gateOf(settings: { take?: () => Promise<CountedImage>; takeSlot?: () => Promise<Slot> } = {}) {
+    const done: string[] = [];
+    const note =
+      <Result>(what: string, result: () => Promise<Result>) =>
+      () => {
+        done.push(what);
+        return result();
+      };
+    const nothing = async () => undefined;
+    const gate = cappedGate(
+      {
+        takeSlot: note('slot', settings.takeSlot ?? (async () => slot)),
+        reportThrottle: note('throttled', nothing),
+        giveBack: note('slot back', nothing),
+      },
+      {
+        check: nothing,
+        take: note('image', settings.take ?? (async () => image)),
+        giveBack: async (given) => {
+          expect(given).toBe(image);
+          done.push('image back');
+        },
+      },
+      'event',
+    );
+    return { gate, done };
+  }
+  const asked = { lane: 'live', placeMs: NOON } as const;
+
+  test('counts before it takes the slot, and gives both back, once', async () => {
+    const { gate, done } = gateOf();
+    await expect(gate.takeSlot(asked)).resolves.toBe(slot);
+    await gate.reportThrottle(slot);
+    await gate.giveBack(slot);
+    await gate.giveBack(slot);
+    expect(done).toEqual(['image', 'slot', 'throttled', 'slot back', 'image back', 'slot back']);
+  });
+
+  test('a full count is a way back to the line, without a slot', async () => {
+    const full = gateOf({
+      take: async () => {
+        throw new PipelineError('PhotographerCapReached', 'full');
+      },
+    });
+    await expect(full.gate.takeSlot(asked)).rejects.toMatchObject({ name: 'SlotExpired', message: 'full' });
+    const busy = gateOf({
+      take: async () => {
+        throw new PipelineError('LedgerBusy', 'busy');
+      },
+    });
+    await expect(busy.gate.takeSlot(asked)).rejects.toMatchObject({ name: 'LedgerBusy' });
+    expect([...full.done, ...busy.done]).toEqual(['image', 'image']);
+  });
+
+  test('without a slot the image is given back', async () => {
+    const { gate, done } = gateOf({
+      takeSlot: async () => {
+        throw new PipelineError('SlotExpired', 'too long a line');
+      },
+    });
+    await expect(gate.takeSlot(asked)).rejects.toMatchObject({ message: 'too long a line' });
+    expect(done).toEqual(['image', 'slot', 'image back']);
+  });
+
+  test('is the ledger’s own where there is no cap', () => {
+    const gate = {
+      takeSlot: async () => slot,
+      reportThrottle: async () => undefined,
+      giveBack: async () => undefined,
+    };
+    expect(cappedGate(gate, undefined, 'event')).toBe(gate);
+  });
+});
+
+test.each([
+  ['ThrottlingException', 'LedgerBusy'],
+  ['AccessDeniedException', 'AccessDenied'],
+  ['ResourceNotFoundException', 'MissingConfiguration'],
+])('DynamoDB’s %s is %s, whoever hears it', async (said, name) => {
+  const fail = () => {
+    throw awsError(said);
+  };
+  const { client: dynamodb } = fakeClient<DynamoDBClient>({ GetItem: fail, UpdateItem: fail });
+  const deps = { dynamodb, table: TABLE, now: () => NOON };
+  const cap = photographerCap(deps, 5);
+  for (const asked of [
+    cap.take('e'),
+    cap.check('e'),
+    cap.giveBack({ id: 'event#e', day: 20260501 }),
+    eventOwners(deps).tell('e', 'p'),
+  ]) {
+    await expect(asked).rejects.toMatchObject({ name });
+  }
+});
+
+test('gives up after as many lost races as the ledger does', async () => {
+  const { client: dynamodb, calls } = fakeClient<DynamoDBClient>({
+    GetItem: () => ({}),
+    UpdateItem: ({ UpdateExpression }) => {
+      if (String(UpdateExpression).includes('photographer')) {
+        return { Attributes: { day: { N: '20260501' }, images: { N: '1' } } };
+      }
+      throw new ConditionalCheckFailedException({ message: 'lost', $metadata: {} });
+    },
+  });
+  const deps = { dynamodb, table: TABLE, now: () => NOON };
+  for (const asked of [photographerCap(deps, 5).take('e'), eventOwners(deps).tell('e', 'p')]) {
+    await expect(asked).rejects.toMatchObject({ name: 'LedgerBusy' });
+  }
+  expect(calls.filter(([command]) => command === 'UpdateItem')).toHaveLength(20 + 1 + 20);
+});

@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import { about, timeLeftAt } from '../../../../../lambdas/shared/contract/time-left.ts';
+import type { LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
+import { timeLeft, type Waiting } from '../../../../../lambdas/shared/line/time-left.ts';
+import { type Moment, type SimulationOptions, simulate } from '../../../../support/line-simulation.ts';
+
+const NOON = Date.UTC(2026, 4, 1, 12);
+const config = { perSecond: 50, dailyImageCap: 10_000 };
+const waiting: Waiting = { photos: 500, ahead: 500, lastAnnouncedMs: NOON - 60_000 };
+/** A line that is as long as those photos need. */
+const inLine: LedgerState = { line_ms: NOON + 10_000, next_ms: NOON + 500, day: 20260501, images: 100 };
+
+/** What was said at each moment of a run, beside what came true. */
+function saidAndTrue(options: SimulationOptions, knownFirst: boolean) {
+  const moments: Moment[] = [];
+  const ends: number[] = [];
+  const watch = {
+    everyMs: 250,
+    look(moment: Moment) {
+      moments.push(moment);
+      for (; ends.length < moment.done; ) {
+        ends.push(moment.nowMs);
+      }
+    },
+  };
+  simulate({ ...options, watch });
+  const endMs = moments.at(-1)!.nowMs;
+  return moments
+    .filter(({ started, done }) => done < (knownFirst ? options.photos : started))
+    .map(({ nowMs, startedMs, ledger, started, done }) => {
+      const photos = (knownFirst ? options.photos : started) - done;
+      const said = timeLeft(
+        ledger,
+        { perSecond: options.perSecond },
+        { photos, ahead: photos, lastAnnouncedMs: knownFirst ? startedMs : nowMs },
+        nowMs,
+      );
+      // Of those that were known then, the last one's end; what comes later is not asked about.
+      const trueMs = (knownFirst ? endMs : (ends[started - 1] ?? endMs)) - nowMs;
+      return { atMs: nowMs - startedMs, photos, said, trueSeconds: trueMs / 1_000 };
+    });
+}
+
+describe('a burst of 3,000 photos', () => {
+  test.each([
+    ['rows made beforehand', {}, true],
+    ['announced as they come', {}, false],
+    ['all at once', { startBurst: 3_000 }, true],
+    ['clocks that differ', { clockSkewMs: 300 }, true],
+    ['a slow Rekognition', { latencyMs: 2_000 }, true],
+    ['a small quota', { perSecond: 5, photos: 600 }, true],
+    ['another seed', { seed: 4_711, clockSkewMs: 100 }, false],
+  ])('%s: within 10 %% or 3 s of the truth at any moment', (_, options, knownFirst) => {
+    const run = saidAndTrue({ photos: 3_000, perSecond: 50, ...options }, knownFirst);
+    expect(run.length).toBeGreaterThan(200);
+    const wrong = run.filter(
+      ({ said: { seconds }, trueSeconds }) =>
+        seconds === null || Math.abs(seconds - trueSeconds) > Math.max(3, trueSeconds * 0.1),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('with a quota that does not hold: a number is never far too small, and often there is none', () => {
+    const run = saidAndTrue({ photos: 3_000, perSecond: 50, trueQuota: 30 }, true);
+    const reasons = new Set(run.map(({ said }) => said.reason));
+    expect(reasons).toContain('quota_cut');
+    const after = run.filter(({ atMs }) => atMs > 5_000);
+    for (const { said, trueSeconds } of after) {
+      if (said.seconds !== null) {
+        expect(said.seconds).toBeGreaterThan(trueSeconds * 0.5);
+      }
+    }
+  });
+});
+
+describe('says why it does not know', () => {
+  test.each<[string, LedgerState, Partial<Waiting>, string]>([
+    ['paused', { ...inLine, paused_ms: NOON - 1 }, {}, 'Indexing is paused; 500 photos wait'],
+    ['daily_cap', { ...inLine, images: 10_000 }, {}, 'The images of this day do not suffice'],
+    ['daily_cap', { ...inLine, daily_image_cap: 400 }, {}, 'The images of this day do not suffice'],
+    [
+      'quota_cut',
+      { ...inLine, cuts: 1, cut_ms: NOON - 1_000, interval_ms: 25, throttled_interval_ms: 20 },
+      {},
+      'Rekognition slowed down a moment ago',
+    ],
+    ['backfill', { ...inLine, backfill_ms: NOON + 1_000 }, {}, 'A backfill is under way'],
+    ['not_in_line', { line_ms: NOON - 60_000 }, { photos: 1, ahead: 1 }, '1 photo waits and is not in line'],
+    ['not_in_line', inLine, { ahead: 5_000 }, 'not uploaded yet, or being tried again'],
+  ])('%s', (reason, state, more, sentence) => {
+    const said = timeLeft(state, config, { ...waiting, ...more }, NOON);
+    expect(said).toMatchObject({ seconds: null, done_at: null, reason });
+    expect(said.sentence).toContain(sentence);
+  });
+
+  test('and knows again: what is just announced may be on its way, a cut is over, yesterday counts for nothing', () => {
+    const known: [LedgerState, Partial<Waiting>][] = [
+      [inLine, {}],
+      [{}, { lastAnnouncedMs: NOON - 1_000 }],
+      [{ ...inLine, cuts: 1, cut_ms: NOON - 60_000, interval_ms: 25, throttled_interval_ms: 20 }, {}],
+      [{ ...inLine, day: 20260430, images: 10_000 }, {}],
+      [{ ...inLine, backfill_ms: NOON - 1 }, {}],
+    ];
+    for (const [state, more] of known) {
+      expect(timeLeft(state, config, { ...waiting, ...more }, NOON)).toMatchObject({
+        seconds: expect.closeTo(10, 0),
+        reason: null,
+        sentence: 'Detecting faces, about 10 seconds left',
+      });
+    }
+  });
+
+  test('whatever the ledger holds: a number with its moment, or a reason, and always a sentence', () => {
+    const ms = fc.option(fc.integer({ min: NOON - 100_000, max: NOON + 100_000 }), { nil: undefined });
+    const state = fc.record(
+      {
+        line_ms: ms,
+        backfill_ms: ms,
+        next_ms: ms,
+        paused_ms: ms,
+        cut_ms: ms,
+        interval_ms: fc.float({ min: 20, max: 1_000, noNaN: true }),
+        throttled_interval_ms: fc.float({ min: 16, max: 1_000, noNaN: true }),
+        images: fc.nat(20_000),
+        day: fc.constantFrom(20260430, 20260501),
+        daily_image_cap: fc.nat(20_000),
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(state, fc.nat(5_000), fc.nat(5_000), (ledger, photos, others) => {
+        const defined = Object.fromEntries(Object.entries(ledger).filter(([, value]) => value !== undefined));
+        const asked = { photos, ahead: photos === 0 ? 0 : photos + others, lastAnnouncedMs: NOON };
+        const said = timeLeft(defined, config, asked, NOON);
+        expect(said.sentence).not.toBe('');
+        expect(said.seconds === null).toBe(said.reason !== null);
+        expect(said.done_at === null).toBe(said.seconds === null || photos === 0);
+        if (said.seconds !== null) {
+          expect(said.seconds).toBeGreaterThanOrEqual(photos / 50);
+        }
+      }),
+    );
+  });
+});
+
+test.each([
+  [3, 'a few seconds'],
+  [44, 'about 40 seconds'],
+  [57, 'about 1 minute'],
+  [89, 'about 1 minute'],
+  [241, 'about 4 minutes'],
+  [3_590, 'about 1 hour'],
+  [7_300, 'about 2 hours'],
+])('%d s are %s', (seconds, text) => {
+  expect(about(seconds)).toBe(text);
+});
+
+test('nothing left is no time at all', () => {
+  expect(timeLeftAt(0, 50, NOON)).toEqual({
+    seconds: 0,
+    done_at: null,
+    reason: null,
+    sentence: 'No photo is waiting',
+  });
+});

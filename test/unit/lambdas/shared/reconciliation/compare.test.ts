@@ -1,0 +1,180 @@
+import { parsePhotoKey } from '../../../../../lambdas/shared/contract/photo-key.ts';
+import type { StoredObject } from '../../../../../lambdas/shared/photos/execution-input.ts';
+import type { FaceRow, PhotoRow } from '../../../../../lambdas/shared/photos/row-types.ts';
+import { compare, type World } from '../../../../../lambdas/shared/reconciliation/compare.ts';
+
+const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
+const SETTLED = new Date('2026-05-01T12:00:00Z');
+const LONG_AGO = '2026-05-01T10:00:00.000Z';
+const JUST_NOW = '2026-05-01T12:30:00.000Z';
+
+const photoId = (n: number) => `9d2c4f60-71d4-4f5e-8a39-${String(n).padStart(12, '0')}`;
+const keyOf = (n: number) => `events/${EVENT}/${photoId(n)}.jpg`;
+
+function row(n: number, rest: Partial<PhotoRow> = {}): PhotoRow {
+  return {
+    id: photoId(n),
+    event_id: EVENT,
+    status: 'indexed',
+    object_key: keyOf(n),
+    object_version: 'v1',
+    object_sequencer: '0A',
+    other_objects: null,
+    face_count: rest.status === undefined || rest.status === 'indexed' ? 1 : null,
+    failure_code: null,
+    failure_message: null,
+    failure_retryable: null,
+    execution_arn: null,
+    created_at: LONG_AGO,
+    ended_at: LONG_AGO,
+    ...rest,
+  };
+}
+const object = (n: number, rest: Partial<StoredObject> = {}): StoredObject => ({
+  key: keyOf(n),
+  etag: 'v1',
+  size: 1000,
+  uploadedAt: LONG_AGO,
+  ...rest,
+});
+const face = (n: number, faceId: string | null = `f${n}`): FaceRow => ({
+  id: `row-${n}-${faceId}`,
+  photo_id: photoId(n),
+  rekognition_face_id: faceId,
+});
+const inCollection = (n: number, faceId = `f${n}`) => ({ faceId, externalImageId: photoId(n) });
+
+/** One photo that all three agree on, and what differs. */
+function world(rest: Partial<World> = {}): World {
+  const faces = rest.faces ?? [face(1)];
+  return {
+    eventId: EVENT,
+    erasedBefore: null,
+    facesBefore: faces,
+    faces,
+    photos: [row(1)],
+    leaving: new Set(),
+    objects: [object(1)],
+    collection: [inCollection(1)],
+    ...rest,
+  };
+}
+const kinds = (of: World) => compare(of, SETTLED).map(({ kind }) => kind);
+
+test('says nothing where all three agree', () => {
+  expect(kinds(world())).toEqual([]);
+  expect(kinds(world({ photos: [], objects: [], faces: [], collection: undefined }))).toEqual([]);
+});
+
+test('finds a photo without an end, once its time is up', () => {
+  const processing = (created_at: string) =>
+    world({ photos: [row(1, { status: 'processing', object_version: null, created_at })], faces: [] });
+  expect(compare(processing(LONG_AGO), SETTLED)).toEqual([
+    expect.objectContaining({ kind: 'no_end', photoId: photoId(1), object: object(1) }),
+  ]);
+  expect(kinds(processing(JUST_NOW))).toEqual([]);
+});
+
+test('finds what was never seen: an object without a row, and a version that came later', () => {
+  const unseen = (objects: StoredObject[], photos = [row(1)]) => kinds(world({ objects, photos }));
+  expect(unseen([object(1), object(2)])).toEqual(['never_seen']);
+  expect(unseen([object(1), object(2, { uploadedAt: JUST_NOW })])).toEqual([]);
+  expect(unseen([object(1, { etag: 'v2' })])).toEqual(['never_seen']);
+  expect(unseen([object(1, { etag: 'v2', versionId: 'v1' })])).toEqual([]);
+  // A copy of the photo is the same photo, other bytes are not, and a file in a folder below never is.
+  const beside = (key: string, rest = {}) => object(1, { key: `events/${EVENT}/${key}`, ...rest });
+  expect(unseen([object(1), beside(`${photoId(1)}.JPG`)])).toEqual([]);
+  expect(unseen([object(1), beside(`${photoId(1)}.JPG`, { etag: 'v2' })])).toEqual(['never_seen']);
+  expect(unseen([object(1), beside(`copy/${photoId(1)}.jpg`)])).toEqual(['never_seen']);
+  // A deleted photo whose object is there again is to be indexed.
+  const deleted = row(1, { status: 'deleted', object_version: null });
+  expect(kinds(world({ photos: [deleted], faces: [], collection: [] }))).toEqual(['never_seen']);
+  expect(unseen([object(1), object(2, { key: `events/${EVENT}/readme` })])).toEqual([]);
+});
+
+test('leaves alone what was erased', () => {
+  const erased = world({ objects: [object(1), object(2)], erasedBefore: new Date('2026-05-01T11:00:00Z') });
+  expect(kinds(erased)).toEqual([]);
+});
+
+test('finds faces that the collection lost, and no face that was written or removed meanwhile', () => {
+  const lost = { collection: [] };
+  expect(compare(world(lost), SETTLED)).toEqual([
+    expect.objectContaining({ kind: 'faces_lost', photoId: photoId(1), faceIds: ['f1'] }),
+  ]);
+  expect(kinds(world({ collection: undefined }))).toEqual(['faces_lost']);
+  // Indexed while the collection was being read.
+  expect(kinds(world({ ...lost, facesBefore: [] }))).toEqual([]);
+  expect(kinds(world({ ...lost, leaving: new Set(['f1']) }))).toEqual([]);
+  // Rekognition may store a face without naming it.
+  expect(kinds(world({ faces: [face(1, null)], collection: [] }))).toEqual([]);
+});
+
+test('finds faces that no row knows, but for those that an execution will still ask for', () => {
+  const extra = [inCollection(1), inCollection(2, 'x')];
+  const stray = (photos: PhotoRow[], objects: StoredObject[]) =>
+    kinds(world({ collection: extra, photos, objects })).filter((kind) => kind === 'stray_faces');
+  const other = (rest: Partial<PhotoRow>) => [row(1), row(2, { face_count: 0, ...rest })];
+  // Nobody knows the photo, and there is none.
+  expect(stray([row(1)], [object(1)])).toEqual(['stray_faces']);
+  expect(stray(other({}), [object(1), object(2)])).toEqual(['stray_faces']);
+  expect(stray(other({ status: 'failed', failure_retryable: false }), [object(1), object(2)])).toEqual([
+    'stray_faces',
+  ]);
+  expect(stray(other({ status: 'deleted' }), [object(1)])).toEqual(['stray_faces']);
+  // It is on its way, or will be.
+  expect(stray([row(1)], [object(1), object(2)])).toEqual([]);
+  expect(stray(other({ status: 'processing' }), [object(1), object(2)])).toEqual([]);
+  const passing = { status: 'failed', failure_retryable: true } as const;
+  expect(stray(other({ ...passing, ended_at: JUST_NOW }), [object(1), object(2)])).toEqual([]);
+  expect(stray(other(passing), [object(1), object(2)])).toEqual(['stray_faces']);
+  // There again, and to be indexed.
+  const deleted = other({ status: 'deleted', object_version: null });
+  expect(stray(deleted, [object(1), object(2)])).toEqual([]);
+  expect(stray(other({}), [object(1), object(2, { etag: 'v2' })])).toEqual([]);
+  // It is leaving already.
+  expect(kinds(world({ collection: extra, leaving: new Set(['x']) }))).toEqual([]);
+});
+
+test('does not touch faces that somebody else put there', () => {
+  for (const externalImageId of [undefined, 'staff-7']) {
+    const found = compare(
+      world({ collection: [inCollection(1), { faceId: 'x', externalImageId }] }),
+      SETTLED,
+    );
+    expect(found).toEqual([{ kind: 'foreign_face', faceId: 'x', externalImageId }]);
+  }
+});
+
+test('finds what must never be', () => {
+  expect(kinds(world({ photos: [row(1, { face_count: 2 })] }))).toEqual(['wrong_count']);
+  expect(kinds(world({ photos: [row(1, { status: 'failed', failure_retryable: true })] }))).toEqual([
+    'wrong_count',
+  ]);
+  const shared = [face(1), face(2, 'f1')];
+  expect(kinds(world({ photos: [row(1), row(2)], objects: [object(1), object(2)], faces: shared }))).toEqual([
+    'face_of_two_photos',
+  ]);
+});
+
+test('tells of a photo whose object is gone, unless it says so itself', () => {
+  const failed = (failure_code: string) =>
+    world({ objects: [], photos: [row(1, { status: 'failed', failure_code, face_count: null })], faces: [] });
+  expect(kinds(failed('InvalidImageFormat'))).toContain('object_gone');
+  expect(kinds(failed('InvalidS3Object'))).not.toContain('object_gone');
+  expect(kinds(world({ objects: [] }))).toEqual(['object_gone']);
+  // Uploaded and indexed after the bucket was read.
+  expect(kinds(world({ objects: [], photos: [row(1, { ended_at: JUST_NOW })] }))).toEqual([]);
+});
+
+test('a photo that failed because another event has its id is not an object that was never seen', () => {
+  const { keyId } = parsePhotoKey(keyOf(2));
+  const refused = row(2, {
+    id: keyId,
+    status: 'failed',
+    failure_code: 'PhotoIdTaken',
+    failure_retryable: false,
+  });
+  const of = world({ photos: [row(1), refused], objects: [object(1), object(2)] });
+  expect(kinds(of)).toEqual([]);
+});
