@@ -82,7 +82,7 @@ export const commands = {
   },
   reprocess: {
     starts: true,
-    does: 'indexes failed photos again, without paying twice; with --indexed, indexed ones, which is paid anew',
+    does: 'indexes failed photos again, without paying twice; with --indexed, indexed ones, which is billed anew',
     more: `  --include-permanent  the photos that are at fault themselves too
   --indexed            with --event: the indexed photos, say after another qualityFilter; new faces take the place of the old
 `,
@@ -102,11 +102,11 @@ export const commands = {
     options: { prefix: 'PREFIX', ...costs },
     oneOf: ['prefix'],
   },
-  pause: { starts: false, does: 'stops paid calls; photos wait, for about six days', options: changes },
+  pause: { starts: false, does: 'stops billed calls; photos wait, for about six days', options: changes },
   resume: { starts: false, does: 'goes on after a pause', options: changes },
   cost: {
     starts: false,
-    does: 'what was paid, by event, photographer or day',
+    does: 'what was billed, by event, photographer or day',
     options: { by: 'KEY', since: 'DATE' },
   },
   cap: {

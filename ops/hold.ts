@@ -4,7 +4,7 @@ import type { Arguments } from './arguments.ts';
 import { hint } from './hint.ts';
 import type { LedgerView } from './ledger.ts';
 
-/** Why nothing is paid at the moment; undefined when nothing holds the photos. */
+/** Why nothing is billed at the moment; undefined when nothing holds the photos. */
 export function holdOf(ledger: LedgerView): 'paused' | 'cap' | undefined {
   if (ledger.imagesToday >= ledger.dailyImageCap) {
     return 'cap';

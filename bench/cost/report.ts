@@ -140,7 +140,7 @@ The start of environments is ${(100 * coldShare).toFixed(0)} % of it.
 
 Each of the six reads of a photo has its reason, and together they cost $${(6_000 * listPrices.s3Read).toFixed(4)} per 1,000 photos. JoinLine looks for a stored
 response (who has one waits in no line, and through no pause); IndexFaces looks for it again (an attempt may have died after it
-was stored: not paid twice), at the photo before its call (nothing is paid for one that is gone) and after it (the faces of a newer upload are
+was stored: not billed twice), at the photo before its call (nothing is billed for one that is gone) and after it (the faces of a newer upload are
 not kept as this one's); Rekognition reads the photo, and PersistResults the response.
 
 Not counted, because it depends on the operator or on others: the upload's own PUT ($0.005 per 1,000), keeping photos and
@@ -165,7 +165,7 @@ ${designs
 ${designs.map(({ name, description, source }) => `- **${name}**: ${description} (<${source}>).`).join('\n')}
 
 The design without orchestration is the cheapest, by the price of the transitions. What the difference buys: no photo is
-dropped by a burst, each is paid once, every attempt of every photo can be looked at, and a failed photo says why.
+dropped by a burst, each is billed once, every attempt of every photo can be looked at, and a failed photo says why.
 Retries instead of pacing save two states, and pay a transition and a function call for each throttled attempt: cheaper for
 a handful of photos, dearer the larger the burst is, and slower, because a photo that backs off leaves quota unused. A place
 in line costs the same for the first photo and the ten thousandth.
@@ -205,9 +205,9 @@ With the defaults, searches end a day at 50,000 (\`dailySearchCap\`), about $${(
   until \`npm run ops -- cap --images N\`. Waiting costs about $0.0012 a photo and day: it asks twice an hour.
 - **A photographer's daily cap** (\`dailyImagesPerPhotographer\`, off) ends the day of one photographer, and of nobody else. Counting takes a
   write and one or two reads of DynamoDB for each photo, about $0.0009 per 1,000; off, nothing.
-- **Two alarms**: \`spend-today\` within minutes, from the pipeline's own count of paid images; AWS Budgets within hours,
+- **Two alarms**: \`spend-today\` within minutes, from the pipeline's own count of billed images; AWS Budgets within hours,
   from the bill. See the [runbook](runbook.md#spend-today).
-- **Who costs what**: \`npm run ops -- cost --by event\` (or \`photographer\`, \`day\`), from one row for each paid call.
+- **Who costs what**: \`npm run ops -- cost --by event\` (or \`photographer\`, \`day\`), from one row for each billed call.
 - **More than a million images a month** are cheaper: $0.0008 an image, then $0.0006 and $0.0004. The estimates stay at the
   first million's price.
 `;

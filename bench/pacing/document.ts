@@ -70,7 +70,7 @@ after a lognormal time. Each case is \`npm run bench:pacing -- --case NAME\`; th
 
 ## Rollcall
 
-| case | indexed | paid twice | quota used | throttled calls | median wait | transitions a photo |
+| case | indexed | billed twice | quota used | throttled calls | median wait | transitions a photo |
 | --- | --- | --- | --- | --- | --- | --- |
 ${[...ours].map(([name, report]) => summary(name, oursIn(report))).join('\n')}
 
@@ -155,7 +155,7 @@ function comparison(name: string, report: PacingReport): string {
   );
   return `### ${TITLES[name]}, ${report.photos.toLocaleString('en-US')} photos
 
-| strategy | indexed | seconds | quota used | ratio | throttled calls | paid twice | transitions | GB-s |
+| strategy | indexed | seconds | quota used | ratio | throttled calls | billed twice | transitions | GB-s |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${report.strategies
   .map((each) =>

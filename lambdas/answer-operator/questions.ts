@@ -45,7 +45,7 @@ export const questionSchema = v.variant('ask', [
   v.object({ ask: v.literal('erasures'), event_id: v.optional(uuid), limit }),
   /** Uploads whose key belongs to no event, the latest first. */
   v.object({ ask: v.literal('misplaced'), limit }),
-  /** What was paid, since a UTC day: rows with the costliest first, or by day. */
+  /** What was billed, since a UTC day: rows with the costliest first, or by day. */
   v.object({
     ask: v.literal('usage'),
     by: v.picklist(['event', 'photographer', 'day']),
@@ -104,7 +104,7 @@ export interface ListedEvent {
   faces: number;
 }
 
-/** A paid call for a photo. */
+/** A billed call for a photo. */
 export interface PaidCall {
   /** ISO 8601. */
   called_at: string;
@@ -118,7 +118,7 @@ export interface PhotoHistory {
   erasures: Receipt[];
 }
 
-/** Paid images, the faces that they gave, and what they cost at list prices. */
+/** Billed images, the faces that they gave, and what they cost at list prices. */
 export interface Usage {
   images: number;
   faces: number;

@@ -1,6 +1,6 @@
 /**
  * How often one event, and one caller, may search: so that nobody collects an event's people search by search, and nobody's
- * searches are paid without end.
+ * searches are billed without end.
  *
  * Each has an item that holds one moment: when all that was used up will be earned again (the generic cell rate algorithm). A
  * search moves it by one share of an hour; it may lie an hour ahead. So N searches are possible at once and N an hour after

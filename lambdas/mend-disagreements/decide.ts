@@ -24,7 +24,7 @@ export interface Decision {
 }
 
 /**
- * @param context.mayIndex whether nobody and nothing holds the paid calls
+ * @param context.mayIndex whether nobody and nothing holds the billed calls
  */
 export function decide(
   found: readonly FoundEvent[],

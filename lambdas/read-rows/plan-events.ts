@@ -10,7 +10,7 @@ export interface KnownEvent {
   faces: number;
   /** Photos that are not deleted and not erased. */
   live: number;
-  /** Whether anything of it was paid or erased in the last days. */
+  /** Whether anything of it was billed or erased in the last days. */
   changed: boolean;
 }
 

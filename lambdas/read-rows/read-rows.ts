@@ -83,7 +83,7 @@ async function knownEvents(
   { scope, as_of }: Reconciliation,
 ): Promise<{ events: KnownEvent[]; known: Set<string> }> {
   const since = new Date(Date.parse(as_of) - CHANGED_DAYS * 24 * 3_600_000);
-  // Both have an index or are small, where the times of photos have none: whatever was indexed was paid.
+  // Both have an index or are small, where the times of photos have none: whatever was indexed was billed.
   const changes = await sql<{ id: string }[]>`
     SELECT event_id AS id FROM paid_images WHERE called_at >= ${since}
     UNION

@@ -123,8 +123,8 @@ export interface RollcallConfig {
   /**
    * Days that the stored IndexFaces responses are kept; 1 to 3650.
    *
-   * Default: 30, as long as the record that answers a redelivered event without a second paid call. Fewer days mean that
-   * such an event can be paid again; everything the application reads is in Postgres.
+   * Default: 30, as long as the record that answers a redelivered event without a second billed call. Fewer days mean that
+   * such an event can be billed again; everything the application reads is in Postgres.
    */
   readonly resultsRetentionDays: number;
   /**
@@ -149,7 +149,7 @@ export interface RollcallConfig {
    */
   readonly searchFacesPerSecond: number | undefined;
   /**
-   * Searches that may be paid in a UTC day, all events together; 1 to 100,000,000. When they are used up, whoever searches is
+   * Searches that may be billed in a UTC day, all events together; 1 to 100,000,000. When they are used up, whoever searches is
    * told so until midnight.
    *
    * Default: 50,000, about $50 a day.

@@ -112,13 +112,13 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     },
     'spend-today': {
       severity: 'critical',
-      meaning: `The images and searches paid within the last 24 hours cost more than $${limits.spendTodayUsd} at list prices. Photos go on until the daily cap of ${config.dailyImageCap} images, searches until that of ${config.dailySearchCap}.`,
+      meaning: `The images and searches billed within the last 24 hours cost more than $${limits.spendTodayUsd} at list prices. Photos go on until the daily cap of ${config.dailyImageCap} images, searches until that of ${config.dailySearchCap}.`,
       metric: spend(DAY, 'US dollars in 24 hours'),
       threshold: limits.spendTodayUsd,
     },
     'daily-cap-reached': {
       severity: 'critical',
-      meaning: `The day's images are used up (${config.dailyImageCap}, or what an operator set). Photos wait and nothing is paid until midnight UTC, or until an operator raises the number.`,
+      meaning: `The day's images are used up (${config.dailyImageCap}, or what an operator set). Photos wait and nothing is billed until midnight UTC, or until an operator raises the number.`,
       // An hour, because a waiting photo asks about twice in one.
       metric: pipelineMetricOf('FailedAttempts', 'DailyImageCapReached', { period: HOUR }),
       threshold: 0,
@@ -126,7 +126,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     ...(config.dailyImagesPerPhotographer !== undefined && {
       'photographer-cap-reached': {
         severity: 'warning' as const,
-        meaning: `A photographer's images of the day are used up (${config.dailyImagesPerPhotographer}). Those photos wait and nothing is paid for them until midnight UTC; everybody else's go on.`,
+        meaning: `A photographer's images of the day are used up (${config.dailyImagesPerPhotographer}). Those photos wait and nothing is billed for them until midnight UTC; everybody else's go on.`,
         metric: pipelineMetricOf('FailedAttempts', 'PhotographerCapReached', { period: HOUR }),
         threshold: 0,
       },

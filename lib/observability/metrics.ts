@@ -73,17 +73,17 @@ export function openExecutions(period = Duration.minutes(5)): Metric {
   });
 }
 
-/** Images that were paid. */
+/** Images that were billed. */
 export function imagesBilled(period: Duration): Metric {
-  return pipelineMetric(metricNames.imagesBilled, { period, label: 'images paid' });
+  return pipelineMetric(metricNames.imagesBilled, { period, label: 'images billed' });
 }
 
-/** Searches for a person that were paid. */
+/** Searches for a person that were billed. */
 export function searchesBilled(period: Duration): Metric {
-  return pipelineMetric(metricNames.searchesBilled, { period, label: 'searches paid' });
+  return pipelineMetric(metricNames.searchesBilled, { period, label: 'searches billed' });
 }
 
-/** Estimated US dollars for the images and the searches that were paid within each period. */
+/** Estimated US dollars for the images and the searches that were billed within each period. */
 export function spend(period: Duration, label: string): MathExpression {
   return new MathExpression({
     // Where nobody searches, or nobody uploads, the other is still counted.

@@ -18,7 +18,7 @@ function keyedById({ config }: TableProps) {
 }
 
 /**
- * The records of Powertools' idempotency: the receipt of every paid call.
+ * The records of Powertools' idempotency: the receipt of every billed call.
  *
  * Point-in-time recovery is on because without its receipts a replay of last week's events is paid a second time.
  */

@@ -31,7 +31,7 @@ export interface Report {
   rows: ReportRow[];
   /** Files of the folder that were left out. */
   skipped: readonly Skipped[];
-  /** Paid calls: IndexFaces. */
+  /** Billed calls: IndexFaces. */
   rekognitionCalls: number;
   executions: number;
   elapsedMs: number;

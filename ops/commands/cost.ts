@@ -11,7 +11,7 @@ import { DATABASE } from '../time-limit.ts';
 /** Longer lists are for `--json`. */
 const SHOWN = 50;
 
-/** What was paid, by event, photographer or day, at list prices. Today's images are known without the database. */
+/** What was billed, by event, photographer or day, at list prices. Today's images are known without the database. */
 export async function cost({ args, deployment, columns, now, limit }: Context): Promise<Result> {
   const { by, since } = args;
   const [usage, summary, ledger] = await Promise.all([

@@ -2,19 +2,19 @@ import type { Context, Result } from '../context.ts';
 import { hint } from '../hint.ts';
 import { ledgerOf, readLedger } from '../ledger.ts';
 
-/** Stops paid calls for everyone; photos wait in their executions. */
+/** Stops billed calls for everyone; photos wait in their executions. */
 export async function pause(context: Context): Promise<Result> {
   const { pausedSince } = await readLedger(context.deployment);
   if (pausedSince) {
     return result(pausedSince, `It has been paused since ${pausedSince}.`, context);
   }
   if (context.args.dryRun) {
-    return result(null, 'Would stop paid calls: photos would wait, for about six days at most.', context);
+    return result(null, 'Would stop billed calls: photos would wait, for about six days at most.', context);
   }
   await ledgerOf(context.deployment).pause();
   return result(
     new Date(context.now()).toISOString(),
-    `Paused: no paid call starts from now on, and photos wait, for about six days at most. ${hint(context.args, 'resume')} goes on.`,
+    `Paused: no billed call starts from now on, and photos wait, for about six days at most. ${hint(context.args, 'resume')} goes on.`,
     context,
   );
 }

@@ -40,7 +40,7 @@ interface Execution {
   attempts: Attempt[];
 }
 
-/** One photo's history: its object, its row, what was paid, its last execution with every attempt, and what to do next. */
+/** One photo's history: its object, its row, what was billed, its last execution with every attempt, and what to do next. */
 export async function photo(context: Context): Promise<Result> {
   const { args, deployment, now, columns, limit } = context;
   const subject = args.subject!;

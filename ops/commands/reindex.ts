@@ -20,7 +20,7 @@ const LEAVE_PATIENCE_MS = 30 * 60_000;
 /**
  * `reprocess --event ID --indexed`: indexes an event's indexed photos again, say after another `qualityFilter`, or because
  * what is stored is wrong. The old faces leave the collection first: asked before that, Rekognition would name those it has,
- * and the photo would be paid twice. Whoever stops it in the middle leaves photos in `processing`, which the scheduled
+ * and the photo would be billed twice. Whoever stops it in the middle leaves photos in `processing`, which the scheduled
  * reconciliation indexes.
  */
 export async function reindex(context: Context): Promise<Result> {

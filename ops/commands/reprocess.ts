@@ -13,7 +13,7 @@ import { parallel } from '../parallel.ts';
 import { atMost } from '../price.ts';
 import { reindex } from './reindex.ts';
 
-/** Failures after which a stored response is of no use: another call is paid. */
+/** Failures after which a stored response is of no use: another call is billed. */
 const RESULT_IS_VOID = new Set(['FacesLost', 'ResultLostTooOften']);
 
 /** Indexes failed photos again, by executions of their own; or indexed ones, whose faces make room before. */
@@ -53,10 +53,10 @@ async function reprocessFailed(context: Context): Promise<Result> {
   return finish(context, data, jobs, { executions, left });
 }
 
-/** `3 photos, of which 2 are paid already` */
+/** `3 photos, of which 2 are billed already` */
 function planOf(photos: number, toPay: number): string {
   const paid = photos - toPay;
-  return `${count(photos, 'photo')}${paid > 0 ? `, of which ${paid.toLocaleString('en-US')} ${paid === 1 ? 'is' : 'are'} paid already,` : ''}`;
+  return `${count(photos, 'photo')}${paid > 0 ? `, of which ${paid.toLocaleString('en-US')} ${paid === 1 ? 'is' : 'are'} billed already,` : ''}`;
 }
 
 async function choose({ args, deployment }: Context): Promise<{ chosen: PhotoRow[]; permanent: number }> {

@@ -206,7 +206,7 @@ test('lists the events, the latest first, with what became of their photos', asy
   ]);
 });
 
-test('knows what was paid for a photo, and what of it was erased', async () => {
+test('knows what was billed for a photo, and what of it was erased', async () => {
   const event = await anEvent();
   const photo = await event.photo([randomUUID()]);
   await database.admin`

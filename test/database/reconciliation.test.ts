@@ -43,7 +43,7 @@ const objectsWith = (candidates: object) => {
 const read = (step: 'events' | 'faces' | 'rows', input: Reconciliation, { objects } = memoryObjects()) =>
   readRows({ withDatabase, objects, telemetry: recordingTelemetry().telemetry }, { step, input });
 
-test('lists what was paid in the last days and what the database does not know, and daily every event', async () => {
+test('lists what was billed in the last days and what the database does not know, and daily every event', async () => {
   const [fresh, old] = [await anEvent(['a'], { paidDaysAgo: 1 }), await anEvent(['b'])];
   const unseen = randomUUID();
   const candidates = {

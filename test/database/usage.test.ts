@@ -25,7 +25,7 @@ interface Call {
   faces?: number;
 }
 
-/** What persist-results does with the stored response of one paid call. */
+/** What persist-results does with the stored response of one billed call. */
 async function persist({ eventId, photoId, version, calledMs = NOON, faces = 1 }: Call) {
   const photo = { event_id: eventId, photo_id: photoId };
   const calledAt = new Date(calledMs).toISOString();
@@ -99,21 +99,21 @@ test('adds up images, faces and dollars by event, photographer and UTC day', asy
   ]);
 });
 
-test('an event that comes again, ten times at once, is paid once', async () => {
+test('an event that comes again, ten times at once, is billed once', async () => {
   const call = { eventId: randomUUID(), photoId: randomUUID(), version: 1 };
   await Promise.all(Array.from({ length: 10 }, () => persist(call)));
   await persist(call);
   await expect(usageOf(call.eventId)).resolves.toMatchObject([{ images: 1, faces: 1 }]);
 });
 
-test('an upload that a newer one overtook was paid too', async () => {
+test('an upload that a newer one overtook was billed too', async () => {
   const photo = { eventId: randomUUID(), photoId: randomUUID() };
   await persist({ ...photo, version: 2, calledMs: NOON + 1 });
   await expect(persist({ ...photo, version: 1 })).resolves.toMatchObject({ effect: 'superseded' });
   await expect(usageOf(photo.eventId)).resolves.toMatchObject([{ images: 2 }]);
 });
 
-test('a photo indexed again for a lost response was paid twice', async () => {
+test('a photo indexed again for a lost response was billed twice', async () => {
   const photo = { eventId: randomUUID(), photoId: randomUUID(), version: 1 };
   await persist(photo);
   await expect(persist({ ...photo, calledMs: NOON + 60_000 })).resolves.toMatchObject({ effect: 'known' });
@@ -158,7 +158,7 @@ test('whatever order calls and repetitions come in, each call is counted once', 
   );
 }, 30_000);
 
-test('the operator is told what was paid by event, photographer and day', async () => {
+test('the operator is told what was billed by event, photographer and day', async () => {
   const photographer = randomUUID();
   const [small, large] = [randomUUID(), randomUUID()];
   await database.admin`INSERT INTO events (id, photographer_id, name) VALUES (${small}, ${photographer}, 'Small'), (${large}, ${photographer}, NULL)`;
@@ -203,7 +203,7 @@ test('the operator is told what was paid by event, photographer and day', async 
   });
 });
 
-test('the pipeline can neither change nor take back what was paid', async () => {
+test('the pipeline can neither change nor take back what was billed', async () => {
   await expect(database.pipeline`UPDATE paid_images SET estimated_usd = 0`).rejects.toMatchObject({
     code: '42501',
   });

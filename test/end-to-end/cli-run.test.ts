@@ -168,7 +168,7 @@ test('the first run: six photos indexed, in a table', async () => {
   killed().catch(() => {});
 });
 
-test('the same again: everything is known, nothing is paid', async () => {
+test('the same again: everything is known, nothing is billed', async () => {
   await firstRun();
   const ended = await run('start', ['--json'], first.env).ended;
   expect(ended).toMatchObject({ code: 0, stderr: '' });

@@ -16,7 +16,7 @@ import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-events-'));
 let cloud: Cloud;
 let sql: postgres.Sql;
-/** The collection of each call of IndexFaces that was paid. */
+/** The collection of each call of IndexFaces that was billed. */
 const indexed: string[] = [];
 
 beforeAll(async () => {

@@ -259,7 +259,7 @@ describe('on an operator’s day', () => {
     }
   }, 120_000);
 
-  test('what is indexed is indexed again: other faces take the place, each photo is paid once more', async () => {
+  test('what is indexed is indexed again: other faces take the place, each photo is billed once more', async () => {
     const deployment = localDeployment(harness.cloud.services);
     const { cloud } = harness;
     const id = await event();

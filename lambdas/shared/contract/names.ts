@@ -171,7 +171,7 @@ export const environmentNames = {
   searchLimitsTable: 'SEARCH_LIMITS_TABLE',
   /** The account's quota of SearchFacesByImage and SearchFaces in calls per second. */
   searchFacesPerSecond: 'SEARCH_FACES_PER_SECOND',
-  /** Searches that may be paid in a UTC day. */
+  /** Searches that may be billed in a UTC day. */
   dailySearchCap: 'DAILY_SEARCH_CAP',
   searchesPerEventHour: 'SEARCHES_PER_EVENT_HOUR',
   searchesPerCallerHour: 'SEARCHES_PER_CALLER_HOUR',

@@ -53,7 +53,7 @@ export const listPrices = {
 } as const;
 
 /**
- * What one paid image costs with all that moves it through the pipeline, in US dollars: the spend alarm and the usage
+ * What one billed image costs with all that moves it through the pipeline, in US dollars: the spend alarm and the usage
  * records count by it. `npm run bench:cost` measures it (docs/cost.md) and fails when it is not enough.
  */
 export const IMAGE_USD = 0.00115;

@@ -1,4 +1,4 @@
-/** Who pays for what: one row in `paid_images` for each paid call, which the view `usage` adds up. */
+/** Who pays for what: one row in `paid_images` for each billed call, which the view `usage` adds up. */
 
 import { IMAGE_USD } from '../contract/prices.ts';
 import type { Transaction } from './rows.ts';
@@ -12,7 +12,7 @@ export interface PaidImage {
   faces: number;
 }
 
-/** Counts a paid call, once however often it is told. */
+/** Counts a billed call, once however often it is told. */
 export async function recordPaidImage(
   sql: Transaction,
   { event_id, photo_id, calledMs, faces }: PaidImage,

@@ -343,7 +343,7 @@ describe('the pace', () => {
     });
   });
 
-  test('a limit is told before anything is paid', async () => {
+  test('a limit is told before anything is billed', async () => {
     const { find, calls } = world({ limit: 90_001 });
     expect(await find()).toMatchObject({ reason: 'SearchLimitReached', retry_after_seconds: 91 });
     expect(calls).toEqual([]);

@@ -403,7 +403,7 @@ describe('indexFaces', () => {
     ['a refused photo', 'InvalidImageFormatException', 400, 0],
     ['an error of the service', 'InternalServerError', 500, 0],
     ['no answer, which nobody can tell from success', 'TimeoutError', undefined, 1],
-  ])('%s counts as paid, or does not', async (_, thrown, status, paid) => {
+  ])('%s counts as billed, or does not', async (_, thrown, status, paid) => {
     const images: string[] = [];
     const { run, recording, givenBack } = setUp({
       photographers: {

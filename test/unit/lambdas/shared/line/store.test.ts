@@ -181,7 +181,7 @@ describe('many callers at once', () => {
     );
     expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(100);
     await expect(join(fleetMember())).rejects.toMatchObject({ name: 'DailyImageCapReached' });
-    // What came to no paid call makes room for another; what was of another day does not.
+    // What came to no billed call makes room for another; what was of another day does not.
     const [first] = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     await fleetMember().giveBack({ ...first!, day: first!.day - 1 });
     await expect(join(fleetMember())).rejects.toMatchObject({ name: 'DailyImageCapReached' });
