@@ -569,6 +569,19 @@ async function reloadConfiguration(superuserUrl: string): Promise<void> {
   }
 }
 
+/** A server that cannot start a process for a connection hangs up: on a machine with much to do, the next one may go through. */
+async function answered<Rows>(ask: () => PromiseLike<Rows>, attempts = 5): Promise<Rows> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (attempts <= 1 || (error as NodeJS.ErrnoException).code !== 'ECONNRESET') {
+      throw error;
+    }
+    await sleep(200);
+    return answered(ask, attempts - 1);
+  }
+}
+
 /**
  * Makes what RDS brings: the database, its master, and the role that marks IAM logins.
  *
@@ -582,7 +595,8 @@ async function prepareDatabase(
 ): Promise<{ hasIamLogins: boolean }> {
   const sql = postgres(superuserUrl, { max: 1, onnotice: () => {}, fetch_types: false });
   try {
-    const known = new Set((await sql`SELECT rolname FROM pg_roles`).map((row) => row.rolname as string));
+    const roles = await answered(() => sql<{ rolname: string }[]>`SELECT rolname FROM pg_roles`);
+    const known = new Set(roles.map(({ rolname }) => rolname));
     if (!known.has('rds_iam')) {
       await sql`CREATE ROLE rds_iam NOLOGIN`;
     }

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -39,13 +39,29 @@ function claim(port: number): boolean {
       mine.add(file);
       return true;
     } catch {
-      if (mine.has(file) || isAlive(ownerOf(file))) {
+      if (mine.has(file) || isAlive(ownerOf(file)) || !takeAway(file)) {
         return false;
       }
-      rmSync(file, { force: true });
     }
   }
   return false;
+}
+
+/** Removes the file of a process that is gone, unless somebody else was faster and it is already theirs. */
+function takeAway(file: string): boolean {
+  const aside = `${file}.${process.pid}`;
+  try {
+    renameSync(file, aside);
+  } catch {
+    return false;
+  }
+  const owner = ownerOf(aside);
+  if (isAlive(owner)) {
+    renameSync(aside, file);
+    return false;
+  }
+  rmSync(aside, { force: true });
+  return true;
 }
 
 function ownerOf(file: string): number {
