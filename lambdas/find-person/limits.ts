@@ -7,15 +7,10 @@
  * that, with one conditional write each, and an item that nobody uses says nothing and expires.
  */
 import { createHash } from 'node:crypto';
-import {
-  type AttributeValue,
-  ConditionalCheckFailedException,
-  type DynamoDBClient,
-  GetItemCommand,
-  UpdateItemCommand,
-} from '@aws-sdk/client-dynamodb';
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { PipelineError } from '../shared/contract/errors.ts';
-import { ledgerError } from '../shared/runtime/aws-errors.ts';
+import { type Item, readItem } from '../shared/line/item.ts';
+import { writeItem } from '../shared/line/write.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -71,12 +66,9 @@ export function searchLimits(deps: SearchLimitsDeps): SearchLimits {
 
     async keepPlace(caller, placeMs) {
       const place = Math.ceil(placeMs);
-      await write(deps, callerKey(caller), {
-        update: 'SET #place = :place, #expiration = :expiration',
-        values: {
-          ':place': place,
-          ':expiration': Math.ceil((place + HOUR_MS) / 1_000),
-        },
+      await writeItem(deps, callerKey(caller), {
+        premises: [],
+        set: { place_ms: place, expiration: Math.ceil((place + HOUR_MS) / 1_000) },
       });
     },
   };
@@ -95,87 +87,51 @@ async function use(deps: SearchLimitsDeps, id: string, perHour: number): Promise
     const full = nowMs + share * (perHour - 1);
     const expiration = Math.ceil((nowMs + share * perHour) / 1_000);
     // Either it lies ahead and is moved on, whatever its value, or it is over and begins at now.
-    const moved = await write(deps, id, {
-      condition: '#used > :now AND #used <= :full',
-      update: 'SET #used = #used + :share, #expiration = :expiration REMOVE #place',
-      values: { ':now': nowMs, ':full': full, ':share': share, ':expiration': expiration },
-    });
-    if (moved.isWritten) {
-      return placeOf(moved.before, nowMs);
+    const moved = await writeItem(
+      deps,
+      id,
+      {
+        premises: [
+          { attribute: 'used_until_ms', atLeast: nowMs + 1 },
+          { attribute: 'used_until_ms', below: full + 1 },
+        ],
+        add: { used_until_ms: share },
+        set: { expiration },
+        remove: ['place_ms'],
+      },
+      'ALL_OLD',
+    );
+    if ('item' in moved) {
+      return placeOf(moved.item, nowMs);
     }
-    const used = numberOf(moved.before, 'used_until_ms') ?? 0;
+    const used = numberOf(moved.conflict ?? (await readItem(deps, id)), 'used_until_ms') ?? 0;
     if (used > full) {
       return { waitMs: used - full };
     }
-    const begun = await write(deps, id, {
-      condition: 'attribute_not_exists(#used) OR #used <= :now',
-      update: 'SET #used = :begin, #expiration = :expiration REMOVE #place',
-      values: { ':now': nowMs, ':begin': nowMs + share, ':expiration': expiration },
-    });
-    if (begun.isWritten) {
-      return placeOf(begun.before, nowMs);
+    const begun = await writeItem(
+      deps,
+      id,
+      {
+        premises: [{ attribute: 'used_until_ms', below: nowMs + 1 }],
+        set: { used_until_ms: nowMs + share, expiration },
+        remove: ['place_ms'],
+      },
+      'ALL_OLD',
+    );
+    if ('item' in begun) {
+      return placeOf(begun.item, nowMs);
     }
     // Another search began it in this moment, so that it lies ahead now.
   }
   throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races to count a search`);
 }
 
-type Item = Record<string, AttributeValue>;
-
-function numberOf(item: Item | undefined, attribute: string): number | undefined {
-  const number = item?.[attribute]?.N;
+function numberOf(item: Item, attribute: string): number | undefined {
+  const number = item[attribute]?.N;
   return number === undefined ? undefined : Number(number);
 }
 
-function placeOf(item: Item | undefined, nowMs: number): Taken {
+function placeOf(item: Item, nowMs: number): Taken {
   const placeMs = numberOf(item, 'place_ms');
   return { placeMs: placeMs !== undefined && nowMs - placeMs <= PLACE_GOOD_FOR_MS ? placeMs : undefined };
-}
-
-async function read({ dynamodb, table }: SearchLimitsDeps, id: string): Promise<Item | undefined> {
-  try {
-    const { Item } = await dynamodb.send(
-      new GetItemCommand({ TableName: table, Key: { id: { S: id } }, ConsistentRead: true }),
-    );
-    return Item;
-  } catch (error) {
-    throw ledgerError(error);
-  }
-}
-
-const ATTRIBUTES = { '#used': 'used_until_ms', '#expiration': 'expiration', '#place': 'place_ms' } as const;
-
-/** @returns the item as it was before, written or not */
-async function write(
-  deps: SearchLimitsDeps,
-  id: string,
-  { condition, update, values }: { condition?: string; update: string; values: Record<string, number> },
-): Promise<{ isWritten: boolean; before: Item | undefined }> {
-  const said = `${condition ?? ''} ${update}`;
-  try {
-    const { Attributes } = await deps.dynamodb.send(
-      new UpdateItemCommand({
-        TableName: deps.table,
-        Key: { id: { S: id } },
-        ...(condition !== undefined && { ConditionExpression: condition }),
-        UpdateExpression: update,
-        // DynamoDB refuses names that nothing uses.
-        ExpressionAttributeNames: Object.fromEntries(
-          Object.entries(ATTRIBUTES).filter(([name]) => said.includes(name)),
-        ),
-        ExpressionAttributeValues: Object.fromEntries(
-          Object.entries(values).map(([name, value]) => [name, { N: String(value) }]),
-        ),
-        ReturnValues: 'ALL_OLD',
-        ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-      }),
-    );
-    return { isWritten: true, before: Attributes };
-  } catch (error) {
-    if (!(error instanceof ConditionalCheckFailedException)) {
-      throw ledgerError(error);
-    }
-    // DynamoDB sends the item along when there is one.
-    return { isWritten: false, before: error.Item ?? (await read(deps, id)) };
-  }
 }

@@ -66,7 +66,7 @@ function holds(update: Update, before: Item | undefined): boolean {
     if (absent !== undefined) {
       return value(absent) === undefined;
     }
-    const [, left, operator, right] = /^(#\w+) (=|<=|>=|<|>) (:\w+)$/.exec(text) ?? [];
+    const [, left, operator, right] = /^(#\w+) (=|>=|<) (:\w+)$/.exec(text) ?? [];
     if (left === undefined) {
       throw new Error(`The table in memory does not know ${text}`);
     }
@@ -74,7 +74,7 @@ function holds(update: Update, before: Item | undefined): boolean {
     if (a === undefined) {
       return false;
     }
-    return { '=': a === b, '<': a < b, '>': a > b, '<=': a <= b, '>=': a >= b }[operator!]!;
+    return { '=': a === b, '<': a < b, '>=': a >= b }[operator!]!;
   };
   const either = (text: string) => text.split(' OR ').some(term);
   return (
@@ -91,7 +91,7 @@ function applied(update: Update, before: Item): Item {
     /^(?:SET (.*?))?\s*(?:REMOVE (.*))?$/.exec(update.UpdateExpression) ?? [];
   for (const set of sets.split(/, (?=#\w+ = )/).filter(Boolean)) {
     const [, target, source, addition] =
-      /^(#\w+) = (#\w+|:\w+|if_not_exists\(#\w+, :\w+\))(?: \+ (:\w+))?$/.exec(set) ?? [];
+      /^(#\w+) = (:\w+|if_not_exists\(#\w+, :\w+\))(?: \+ (:\w+))?$/.exec(set) ?? [];
     if (target === undefined) {
       throw new Error(`The table in memory does not know ${set}`);
     }

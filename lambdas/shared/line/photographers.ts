@@ -10,6 +10,7 @@ import { type DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb
 import { PipelineError } from '../contract/errors.ts';
 import { ledgerError } from '../runtime/aws-errors.ts';
 import { decodeLedger, type Item, readItem } from './item.ts';
+import { memory } from './memory.ts';
 import {
   type Change,
   countImages,
@@ -35,9 +36,6 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** How long a function goes by what it has read, or written, of whose an event is. */
 const REMEMBERED_MS = 10 * MINUTE_MS;
-
-/** Of events and counts. Beyond them a function begins to remember anew. */
-const MAX_REMEMBERED = 1_000;
 
 /** Without a photo, an event is no one's after this, and counts for itself again. */
 const OWNED_FOR_MS = 90 * DAY_MS;
@@ -145,8 +143,8 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
         }
         const { id } = known;
         const written = await writeItem(deps, id, counting(id, known.count, 1, imagesPerDay, deps.now()));
-        if ('after' in written) {
-          return { id, day: note(eventId, id, written.after).day ?? 0 };
+        if ('item' in written) {
+          return { id, day: note(eventId, id, written.item).day ?? 0 };
         }
         // Another count, another day, or the event has got its photographer.
         const conflict = written.conflict && note(eventId, id, written.conflict);
@@ -228,7 +226,7 @@ async function countMore(deps: PhotographersDeps, id: string, images: number): P
       id,
       counting(id, decodeLedger(item), images, undefined, deps.now()),
     );
-    if ('after' in written) {
+    if ('item' in written) {
       return;
     }
     item = written.conflict ?? (await readItem(deps, id));
@@ -300,20 +298,6 @@ export function cappedGate(gate: Gate, cap: PhotographerCap | undefined, eventId
     async giveBack(slot) {
       await gate.giveBack(slot);
       await returnImage();
-    },
-  };
-}
-
-/** Remembers by id, and forgets all of it when it becomes too much. */
-function memory<Value>() {
-  const values = new Map<string, Value>();
-  return {
-    get: (id: string) => values.get(id),
-    set(id: string, value: Value) {
-      if (values.size >= MAX_REMEMBERED && !values.has(id)) {
-        values.clear();
-      }
-      values.set(id, value);
     },
   };
 }

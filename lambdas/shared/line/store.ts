@@ -15,6 +15,7 @@ import {
   type Turn,
 } from './fairness.ts';
 import { decodeLedger, type LedgerItem, readItem, readLedger, turnsItem } from './item.ts';
+import { memory } from './memory.ts';
 import {
   afterThrottle,
   type Change,
@@ -58,9 +59,6 @@ const MAX_EARLY_MS = 5_000;
 
 /** Whose turn it is, is decided on what was seen of the ledger's item no longer ago than this. */
 const SEEN_GOOD_FOR_MS = 2_000;
-
-/** Items that a function remembers. */
-const MAX_REMEMBERED = 1_000;
 
 export interface LedgerDeps {
   dynamodb: DynamoDBClient;
@@ -144,7 +142,7 @@ export interface SlotLedger {
 export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
   let seen: LedgerState | undefined;
   let seenMs = Number.NEGATIVE_INFINITY;
-  const seenTurns = new Map<string, EventTurns>();
+  const seenTurns = memory<EventTurns>();
 
   function remember(state: LedgerState): LedgerState {
     seen = state;
@@ -159,8 +157,8 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
   /** @returns the item after the write, or the item that broke a premise and so prevented it */
   async function write(change: Change): Promise<{ after: LedgerState } | { conflict: LedgerState }> {
     const written = await writeItem(deps, deps.item ?? 'index-faces', change);
-    if ('after' in written) {
-      return { after: remember(decodeLedger(written.after)) };
+    if ('item' in written) {
+      return { after: remember(decodeLedger(written.item)) };
     }
     return { conflict: written.conflict ? remember(decodeLedger(written.conflict)) : await load() };
   }
@@ -170,9 +168,6 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
   }
 
   function rememberTurns(key: string, turns: EventTurns): EventTurns {
-    if (seenTurns.size >= MAX_REMEMBERED) {
-      seenTurns.clear();
-    }
     seenTurns.set(key, turns);
     return turns;
   }
@@ -183,8 +178,9 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
     decide: (event: EventTurns) => Decided | { refused: 'SlotExpired'; because: string },
   ): Promise<{ after: EventTurns; decided: Decided }> {
     const loadTurns = async () => rememberTurns(key, decodeLedger(await readItem(deps, turnsItem(key))));
-    let fresh = !seenTurns.has(key);
-    let event = seenTurns.get(key) ?? (await loadTurns());
+    const remembered = seenTurns.get(key);
+    let fresh = remembered === undefined;
+    let event = remembered ?? (await loadTurns());
     for (let race = 0; race < MAX_RACES; race++) {
       const decided = decide(event);
       if ('refused' in decided) {
@@ -196,8 +192,8 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
         continue;
       }
       const written = await writeItem(deps, turnsItem(key), decided.change);
-      if ('after' in written) {
-        return { after: rememberTurns(key, decodeLedger(written.after)), decided };
+      if ('item' in written) {
+        return { after: rememberTurns(key, decodeLedger(written.item)), decided };
       }
       event = written.conflict ? rememberTurns(key, decodeLedger(written.conflict)) : await loadTurns();
       fresh = true;

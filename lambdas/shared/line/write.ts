@@ -10,7 +10,8 @@ import type { Item } from './item.ts';
 import type { Change, Premise } from './rules.ts';
 
 /**
- * @returns the item after the write, or the item that broke a premise and so prevented it; undefined where there is none, or
+ * @param returns the item after the write, or as it was before it
+ * @returns the item, or the item that broke a premise and so prevented it; undefined where there is none, or
  *   DynamoDB did not send it along
  * @throws PipelineError `LedgerBusy`, `AccessDenied`, `MissingConfiguration`
  */
@@ -18,18 +19,19 @@ export async function writeItem(
   { dynamodb, table }: { dynamodb: DynamoDBClient; table: string },
   id: string,
   change: Change<string>,
-): Promise<{ after: Item } | { conflict: Item | undefined }> {
+  returns: 'ALL_NEW' | 'ALL_OLD' = 'ALL_NEW',
+): Promise<{ item: Item } | { conflict: Item | undefined }> {
   try {
     const { Attributes } = await dynamodb.send(
       new UpdateItemCommand({
         TableName: table,
         Key: { id: { S: id } },
         ...expressions(change),
-        ReturnValues: 'ALL_NEW',
+        ReturnValues: returns,
         ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
       }),
     );
-    return { after: Attributes ?? {} };
+    return { item: Attributes ?? {} };
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) {
       return { conflict: error.Item };
