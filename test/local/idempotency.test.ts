@@ -1,35 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { ScanCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { Context } from 'aws-lambda';
 import { idempotent } from '../../lambdas/shared/runtime/idempotency.ts';
-import { startTables, type Tables } from '../../local/tables.ts';
+import { useTable } from '../support/table.ts';
 
-const folder = mkdtempSync(path.join(tmpdir(), 'rollcall-records-'));
-let tables: Tables;
-
-beforeAll(async () => {
-  tables = await startTables(path.join(folder, 'dynamodb'), [
-    {
-      name: 'records',
-      create: {
-        AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
-        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
-      },
-      expiry: 'expiration',
-    },
-  ]);
-});
-afterAll(async () => {
-  await tables.stop();
-  rmSync(folder, { recursive: true });
-});
+const table = useTable('records', 'expiration');
 
 const context = { getRemainingTimeInMillis: () => 60_000 } as Context;
 
 test('the record of a function that died keeps others off until it would have timed out, and no longer', async () => {
-  const once = idempotent<string>({ dynamodb: tables.client, table: 'records', prefix: 'photo' });
+  const once = idempotent<string>({ dynamodb: table.client, table: 'records', prefix: 'photo' });
   const died = Promise.withResolvers<string>();
   const started = Promise.withResolvers<void>();
   void once(context, 'photo#v1', () => {
@@ -46,10 +25,10 @@ test('the record of a function that died keeps others off until it would have ti
     });
   await expect(again()).rejects.toMatchObject({ name: 'IdempotencyAlreadyInProgressError' });
 
-  const { Items: [record] = [] } = await tables.client.send(new ScanCommand({ TableName: 'records' }));
+  const { Items: [record] = [] } = await table.client.send(new ScanCommand({ TableName: 'records' }));
   expect(record).toMatchObject({ status: { S: 'INPROGRESS' } });
   // As if the minute were over.
-  await tables.client.send(
+  await table.client.send(
     new UpdateItemCommand({
       TableName: 'records',
       Key: { id: record!.id! },

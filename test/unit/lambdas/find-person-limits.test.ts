@@ -1,40 +1,18 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { ScanCommand } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
 import { searchLimits } from '../../../lambdas/find-person/limits.ts';
-import { startTables, type Tables } from '../../../local/tables.ts';
+import { useTable } from '../../support/table.ts';
 
 const NOON = Date.parse('2026-05-01T12:00:00Z');
 const HOUR_MS = 3_600_000;
 /** A search that may be, of a caller without a place in line. */
 const ROOM = { placeMs: undefined };
 
-let tables: Tables;
-let folder: string;
-
-beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'rollcall-limits-'));
-  tables = await startTables(path.join(folder, 'dynamodb'), [
-    {
-      name: 'limits',
-      create: {
-        AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
-        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
-      },
-      expiry: 'expiration',
-    },
-  ]);
-});
-afterAll(async () => {
-  await tables.stop();
-  rmSync(folder, { recursive: true });
-});
+const table = useTable('limits', 'expiration');
 
 function limitsAt(clock: { now: number }, { perEvent = 1_000, perCaller = 1_000 } = {}) {
   return searchLimits({
-    dynamodb: tables.client,
+    dynamodb: table.client,
     table: 'limits',
     now: () => clock.now,
     searchesPerEventHour: perEvent,
@@ -104,7 +82,7 @@ test('a caller who asks too much is stopped in every event, and takes nothing fr
 
 test('who asked is not in the table, and every item expires', async () => {
   await limitsAt({ now: NOON }).take({ event_id: newEvent(), caller: 'anna@example.org' });
-  const { Items: items = [] } = await tables.client.send(new ScanCommand({ TableName: 'limits' }));
+  const { Items: items = [] } = await table.client.send(new ScanCommand({ TableName: 'limits' }));
   expect(items.length).toBeGreaterThan(0);
   expect(JSON.stringify(items)).not.toContain('anna');
   for (const { expiration } of items) {

@@ -1,30 +1,14 @@
 /** The table in memory, which simulations stand on, answers what DynamoDB answers: to the ledger and to the limits of searches. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { DeleteItemCommand, type DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
 import { searchLimits } from '../../../lambdas/find-person/limits.ts';
 import { slotLedger } from '../../../lambdas/shared/line/store.ts';
-import { startTables, type Tables } from '../../../local/tables.ts';
 import { memoryTable } from '../../support/memory-table.ts';
+import { useTable } from '../../support/table.ts';
 
 const NOON = Date.parse('2026-05-01T12:00:00Z');
 
-let tables: Tables;
-let folder: string;
-beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'rollcall-memory-'));
-  const create = {
-    AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' as const }],
-    KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' as const }],
-  };
-  tables = await startTables(path.join(folder, 'dynamodb'), [{ name: 'table', create, expiry: undefined }]);
-});
-afterAll(async () => {
-  await tables.stop();
-  rmSync(folder, { recursive: true });
-});
+const table = useTable('table');
 
 type Step = { pauseMs: number; what: 'take' | 'keep' | 'join' | 'slot' | 'throttle' };
 
@@ -70,7 +54,7 @@ test('whatever is asked of it, in whatever order', async () => {
         { minLength: 1, maxLength: 25 },
       ),
       async (steps) => {
-        await tables.client.send(
+        await table.client.send(
           new DeleteItemCommand({
             TableName: 'table',
             Key: { id: { S: 'search-faces' } },
@@ -78,7 +62,7 @@ test('whatever is asked of it, in whatever order', async () => {
         );
         const event = `event-${events++}`;
         const inMemory = memoryTable(async () => {});
-        expect(await history(inMemory, event, steps)).toEqual(await history(tables.client, event, steps));
+        expect(await history(inMemory, event, steps)).toEqual(await history(table.client, event, steps));
       },
     ),
     { numRuns: 15 },

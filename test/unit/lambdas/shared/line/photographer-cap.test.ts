@@ -1,8 +1,5 @@
 /** The cap of each photographer, on DynamoDB's API. */
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import {
   ConditionalCheckFailedException,
   type DynamoDBClient,
@@ -18,31 +15,19 @@ import {
   photographerCap,
 } from '../../../../../lambdas/shared/line/photographers.ts';
 import { dayOf, type Slot } from '../../../../../lambdas/shared/line/rules.ts';
-import { startTables, type Tables } from '../../../../../local/tables.ts';
 import { awsError, fakeClient } from '../../../../support/fake-client.ts';
+import { useTable } from '../../../../support/table.ts';
 
 const TABLE = 'photographers';
 const NOON = Date.parse('2026-05-01T12:00:00Z');
 const MIDNIGHT = Date.parse('2026-05-02T00:00:00Z');
 const HOUR_MS = 3_600_000;
 
-let tables: Tables;
-let folder: string;
+const table = useTable(TABLE, 'expiration');
 let requests: string[] = [];
 
 beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'rollcall-photographers-'));
-  tables = await startTables(path.join(folder, 'dynamodb'), [
-    {
-      name: TABLE,
-      create: {
-        AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
-        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
-      },
-      expiry: 'expiration',
-    },
-  ]);
-  tables.client.middlewareStack.add(
+  table.client.middlewareStack.add(
     (next, context) => (args) => {
       requests.push(String(context.commandName).replace('Command', ''));
       return next(args);
@@ -50,17 +35,13 @@ beforeAll(async () => {
     { step: 'initialize' },
   );
 });
-afterAll(async () => {
-  await tables.stop();
-  rmSync(folder, { recursive: true });
-});
 beforeEach(() => {
   requests = [];
 });
 
 /** Functions with a memory of their own each, at one moment. */
 function fleet(imagesPerDay: number, clock = { now: NOON }) {
-  const deps = () => ({ dynamodb: tables.client, table: TABLE, now: () => clock.now });
+  const deps = () => ({ dynamodb: table.client, table: TABLE, now: () => clock.now });
   return {
     clock,
     member: () => photographerCap(deps(), imagesPerDay),
@@ -69,7 +50,7 @@ function fleet(imagesPerDay: number, clock = { now: NOON }) {
 }
 
 async function itemOf(id: string): Promise<Record<string, string> | undefined> {
-  const { Item } = await tables.client.send(new GetItemCommand({ TableName: TABLE, Key: { id: { S: id } } }));
+  const { Item } = await table.client.send(new GetItemCommand({ TableName: TABLE, Key: { id: { S: id } } }));
   return Item && Object.fromEntries(Object.entries(Item).map(([name, { N, S }]) => [name, N ?? S ?? '']));
 }
 const imagesOf = async (id: string) => Number((await itemOf(id))?.images ?? 0);

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { DeleteItemCommand, type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
 import { decodeLedger, readItem, readLedger, turnsItem } from '../../../../../lambdas/shared/line/item.ts';
@@ -18,41 +15,25 @@ import {
   takeSlot,
 } from '../../../../../lambdas/shared/line/rules.ts';
 import { type SlotLedger, slotLedger } from '../../../../../lambdas/shared/line/store.ts';
-import { startTables, type Tables } from '../../../../../local/tables.ts';
 import { fakeClient } from '../../../../support/fake-client.ts';
 import { seededRandom } from '../../../../support/random.ts';
+import { useTable } from '../../../../support/table.ts';
 
 const TABLE = 'ledger';
 const CLOSEST_MS = 20;
 const config = { perSecond: 50 };
 
-let tables: Tables;
-let folder: string;
+const table = useTable(TABLE);
 let requests: string[];
 
 beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'rollcall-ledger-'));
-  tables = await startTables(path.join(folder, 'dynamodb'), [
-    {
-      name: TABLE,
-      create: {
-        AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
-        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
-      },
-      expiry: undefined,
-    },
-  ]);
-  tables.client.middlewareStack.add(
+  table.client.middlewareStack.add(
     (next, context) => (args) => {
       requests?.push(String(context.commandName));
       return next(args);
     },
     { step: 'initialize' },
   );
-});
-afterAll(async () => {
-  await tables.stop();
-  rmSync(folder, { recursive: true });
 });
 beforeEach(async () => {
   await setItem({});
@@ -67,7 +48,7 @@ const random = seededRandom(1);
 function fleetMember(clock = { now: NOON }, settings: LedgerConfig = config): SlotLedger {
   return slotLedger(
     {
-      dynamodb: tables.client,
+      dynamodb: table.client,
       table: TABLE,
       now: () => clock.now,
       random,
@@ -81,10 +62,10 @@ function fleetMember(clock = { now: NOON }, settings: LedgerConfig = config): Sl
 
 async function setItem(state: LedgerState): Promise<void> {
   const Key = { id: { S: 'index-faces' } };
-  await tables.client.send(new DeleteItemCommand({ TableName: TABLE, Key }));
+  await table.client.send(new DeleteItemCommand({ TableName: TABLE, Key }));
   if (Object.keys(state).length > 0) {
     const attributes = Object.entries(state).map(([name, value]) => [name, { N: String(value) }] as const);
-    await tables.client.send(
+    await table.client.send(
       new PutItemCommand({ TableName: TABLE, Item: { ...Key, ...Object.fromEntries(attributes) } }),
     );
   }
@@ -223,7 +204,7 @@ describe('takeSlot', () => {
     const operator = fleetMember();
     const ledger = slotLedger(
       {
-        dynamodb: tables.client,
+        dynamodb: table.client,
         table: TABLE,
         now: () => now,
         random,
@@ -245,7 +226,7 @@ describe('takeSlot', () => {
     let frozen = false;
     const ledger = slotLedger(
       {
-        dynamodb: tables.client,
+        dynamodb: table.client,
         table: TABLE,
         now: () => clock.now,
         random,
@@ -271,7 +252,7 @@ describe('takeSlot', () => {
           send: async (command: never) => {
             requests++;
             clock.now += 2_000;
-            return tables.client.send(command);
+            return table.client.send(command);
           },
         } as unknown as DynamoDBClient,
         table: TABLE,
@@ -312,14 +293,14 @@ describe('joinLine', () => {
 describe('by turns', () => {
   beforeEach(async () => {
     for (const event of ['large', 'small', 'held']) {
-      await tables.client.send(
+      await table.client.send(
         new DeleteItemCommand({ TableName: TABLE, Key: { id: { S: `turns#${event}` } } }),
       );
     }
   });
 
   const turnsOf = async (event: string) =>
-    decodeLedger(await readItem({ dynamodb: tables.client, table: TABLE }, turnsItem(event)));
+    decodeLedger(await readItem({ dynamodb: table.client, table: TABLE }, turnsItem(event)));
 
   async function line(clock: { now: number }, photos = 100) {
     const fleet = Array.from({ length: 10 }, () => fleetMember(clock));
@@ -459,7 +440,7 @@ describe('errors of DynamoDB', () => {
 
   test('a table that is not there is a missing configuration', async () => {
     const ledger = slotLedger(
-      { dynamodb: tables.client, table: 'no-such-table', now: () => NOON, random, sleep: async () => {} },
+      { dynamodb: table.client, table: 'no-such-table', now: () => NOON, random, sleep: async () => {} },
       config,
     );
     await expect(join(ledger)).rejects.toMatchObject({ name: 'MissingConfiguration' });
@@ -508,7 +489,7 @@ test('DynamoDB’s conditions and updates mean what the simulations make of them
                   looked = true;
                   return { Item: encode(seen) };
                 }
-                const output = await tables.client.send(command as never);
+                const output = await table.client.send(command as never);
                 written = decode((output as { Attributes: Record<string, { N?: string }> }).Attributes);
                 return output;
               },
