@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { build } from 'esbuild';
 import { lambdaNames, PROJECT_ROOT, writeBundle } from '../lib/parts/bundle.ts';
 
 const DIST = path.join(PROJECT_ROOT, 'dist');
@@ -33,8 +34,10 @@ for (const name of ['state-machines', 'migrations', 'LICENSE']) {
 }
 cpSync(path.join(PROJECT_ROOT, 'examples', 'platform', 'README.md'), path.join(PACKAGE, 'README.md'));
 
-const of = (...names: string[]) =>
+const of = (names: readonly string[]) =>
   Object.fromEntries(names.map((name) => [name, `^${own.dependencies[name]}`]));
+const peers = ['aws-cdk-lib', 'constructs'];
+const imported = await importedPackages(path.join(PACKAGE, 'lib', 'index.js'));
 writeFileSync(
   path.join(PACKAGE, 'package.json'),
   `${JSON.stringify(
@@ -46,11 +49,29 @@ writeFileSync(
       type: 'module',
       engines: { node: '>=20' },
       exports: { '.': { types: './lib/index.d.ts', default: './lib/index.js' } },
-      dependencies: of('uuid'),
-      peerDependencies: of('aws-cdk-lib', 'constructs'),
+      dependencies: of(imported.filter((name) => !peers.includes(name))),
+      peerDependencies: of(peers),
     },
     null,
     2,
   )}\n`,
 );
 run('npm', 'pack', '--silent', '--pack-destination', DIST, PACKAGE);
+
+/** Every package that a module imports, or one of its own does: what has to be installed with it. */
+async function importedPackages(module: string): Promise<string[]> {
+  const { metafile } = await build({
+    entryPoints: [module],
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    metafile: true,
+    write: false,
+  });
+  const paths = Object.values(metafile.inputs)
+    .flatMap(({ imports }) => imports)
+    .filter(({ external, path: name }) => external && !name.startsWith('node:'))
+    .map(({ path: name }) => /^(@[^/]+\/)?[^/]+/.exec(name)![0]);
+  return [...new Set(paths)].sort();
+}

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { PutObjectCommand, paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
+import { appOf } from './app-folder.ts';
 import { localClientOptions } from './clients.ts';
 import { startControlPlane } from './control-plane.ts';
 import { startDataApi } from './data-api.ts';
@@ -29,10 +30,18 @@ import { freeOr, type LocalPostgres, releasePort, startPostgres } from './postgr
 import type { Queues, Subscription } from './queues.ts';
 import { type RekognitionOptions, startRekognition } from './rekognition/server.ts';
 import { localResources } from './resources.ts';
+import { rollcallOutputs } from './rollcall-outputs.ts';
 import { announce, type RunningCloud } from './running-cloud.ts';
 import { type ScheduledRule, scheduledEvent, startClock } from './schedules.ts';
+import { attachedSecrets, startSecrets } from './secrets.ts';
 import { startServiceQuotas } from './service-quotas.ts';
-import { createBucketsAndQueues, databaseOf, rekognitionOf, tableDefinitions } from './stand-ins.ts';
+import {
+  createBucketsAndQueues,
+  databaseOf,
+  databaseResourceId,
+  rekognitionOf,
+  tableDefinitions,
+} from './stand-ins.ts';
 import { openStateFolder } from './state-folder.ts';
 import {
   CUT_OFF,
@@ -73,6 +82,8 @@ export interface CloudOptions {
   appliedQuota?: () => number | undefined;
   /** CDK context beside cdk.json's, as `cdk synth --context` takes it. */
   context?: Readonly<Record<string, unknown>>;
+  /** Folder of an app with a Rollcall in it, absolute; default: that of the state, else this project's own. */
+  app?: string;
   /** What the template's times are multiplied by, to see hours of retries in a minute. Default 1 each. */
   time?: {
     /** Between two tries of a state. */
@@ -183,7 +194,7 @@ export interface Cloud {
 const LAMBDA_CERTIFICATES = '/var/runtime/ca-cert.pem';
 
 /**
- * Runs what `cdk synth` makes of the app on this machine: the bundled Lambdas with their environment, the state machine
+ * Runs what `cdk synth` makes of the app, or of another one with a Rollcall in it, on this machine: the bundled Lambdas with their environment, the state machine
  * with its substitutions, the event rule with its pattern and transformer, on local stand-ins of the services.
  *
  * @throws LocalError in one line: the state folder or the port is in use, the app cannot be synthesised, ...
@@ -212,6 +223,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       assembly: inState('cdk.out'),
       log: inState('logs', 'synth.log'),
       context: options.context,
+      app: appOf(stateDir, options.app),
     });
 
     step('Starting S3 and Rekognition');
@@ -236,24 +248,25 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const httpApi = await startHttpApi(await freeOr(options.ports?.api));
     closers.push(httpApi.stop);
 
-    const { database, master } = databaseOf(assembly);
+    const { database, master, login } = databaseOf(assembly);
     const gate = await startDatabaseGate({
       certificates: inState('postgres', 'data'),
       certificateAuthority: () => postgres.certificateAuthority,
       port: postgresPort,
-      admits: (user, password) =>
-        admitsLogin(authority, cluster!.local.attributes.DBClusterResourceId as string, user, password),
+      admits: (user, password) => admitsLogin(authority, databaseResourceId(stack), user, password),
     });
     closers.push(gate.stop);
+    const serverPort = login === 'iam' ? gate.port : postgresPort;
+    const databaseAt = {
+      host: 'localhost',
+      port: (await between.database?.(serverPort, inState('postgres', 'data'))) ?? serverPort,
+    };
     const stack = resolveTemplate(
       assembly.stackName,
       assembly.template,
       localResources(assembly.stackName, assembly.template, {
         queueUrl: objects.queues.urlOf,
-        database: {
-          host: 'localhost',
-          port: (await between.database?.(gate.port, inState('postgres', 'data'))) ?? gate.port,
-        },
+        database: databaseAt,
         httpApi: httpApi.endpoint,
       }),
     );
@@ -284,10 +297,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const [cluster] = stack.resources('AWS::RDS::DBCluster');
     const dataApi = await startDataApi({
       masterUrl: postgres.masterUrl,
-      clusterArn: cluster!.local.attributes.DBClusterArn as string,
-      secretArn: cluster!.local.attributes['MasterUserSecret.SecretArn'] as string,
+      // An instance has no Data API.
+      clusterArn: String(cluster?.local.attributes.DBClusterArn),
+      secretArn: String(cluster?.local.attributes['MasterUserSecret.SecretArn']),
     });
     closers.push(dataApi.stop);
+    const secrets = await startSecrets(attachedSecrets(stack, postgres.masterUrl, databaseAt));
+    closers.push(secrets.stop);
 
     const machines = new Map<string, LocalStateMachine>();
     const control = await startControlPlane({
@@ -309,6 +325,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
         AWS_ENDPOINT_URL_DYNAMODB: await guarded('dynamodb', tables.endpoint, between.services?.dynamodb),
         AWS_ENDPOINT_URL_REKOGNITION: await guarded('rekognition', rekognitionServer.endpoint),
         AWS_ENDPOINT_URL_RDS_DATA: await guarded('rds-data', dataApi.endpoint),
+        AWS_ENDPOINT_URL_SECRETS_MANAGER: await guarded('secretsmanager', secrets.endpoint),
         AWS_ENDPOINT_URL_SFN: await guarded('states', control.endpoint),
         AWS_ENDPOINT_URL_LAMBDA: await guarded('lambda', control.endpoint),
         AWS_ENDPOINT_URL_SERVICE_QUOTAS: await guarded('servicequotas', quotas.endpoint),
@@ -357,7 +374,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     });
 
     httpApi.serve(httpRoutes(stack), invoke);
-    const outputs = stack.outputs();
+    const outputs = rollcallOutputs(stack.outputs());
     const photoBucket = outputs.PhotoBucketName!;
     const rekognition = new RekognitionClient({
       ...localClientOptions,
@@ -564,6 +581,11 @@ function lambdaFunctions(
 ): Map<string, LambdaFunction> {
   const functions = new Map<string, LambdaFunction>();
   for (const { local, get } of stack.resources('AWS::Lambda::Function')) {
+    const key = get<{ S3Key?: string }>('Code')?.S3Key;
+    if (key === undefined) {
+      // Inline, as a custom resource of the CDK has it: what those do, the local run reads out of their properties.
+      continue;
+    }
     const variables = Object.entries(get<{ Variables?: object }>('Environment')?.Variables ?? {});
     const environment = Object.fromEntries(
       variables.map(([name, value]) => [
@@ -575,7 +597,7 @@ function lambdaFunctions(
     functions.set(arn, {
       name: local.ref,
       arn,
-      code: assembly.assetPath(get<{ S3Key: string }>('Code')!.S3Key),
+      code: assembly.assetPath(key),
       handler: get('Handler')!,
       environment,
       timeoutSeconds: scaledTimeout(get<number>('Timeout') ?? 3, timeScale),

@@ -77,6 +77,27 @@ export function localResources(
       const ref = `sg-${name(logicalId, 60)}`;
       return { ref, attributes: { GroupId: ref } };
     },
+    'AWS::SecretsManager::Secret': (logicalId) => {
+      const ref = arn('secretsmanager', `secret:${name(logicalId, 500)}-LOCALx`);
+      return { ref, attributes: { Id: ref } };
+    },
+    'AWS::SecretsManager::SecretTargetAttachment': (_, { Properties }) => {
+      const { Ref: secretId } = Properties!.SecretId as { Ref: string };
+      return of(secretId);
+    },
+    'AWS::RDS::DBInstance': (logicalId) => {
+      const ref = name(logicalId, 63).toLowerCase();
+      const { host, port } = endpoints.database;
+      return {
+        ref,
+        attributes: {
+          'Endpoint.Address': host,
+          'Endpoint.Port': String(port),
+          DBInstanceArn: arn('rds', `db:${ref}`),
+          DbiResourceId: 'db-LOCAL',
+        },
+      };
+    },
     'AWS::RDS::DBCluster': (logicalId) => {
       const ref = name(logicalId, 63).toLowerCase();
       const { host, port } = endpoints.database;

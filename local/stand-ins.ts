@@ -2,6 +2,7 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { environmentNames } from '../lambdas/shared/contract/names.ts';
 import type { CorsRule } from './cors.ts';
 import { LocalError } from './local-error.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -29,16 +30,48 @@ export function rekognitionOf(
   };
 }
 
-export function databaseOf({ template }: Assembly): { database: string; master: string } {
-  const cluster = Object.values(template.Resources).find(({ Type }) => Type === 'AWS::RDS::DBCluster');
-  const { DatabaseName: database, MasterUsername: master } = cluster?.Properties ?? {};
+/** What the one PostgreSQL of the local run stands in for. */
+export interface ServedDatabase {
+  database: string;
+  /** The master user's name. */
+  master: string;
+  /** How functions log in. */
+  login: 'iam' | 'password';
+  /** Whether the database is Rollcall's own, which it makes ready by itself. */
+  isOwn: boolean;
+}
+
+/** @throws LocalError `UnsupportedTemplateError` where the template makes no database */
+export function databaseOf({ template }: Assembly): ServedDatabase {
+  const resources = Object.values(template.Resources);
+  const cluster = resources.find(({ Type }) => Type === 'AWS::RDS::DBCluster');
+  const { Properties = {} } = cluster ?? resources.find(({ Type }) => Type === 'AWS::RDS::DBInstance') ?? {};
+  const { DatabaseName, DBName, MasterUsername: master } = Properties;
+  const database = DatabaseName ?? DBName;
   if (typeof database !== 'string' || typeof master !== 'string') {
     throw new LocalError(
       'UnsupportedTemplateError',
-      'The local run stands in for Aurora, but the app is configured for another database.',
+      'The local run stands in for a database that the app makes: an Aurora cluster or an RDS instance, with a name and a master user. This app has none.',
     );
   }
-  return { database, master };
+  const has = (name: string, value: string) =>
+    resources.some(({ Properties: of }) => {
+      const { Variables } = (of?.Environment ?? {}) as { Variables?: Record<string, unknown> };
+      return Variables?.[name] === value;
+    });
+  return {
+    database,
+    master,
+    login: has(environmentNames.databaseAuth, 'iam') ? 'iam' : 'password',
+    isOwn: resources.some(({ Properties: of }) => of?.EnableHttpEndpoint === true),
+  };
+}
+
+/** What IAM knows the database by, where its logins are tokens. */
+export function databaseResourceId(stack: ResolvedTemplate): string {
+  const [cluster] = stack.resources('AWS::RDS::DBCluster');
+  const [instance] = stack.resources('AWS::RDS::DBInstance');
+  return String(cluster?.local.attributes.DBClusterResourceId ?? instance?.local.attributes.DbiResourceId);
 }
 
 export function createBucketsAndQueues(
@@ -46,12 +79,17 @@ export function createBucketsAndQueues(
   objects: ObjectStore,
   timeScale: number,
 ): void {
+  // A bucket of somebody else's is told by the custom resource of the CDK.
+  const told = stack
+    .resources('Custom::S3BucketNotifications')
+    .filter(({ get }) => 'EventBridgeConfiguration' in get<object>('NotificationConfiguration')!)
+    .map(({ get }) => get<string>('BucketName'));
   for (const { local, get } of stack.resources('AWS::S3::Bucket')) {
     const notifications = get<{ EventBridgeConfiguration?: { EventBridgeEnabled?: boolean } }>(
       'NotificationConfiguration',
     );
     objects.createBucket(local.ref, {
-      events: notifications?.EventBridgeConfiguration?.EventBridgeEnabled ?? false,
+      events: notifications?.EventBridgeConfiguration?.EventBridgeEnabled ?? told.includes(local.ref),
       cors: get<{ CorsRules: CorsRule[] }>('CorsConfiguration')?.CorsRules,
     });
   }

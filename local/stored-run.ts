@@ -7,6 +7,7 @@ import { startObjectStore } from './object-store.ts';
 import { anyFreePort, hasDatabase, startPostgres } from './postgres.ts';
 import { startRekognition } from './rekognition/server.ts';
 import { localResources } from './resources.ts';
+import { rollcallOutputs } from './rollcall-outputs.ts';
 import type { RunningCloud } from './running-cloud.ts';
 import { createBucketsAndQueues, databaseOf, rekognitionOf, tableDefinitions } from './stand-ins.ts';
 import { openStateFolder } from './state-folder.ts';
@@ -99,7 +100,7 @@ export async function openStoredRun(options: StoredRunOptions): Promise<StoredRu
           lambda: control.endpoint,
         },
         databaseUrl: (await starting).url,
-        outputs: stack.outputs(),
+        outputs: rollcallOutputs(stack.outputs()),
       },
       unfinished: arns.reduce((sum, arn) => sum + readInterrupted(stateDir, nameOf(arn)).size, 0),
       stop,

@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { delimiter, dirname, join, relative, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { LocalError } from './local-error.ts';
 import { withLock } from './lock.ts';
 import type { Template } from './template.ts';
@@ -42,6 +43,9 @@ const CACHE = join(PROJECT_ROOT, 'node_modules/.cache/rollcall/assemblies');
 
 const LOCKS = join(PROJECT_ROOT, 'node_modules/.cache/rollcall/locks');
 
+/** Gives an app that has not installed `rollcall` the construct of this folder. */
+const OWN_PACKAGE = join(import.meta.dirname, 'own-package.mjs');
+
 /** Each has some 20 MB. */
 const MAX_CACHED = 4;
 
@@ -52,6 +56,8 @@ export interface SynthesisOptions {
   log: string;
   /** Context beside cdk.json's, as `cdk synth --context` takes it. */
   context?: Readonly<Record<string, unknown>> | undefined;
+  /** Folder of the app, absolute; default: this project's own. */
+  app?: string | undefined;
 }
 
 export interface Assembly {
@@ -69,10 +75,10 @@ export interface Assembly {
  * @throws LocalError `SynthesisError`
  */
 export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
-  const { assembly } = options;
-  const settings = cdkSettings();
+  const { assembly, app = PROJECT_ROOT } = options;
+  const settings = cdkSettings(app);
   const context = JSON.stringify({ ...settings.context, ...options.context });
-  const hash = hashInputs(INPUTS, context);
+  const hash = hashInputs([...INPUTS, ...(app === PROJECT_ROOT ? [] : filesOfApp(app))], context);
   const hashFile = join(assembly, INPUTS_HASH_FILE);
   let isNew = false;
   if (!existsSync(hashFile) || readFileSync(hashFile, 'utf8') !== hash) {
@@ -85,7 +91,7 @@ export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
           return;
         }
         // The project's own programs are in the PATH that it gets.
-        await runApp(settings.app.replace(/^npx /, ''), fresh, context, options.log);
+        await runApp(app, settings.app.replace(/^npx /, ''), fresh, context, options.log);
         writeFileSync(join(fresh, INPUTS_HASH_FILE), hash);
         putIntoCache(hash, fresh);
         isNew = true;
@@ -117,15 +123,36 @@ async function oneAtATime(hash: string, work: () => Promise<void>): Promise<void
 
 /** The folder of the photo bucket that the events are in, as `cdk.json` says: photos have their keys before the app is synthesised. */
 export function configuredEventsFolder(): string | undefined {
-  const { context } = cdkSettings();
-  return context['rollcall.eventsFolder'] ?? context.rollcall?.eventsFolder;
+  const { context } = cdkSettings(PROJECT_ROOT);
+  return context?.['rollcall.eventsFolder'] ?? context?.rollcall?.eventsFolder;
 }
 
-function cdkSettings() {
-  return JSON.parse(readFileSync(join(PROJECT_ROOT, 'cdk.json'), 'utf8')) as {
-    app: string;
-    context: { rollcall?: { eventsFolder?: string }; 'rollcall.eventsFolder'?: string };
-  };
+interface CdkSettings {
+  app: string;
+  context?: { rollcall?: { eventsFolder?: string }; 'rollcall.eventsFolder'?: string };
+}
+
+function cdkSettings(app: string): CdkSettings {
+  const file = join(app, 'cdk.json');
+  try {
+    const settings = JSON.parse(readFileSync(file, 'utf8')) as CdkSettings;
+    if (typeof settings.app === 'string') {
+      return settings;
+    }
+  } catch (cause) {
+    throw new LocalError('SynthesisError', `${file} cannot be read: ${(cause as Error).message}.`);
+  }
+  throw new LocalError('SynthesisError', `${file} names no app, as "app": "node app.js" does.`);
+}
+
+/** What an app elsewhere is made of: its own files, and the package where it has installed one. */
+function filesOfApp(app: string): string[] {
+  const made = new Set(['node_modules', 'cdk.out', '.git', '.rollcall']);
+  const own = readdirSync(app).filter((name) => !made.has(name));
+  return [...own, join('node_modules', 'rollcall')]
+    .map((name) => join(app, name))
+    .filter((path) => existsSync(path))
+    .map((path) => relative(PROJECT_ROOT, path));
 }
 
 /** The cache is only a help: whatever is wrong with it, the app is synthesised. */
@@ -190,13 +217,19 @@ function listFiles(path: string): string[] {
   }
 }
 
-async function runApp(command: string, outdir: string, context: string, log: string): Promise<void> {
+async function runApp(
+  app: string,
+  command: string,
+  outdir: string,
+  context: string,
+  log: string,
+): Promise<void> {
   const logFile = createWriteStream(log);
   let output = '';
   const child = spawn(command, {
     shell: true,
-    cwd: PROJECT_ROOT,
-    env: { ...appEnvironment(), CDK_OUTDIR: outdir, CDK_CONTEXT_JSON: context },
+    cwd: app,
+    env: { ...appEnvironment(app), CDK_OUTDIR: outdir, CDK_CONTEXT_JSON: context },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   for (const stream of [child.stdout, child.stderr]) {
@@ -224,10 +257,16 @@ async function runApp(command: string, outdir: string, context: string, log: str
  * The app must not see an account or a Region of the person at the keyboard: the assembly would depend on them. What is not
  * deployed need not be looked through by CDK's own validation either, which takes as long as all the rest.
  */
-function appEnvironment(): NodeJS.ProcessEnv {
+function appEnvironment(app: string): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(([name]) => !/^(AWS|CDK)_/.test(name));
-  const path = [join(PROJECT_ROOT, 'node_modules', '.bin'), process.env.PATH].join(delimiter);
-  return { ...Object.fromEntries(own), PATH: path, CDK_VALIDATION: 'false' };
+  const programs = [app, PROJECT_ROOT].map((folder) => join(folder, 'node_modules', '.bin'));
+  const path = [...new Set(programs), process.env.PATH].join(delimiter);
+  return {
+    ...Object.fromEntries(own),
+    PATH: path,
+    CDK_VALIDATION: 'false',
+    ...(app !== PROJECT_ROOT && { NODE_OPTIONS: `--import ${pathToFileURL(OWN_PACKAGE).href}` }),
+  };
 }
 
 interface Manifest {

@@ -3,20 +3,20 @@
 import { runCommand } from '../cli/command.ts';
 import { watchInterruption } from '../cli/interruption.ts';
 import { exitCodes } from '../cli/user-error.ts';
+import { fromWorkingDirectory } from '../cli/working-directory.ts';
 import { DEFAULT_EVENTS_FOLDER, setEventsFolder } from '../lambdas/shared/contract/photo-key.ts';
 import { parseUpArguments, upUsage } from './cli/arguments.ts';
 import { readEvents } from './cli/database.ts';
 import { renderServices } from './cli/directions.ts';
 import { chooseProgress, painter } from './cli/terminal.ts';
 import type { Cloud } from './cloud.ts';
-import { configuredEventsFolder } from './synthesis.ts';
 import { stateFolder } from './where.ts';
 
 await runCommand({ usage: () => upUsage, what: 'The local run', run: up });
 
 async function up(argv: readonly string[]): Promise<number> {
-  const { postgresPort } = parseUpArguments(argv, process.env);
-  setEventsFolder(configuredEventsFolder() ?? DEFAULT_EVENTS_FOLDER);
+  const { postgresPort, ...given } = parseUpArguments(argv, process.env);
+  const app = given.app === undefined ? undefined : fromWorkingDirectory(given.app, process.env);
   const progress = chooseProgress();
   const { signal, happened } = watchInterruption(() => progress.stop());
   const { startCloud } = await import('./cloud.ts');
@@ -24,8 +24,9 @@ async function up(argv: readonly string[]): Promise<number> {
   let isBroken = false;
   try {
     cloud = await startCloud({
-      stateDir: stateFolder(process.env),
+      stateDir: stateFolder(process.env, app),
       postgresPort,
+      ...(app !== undefined && { app }),
       // The same at each start, so that what was set up to use them goes on to.
       ports: { s3: postgresPort + 1, rekognition: postgresPort + 2, api: postgresPort + 3 },
       schedules: true,
@@ -36,6 +37,7 @@ async function up(argv: readonly string[]): Promise<number> {
         progress.step(text);
       },
     });
+    setEventsFolder(cloud.outputs.EventsFolder ?? DEFAULT_EVENTS_FOLDER);
     if (cloud.outputs.ApiUrl) {
       const { pageOf } = await import('./page/server.ts');
       cloud.serveBeside(await pageOf(cloud));

@@ -9,9 +9,13 @@ const projectRoot = resolve(import.meta.dirname, '..');
 /** A PostgreSQL of the user's own sits at 5432; ports from 32768 on are handed out to outgoing connections by Linux. */
 export const DEFAULT_POSTGRES_PORT = 25432;
 
-/** `.rollcall` in the project, wherever the command is run; ROLLCALL_STATE_DIR puts it elsewhere. Absolute. */
-export function stateFolder(env: Environment): string {
-  return env.ROLLCALL_STATE_DIR ? resolve(env.ROLLCALL_STATE_DIR) : join(projectRoot, '.rollcall');
+/**
+ * `.rollcall` in the project, wherever the command is run; ROLLCALL_STATE_DIR puts it elsewhere. Absolute.
+ *
+ * @param app folder of another app, whose state is there
+ */
+export function stateFolder(env: Environment, app = projectRoot): string {
+  return env.ROLLCALL_STATE_DIR ? resolve(env.ROLLCALL_STATE_DIR) : join(app, '.rollcall');
 }
 
 /** The port without an option: ROLLCALL_POSTGRES_PORT, else our own. */

@@ -19,10 +19,11 @@ in SELFIE, for instance); 2 for a mistake in the arguments, a SELFIE that is mis
 See also: npm run local:up (look at the data), npm run local:reset (remove it)
 `;
 
-export const upUsage = `Usage: npm run local:up -- [--postgres-port N]
+export const upUsage = `Usage: npm run local:up -- [--app FOLDER] [--postgres-port N]
 
 Keeps the services of the local run up, and works at what an earlier run left, until Ctrl-C.
 
+  --app FOLDER        a CDK app of yours with a Rollcall in it, as examples/platform; its state is in FOLDER/.rollcall
   --postgres-port N   where PostgreSQL listens (${DEFAULT_POSTGRES_PORT}, or ROLLCALL_POSTGRES_PORT)
 
 ROLLCALL_STATE_DIR names another state than .rollcall.
@@ -109,13 +110,25 @@ export function parseStartArguments(argv: readonly string[], env: Environment): 
   };
 }
 
+export interface UpArguments {
+  postgresPort: number;
+  /** Folder of an app of the user's, as typed. */
+  app: string | undefined;
+}
+
 /** Reads the arguments of `npm run local:up`. */
-export function parseUpArguments(argv: readonly string[], env: Environment): { postgresPort: number } {
-  const { options, positionals } = readTokens(argv, { 'postgres-port': 'string' });
+export function parseUpArguments(argv: readonly string[], env: Environment): UpArguments {
+  const { options, positionals } = readTokens(
+    argv,
+    { app: 'string', 'postgres-port': 'string' },
+    'npm run local:up -- --help shows how.',
+  );
   if (positionals.length > 0) {
-    throw new UserError(`npm run local:up takes no folder, but got ${positionals.join(', ')}.`);
+    throw new UserError(
+      `npm run local:up takes options only, but got ${positionals.join(', ')}: an app is --app FOLDER, and npm needs -- before it.`,
+    );
   }
-  return { postgresPort: readPort(options, env) };
+  return { postgresPort: readPort(options, env), app: options.get('app') };
 }
 
 export interface RekognitionArguments {

@@ -28,6 +28,7 @@ export const denial: Record<Service, (message: string, request: ServiceRequest) 
   states: (message) => json('1.0', 'AccessDeniedException', { message }),
   // https://docs.aws.amazon.com/lambda/latest/api/CommonErrors.html
   lambda: (message) => ({ ...json('1.1', 'AccessDeniedException', { Message: message }), status: 403 }),
+  secretsmanager: (message) => json('1.1', 'AccessDeniedException', { Message: message }),
   servicequotas: (message) => json('1.1', 'AccessDeniedException', { Message: message }),
   'rds-data': (message) => ({
     status: 403,

@@ -10,6 +10,7 @@ export type Service =
   | 'rds-data'
   | 'states'
   | 'lambda'
+  | 'secretsmanager'
   | 'servicequotas';
 
 /** An HTTP request to an AWS service. */
@@ -64,6 +65,9 @@ export const readRequest: Record<Service, (request: ServiceRequest) => Asked> = 
     const resource = fn.startsWith('arn:') ? fn : arn('lambda', `function:${fn}`);
     return { calls: [{ action: 'lambda:InvokeFunction', resource }] };
   },
+  secretsmanager: (request) => ({
+    calls: [{ action: `secretsmanager:${operationOf(request)}`, resource: String(jsonOf(request).SecretId) }],
+  }),
   servicequotas: (request) => {
     const { ServiceCode: service, QuotaCode: quota } = jsonOf(request);
     return {

@@ -95,7 +95,10 @@ describe('the arguments of npm start', () => {
     expect(parseStartArguments(['--json'], { ...npm, npm_config_json: 'true' }).json).toBe(true);
   });
 
-  test('local:up takes no folder', () => {
+  test('local:up takes an app, and no folder without saying so', () => {
+    expect(parseUpArguments(['--app', 'examples/platform'], {})).toMatchObject({ app: 'examples/platform' });
+    expect(parseUpArguments([], {}).app).toBeUndefined();
     expect(() => parseUpArguments(['photos'], {})).toThrow(UserError);
+    expect(() => parseUpArguments(['--app'], {})).toThrow('--app needs a value');
   });
 });
