@@ -26,6 +26,7 @@ import {
 } from './lambda-runtime.ts';
 import { LocalError } from './local-error.ts';
 import { startObjectStore } from './object-store.ts';
+import { createLogins } from './owner-logins.ts';
 import { freeOr, type LocalPostgres, releasePort, startPostgres } from './postgres.ts';
 import type { Queues, Subscription } from './queues.ts';
 import { type RekognitionOptions, startRekognition } from './rekognition/server.ts';
@@ -248,7 +249,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const httpApi = await startHttpApi(await freeOr(options.ports?.api));
     closers.push(httpApi.stop);
 
-    const { database, master, login } = databaseOf(assembly);
+    const { database, master, login, isOwn } = databaseOf(assembly);
     const gate = await startDatabaseGate({
       certificates: inState('postgres', 'data'),
       certificateAuthority: () => postgres.certificateAuthority,
@@ -294,6 +295,9 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       keeps,
     });
     closers.push(postgres.stop);
+    if (login === 'iam' && !isOwn) {
+      await createLogins(postgres.url, master);
+    }
     const [cluster] = stack.resources('AWS::RDS::DBCluster');
     const dataApi = await startDataApi({
       masterUrl: postgres.masterUrl,

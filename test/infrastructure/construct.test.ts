@@ -6,12 +6,24 @@ import { type IVpc, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { SqsQueue } from 'aws-cdk-lib/aws-events-targets';
 import { AccountRootPrincipal, type IRole, Role } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
+import {
+  AuroraPostgresEngineVersion,
+  ClusterInstance,
+  DatabaseCluster,
+  DatabaseClusterEngine,
+  DatabaseInstance,
+  DatabaseInstanceEngine,
+  DatabaseProxy,
+  PostgresEngineVersion,
+  ProxyTarget,
+} from 'aws-cdk-lib/aws-rds';
 import { Bucket, BucketEncryption, type IBucket } from 'aws-cdk-lib/aws-s3';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { photoEnd } from '../../lambdas/shared/contract/photo-end.ts';
+import type { VpcDatabaseProps } from '../../lib/database/vpc-database.ts';
 import { Rollcall, type RollcallProps } from '../../lib/rollcall.ts';
 
 interface Platform {
@@ -126,6 +138,132 @@ test('a consumer is told of what was indexed, failed and erased', () => {
   );
   expect(pattern('Failed')).toContain('"status":["FAILED","TIMED_OUT","ABORTED"]');
   expect(pattern('Erased')).toContain('FacesErasure');
+});
+
+describe('a database of theirs by IAM', () => {
+  type Server = Extract<VpcDatabaseProps, { iam: object }>['server'];
+  const by = (make: (stack: Stack, vpc: IVpc) => Server, iam: object = { databaseName: 'platform' }) => {
+    const { stack } = platform(({ stack: scope }) => {
+      const vpc = new Vpc(scope, 'Theirs', { maxAzs: 2, natGateways: 1 }) as IVpc;
+      return { database: { vpc, server: make(scope, vpc), iam } as VpcDatabaseProps };
+    });
+    return Template.fromStack(stack).toJSON().Resources as typeof resources;
+  };
+  const engine = DatabaseClusterEngine.auroraPostgres({ version: AuroraPostgresEngineVersion.VER_17_4 });
+  const instance = (stack: Stack, vpc: IVpc) =>
+    new DatabaseInstance(stack, 'Postgres', {
+      engine: DatabaseInstanceEngine.postgres({ version: PostgresEngineVersion.VER_17 }),
+      vpc,
+    });
+  const servers: [what: string, make: (stack: Stack, vpc: IVpc) => Server, host: string, id: string][] = [
+    ['an instance', instance, '["Postgres9DC8BB04","Endpoint.Address"]', '"DbiResourceId"'],
+    [
+      'a cluster',
+      (stack, vpc) =>
+        new DatabaseCluster(stack, 'Postgres', {
+          engine,
+          vpc,
+          iamAuthentication: true,
+          writer: ClusterInstance.serverlessV2('Writer'),
+        }),
+      '["Postgres9DC8BB04","Endpoint.Address"]',
+      '"DBClusterResourceId"',
+    ],
+    [
+      'a proxy',
+      (stack, vpc) =>
+        new DatabaseProxy(stack, 'Proxy', {
+          proxyTarget: ProxyTarget.fromInstance(instance(stack, vpc)),
+          secrets: [new Secret(stack, 'OfProxy') as ISecret],
+          iamAuth: true,
+          vpc,
+        }),
+      '["ProxyCB0DFB71","Endpoint"]',
+      '"DBProxyArn"',
+    ],
+  ];
+
+  test.each(servers)(
+    '%s: each function may log in as its own user, and reads no secret', (what, make, host, id) => {
+      const made = by(make);
+      const functions = Object.values(made).filter(
+        ({ Type, Properties }) =>
+          Type === 'AWS::Lambda::Function' && text(Properties).includes('DATABASE_AUTH'),
+      );
+      const users = functions.map(({ Properties }) => {
+        const { Role, Environment } = Properties as unknown as {
+          Role: { 'Fn::GetAtt': [string, string] };
+          Environment: { Variables: Record<string, string> };
+        };
+        const { DATABASE_USER: user, DATABASE_HOST: of, ...variables } = Environment.Variables;
+        expect(variables).toMatchObject({
+          DATABASE_AUTH: 'iam',
+          DATABASE_SETTINGS: 'transaction',
+          DATABASE_NAME: 'platform',
+          DATABASE_PORT:
+            what === 'a proxy' ? '5432' : { 'Fn::GetAtt': ['Postgres9DC8BB04', 'Endpoint.Port'] },
+          DATABASE_SCHEMA: 'rollcall',
+          NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem',
+        });
+        expect(variables).not.toHaveProperty('DATABASE_SECRET_ARN');
+        expect(text(of)).toContain(host);
+        const [own] = Object.values(made)
+          .filter(
+            ({ Type, Properties: policy }) =>
+              Type === 'AWS::IAM::Policy' && text(policy.Roles).includes(Role['Fn::GetAtt'][0]),
+          )
+          .map(
+            ({ Properties: policy }) =>
+              (policy.PolicyDocument as unknown as { Statement: Record<string, unknown>[] }).Statement,
+          );
+        const connects = own!.filter(({ Action }) => text(Action).includes('rds-db'));
+        expect(connects.map(({ Action, Effect }) => [Action, Effect])).toEqual([['rds-db:connect', 'Allow']]);
+        expect(text(connects[0]!.Resource)).toContain(id);
+        expect(text(connects[0]!.Resource)).toContain(`/${user}"`);
+        expect(text(own)).not.toContain('secretsmanager');
+        expect(text(own)).not.toContain('rekognition:');
+        return user;
+      });
+      expect(users.length).toBeGreaterThan(8);
+      expect(new Set(users)).toEqual(new Set(['rollcall_migrator', 'rollcall_pipeline', 'rollcall_gallery']));
+    },
+  );
+
+  test('an instance has IAM logins turned on', () => {
+    expect(
+      Object.values(by(instance)).find(({ Type }) => Type === 'AWS::RDS::DBInstance')!.Properties,
+    ).toMatchObject({
+      EnableIAMDatabaseAuthentication: true,
+    });
+  });
+
+  test.each<[what: string, database: (stack: Stack, vpc: IVpc) => object, line: RegExp]>([
+    ['no way to log in', (stack, vpc) => ({ server: instance(stack, vpc) }), /one way to log in/],
+    [
+      'two ways',
+      (stack, vpc) => ({
+        server: instance(stack, vpc),
+        secret: new Secret(stack, 'Second'),
+        iam: { databaseName: 'platform' },
+      }),
+      /one way to log in/,
+    ],
+    [
+      'a security group for a server',
+      (stack, vpc) => ({
+        server: new SecurityGroup(stack, 'Group', { vpc }),
+        iam: { databaseName: 'platform' },
+      }),
+      /^database has iam, for which server is the RDS instance/,
+    ],
+  ])('%s is refused in one line', (_, database, line) => {
+    expect(() =>
+      platform(({ stack }) => {
+        const vpc = new Vpc(stack, 'Theirs', { maxAzs: 2 }) as IVpc;
+        return { database: { vpc, ...database(stack, vpc) } as VpcDatabaseProps };
+      }),
+    ).toThrow(line);
+  });
 });
 
 describe('who may ask the API', () => {

@@ -187,6 +187,11 @@ export const environmentNames = {
   databasePort: 'DATABASE_PORT',
   databaseName: 'DATABASE_NAME',
   databaseUser: 'DATABASE_USER',
+  /**
+   * Of `iam`: `transaction` where a pooler may be between, so that nothing may be set for a session; not set where every connection is
+   * a session of its own.
+   */
+  databaseSettings: 'DATABASE_SETTINGS',
   /** ARN of the secret whose string is `postgresql://user:password@host:port/database`; for the Data API, the master's. */
   databaseSecretArn: 'DATABASE_SECRET_ARN',
   /** File beside the code: PEM of the authority that signed an external database's certificate. */

@@ -147,13 +147,15 @@ async function connect(): Promise<Sql> {
   const user = requireEnv(environmentNames.databaseUser);
   // A token is good for 15 minutes and made without a request, so each connection gets a fresh one.
   const signer = new Signer({ hostname: host, port, username: user });
-  return open(host, {
+  const isPooled = process.env[environmentNames.databaseSettings] === 'transaction';
+  const sql = open(host, {
     port,
     user,
     password: () => signer.getAuthToken(),
     database: requireEnv(environmentNames.databaseName),
-    connection: { ...auroraSession, search_path: schema },
+    connection: isPooled ? {} : { ...auroraSession, search_path: schema },
   });
+  return isPooled ? withLocalSettings(sql, { schema, statementTimeoutMs: STATEMENT_TIMEOUT_MS }) : sql;
 }
 
 interface TargetOptions {
