@@ -14,6 +14,7 @@ import { metricNames, outputPrefix } from '../lambdas/shared/contract/names.ts';
 import { DEFAULT_EVENTS_FOLDER } from '../lambdas/shared/contract/photo-key.ts';
 import { Backfill } from './backfill/backfill.ts';
 import { ConfigurationError, parseConfig, type RollcallConfig } from './config/config.ts';
+import { type Claims, conflict } from './config/side-by-side.ts';
 import { AuroraDatabase } from './database/aurora-database.ts';
 import { ExternalDatabase } from './database/external-database.ts';
 import type { FaceDatabase } from './database/face-database.ts';
@@ -31,9 +32,10 @@ import { PhotographerCaps } from './indexing/photographer-caps.ts';
 import { QuotaReading } from './indexing/quota-reading.ts';
 import { UploadRule } from './indexing/upload-rule.ts';
 import type { Severity } from './observability/alarm-topics.ts';
-import { metricsNamespace, pipelineMetric } from './observability/metrics.ts';
+import { PipelineMetrics } from './observability/metrics.ts';
 import { Observability } from './observability/observability.ts';
 import { Operations } from './operations/operations.ts';
+import { nameDeployment } from './parts/deployment-name.ts';
 import type { FunctionNetwork } from './parts/pipeline-function.ts';
 import { RECONCILIATIONS, Reconciliation } from './reconciliation/reconciliation.ts';
 import { PersonSearch } from './search/person-search.ts';
@@ -61,8 +63,8 @@ export interface RollcallParts {
 export interface RollcallProps extends RollcallParts, Partial<Omit<RollcallConfig, 'database' | 'tags'>> {}
 
 /**
- * Everything of Rollcall in one account and Region: photos come into a bucket, faces end up in Postgres. One for each stack; its
- * metrics are in the namespace of the stack's name.
+ * Everything of Rollcall in one account and Region: photos come into a bucket, faces end up in Postgres. What has to have a name of its
+ * own there, as alarms and metrics, has that of the stack and the id; so several live in one app, and in one stack.
  *
  * @throws ConfigurationError in one line that says what is allowed
  */
@@ -79,6 +81,7 @@ export class Rollcall extends Construct {
   readonly findPerson: IFunction;
   /** Where the HTTP API is; undefined with `api: 'none'`. */
   readonly apiUrl: string | undefined;
+  private readonly claims: Claims;
   private readonly config: RollcallConfig;
   private readonly eraseFaces: IStateMachine;
   private readonly gallery: Gallery | undefined;
@@ -87,11 +90,8 @@ export class Rollcall extends Construct {
     super(scope, id);
     const config = configOf(props, id);
     this.config = config;
-    const stack = Stack.of(this);
-    if (stack.node.findAll().some((other) => other instanceof Rollcall && other !== this)) {
-      throw new ConfigurationError(
-        `The stack ${stack.stackName} has a Rollcall already; put the second one into a stack of its own`,
-      );
+    if (id !== ALONE) {
+      nameDeployment(this);
     }
 
     const photoBucket = (props.photoBucket ?? new PhotoBucket(this, 'PhotoBucket', { config })) as IBucket;
@@ -105,6 +105,15 @@ export class Rollcall extends Construct {
       (config.slotLedgerTableArn === undefined
         ? (new SlotLedger(this, 'SlotLedger', { config }) as ITable)
         : Table.fromTableArn(this, 'SharedSlotLedger', config.slotLedgerTableArn));
+    this.claims = {
+      id,
+      outputs: outputsPrefix(id),
+      collectionPrefix: config.collectionPrefix,
+      ledger: config.slotLedgerTableArn ?? slotLedger,
+      hasOwnRate: config.indexFacesPerSecond !== undefined,
+      database: databaseClaim(props, config),
+    };
+    this.refuseConflicts();
     const imagesPerDay = config.dailyImagesPerPhotographer;
     const photographerCaps =
       imagesPerDay === undefined
@@ -364,7 +373,7 @@ export class Rollcall extends Construct {
 
   /** Of the pipeline's own metrics one, summed over five minutes. */
   metric(name: keyof typeof metricNames, options: MetricOptions = {}): Metric {
-    return pipelineMetric(metricNames[name], { namespace: metricsNamespace(this), ...options });
+    return new PipelineMetrics(this).of(metricNames[name], options);
   }
 
   private onEnd(
@@ -383,6 +392,17 @@ export class Rollcall extends Construct {
       },
       targets: [target],
     });
+  }
+
+  /** @throws ConfigurationError in one line, where another Rollcall of the stack has what this one wants */
+  private refuseConflicts(): void {
+    for (const other of Stack.of(this).node.findAll()) {
+      const why =
+        other instanceof Rollcall && other !== this ? conflict(this.claims, other.claims) : undefined;
+      if (why !== undefined) {
+        throw new ConfigurationError(why);
+      }
+    }
   }
 
   private database(
@@ -435,7 +455,7 @@ export class Rollcall extends Construct {
       const made = new CfnOutput(this, name, output);
       if (this.node.id !== ALONE) {
         // So that `ops --stack STACK/ID` finds them.
-        made.overrideLogicalId(`${outputPrefix(this.node.id)}${name}`);
+        made.overrideLogicalId(`${this.claims.outputs}${name}`);
       }
     }
   }
@@ -443,6 +463,21 @@ export class Rollcall extends Construct {
 
 /** CDK leaves this id out of those of the resources. */
 export const ALONE = 'Default';
+
+function outputsPrefix(id: string): string {
+  return id === ALONE ? '' : outputPrefix(id);
+}
+
+function databaseClaim(
+  { database }: RollcallParts,
+  { databaseSecretArn, databaseSchema }: RollcallConfig,
+): Claims['database'] {
+  return typeof database === 'object'
+    ? { server: database.server, schema: database.schema ?? databaseSchema }
+    : databaseSecretArn === undefined
+      ? undefined
+      : { server: databaseSecretArn, schema: databaseSchema };
+}
 
 /** Stands for a secret whose ARN is known only when it is deployed. */
 const SECRET_TO_COME = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:to-come-AbCdEf';

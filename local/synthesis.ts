@@ -47,7 +47,7 @@ const LOCKS = join(PROJECT_ROOT, 'node_modules/.cache/rollcall/locks');
 const OWN_PACKAGE = join(import.meta.dirname, 'own-package.mjs');
 
 /** Each has some 20 MB. */
-const MAX_CACHED = 4;
+const MAX_CACHED = 6;
 
 export interface SynthesisOptions {
   /** Folder that becomes the cloud assembly, `cdk.out` for the local run alone. */

@@ -23,6 +23,7 @@ import { removalPolicy } from '../config/removal.ts';
 import { DatabaseFunction } from '../database/database-function.ts';
 import type { FaceDatabase } from '../database/face-database.ts';
 import { acknowledge, objectsFinding } from '../parts/acknowledge.ts';
+import { deploymentName } from '../parts/deployment-name.ts';
 import { allow } from '../parts/grants.ts';
 import type { FunctionNetwork, PipelineFunction } from '../parts/pipeline-function.ts';
 
@@ -91,7 +92,7 @@ export class Gallery extends Construct {
     );
 
     const api = new HttpApi(this, 'Api', {
-      apiName: `${Stack.of(this).stackName}-gallery`,
+      apiName: `${deploymentName(this)}-gallery`,
       description: 'Rollcall: what happened to events and photos, and who is on them',
       createDefaultStage: false,
       defaultAuthorizer: props.authorizer ?? new HttpIamAuthorizer(),

@@ -6,6 +6,7 @@ import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 import type { RollcallConfig } from '../config/config.ts';
 import { acknowledge } from '../parts/acknowledge.ts';
+import { deploymentName } from '../parts/deployment-name.ts';
 
 /** `critical`: photos are lost, stuck or too expensive, now. `warning`: worth a look in working hours. */
 export type Severity = 'critical' | 'warning';
@@ -43,7 +44,7 @@ export class AlarmTopics extends Construct implements Readonly<Record<Severity, 
       new PolicyStatement({ ...senders, actions: ['kms:Decrypt', 'kms:GenerateDataKey*'], resources: ['*'] }),
     );
 
-    const { stackName } = Stack.of(this);
+    const name = deploymentName(this);
     const topic = (topicId: string, displayName: string, emails: readonly string[]) => {
       const made = new Topic(this, topicId, { displayName, masterKey: key, enforceSSL: true });
       made.addToResourcePolicy(
@@ -58,7 +59,7 @@ export class AlarmTopics extends Construct implements Readonly<Record<Severity, 
       }
       return made;
     };
-    this.critical = topic('Critical', `${stackName}: critical alarms`, config.criticalEmails);
-    this.warning = topic('Warning', `${stackName}: warnings`, config.warningEmails);
+    this.critical = topic('Critical', `${name}: critical alarms`, config.criticalEmails);
+    this.warning = topic('Warning', `${name}: warnings`, config.warningEmails);
   }
 }

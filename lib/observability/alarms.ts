@@ -1,4 +1,4 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type { IHttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import {
   Alarm,
@@ -15,10 +15,11 @@ import { Construct } from 'constructs';
 import { type FailureName, failureKinds } from '../../lambdas/shared/contract/errors.ts';
 import { metricNames } from '../../lambdas/shared/contract/names.ts';
 import type { RollcallConfig } from '../config/config.ts';
+import { deploymentName } from '../parts/deployment-name.ts';
 import type { PipelineFunction } from '../parts/pipeline-function.ts';
 import type { AlarmThresholds } from './alarm-thresholds.ts';
 import type { AlarmTopics, Severity } from './alarm-topics.ts';
-import { openExecutions, pipelineMetric, pipelineMetricOf, spend } from './metrics.ts';
+import { openExecutions, PipelineMetrics } from './metrics.ts';
 
 export interface AlarmedParts {
   readonly stateMachine: IStateMachine;
@@ -75,9 +76,12 @@ const SETUP_ATTEMPTS = 3;
  * needs of a metric that may be missing is filled, and no comparison stands between two metrics.
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
  */
-function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDefinition> {
+function definitions(
+  { config, ...parts }: AlarmsProps,
+  metrics: PipelineMetrics,
+): Record<string, AlarmDefinition> {
   const limits = config.alarmThresholds;
-  const calls = pipelineMetric(metricNames.rekognitionCalls, { period: QUARTER });
+  const calls = metrics.of(metricNames.rekognitionCalls, { period: QUARTER });
   return {
     'rekognition-errors': {
       severity: 'critical',
@@ -86,7 +90,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
         expression: `IF(calls >= ${limits.minimumCalls}, 100 * errors / calls, 0)`,
         usingMetrics: {
           calls,
-          errors: pipelineMetric(metricNames.rekognitionErrors, { period: QUARTER }),
+          errors: metrics.of(metricNames.rekognitionErrors, { period: QUARTER }),
         },
         label: 'failed calls, %',
         period: QUARTER,
@@ -113,21 +117,21 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     'spend-today': {
       severity: 'critical',
       meaning: `The images and searches billed within the last 24 hours cost more than $${limits.spendTodayUsd} at list prices. Photos go on until the daily cap of ${config.dailyImageCap} images, searches until that of ${config.dailySearchCap}.`,
-      metric: spend(DAY, 'US dollars in 24 hours'),
+      metric: metrics.spend(DAY, 'US dollars in 24 hours'),
       threshold: limits.spendTodayUsd,
     },
     'daily-cap-reached': {
       severity: 'critical',
       meaning: `The day's images are used up (${config.dailyImageCap}, or what an operator set). Photos wait and nothing is billed until midnight UTC, or until an operator raises the number.`,
       // An hour, because a waiting photo asks about twice in one.
-      metric: pipelineMetricOf('FailedAttempts', 'DailyImageCapReached', { period: HOUR }),
+      metric: metrics.ofValue('FailedAttempts', 'DailyImageCapReached', { period: HOUR }),
       threshold: 0,
     },
     ...(config.dailyImagesPerPhotographer !== undefined && {
       'photographer-cap-reached': {
         severity: 'warning' as const,
         meaning: `A photographer's images of the day are used up (${config.dailyImagesPerPhotographer}). Those photos wait and nothing is billed for them until midnight UTC; everybody else's go on.`,
-        metric: pipelineMetricOf('FailedAttempts', 'PhotographerCapReached', { period: HOUR }),
+        metric: metrics.ofValue('FailedAttempts', 'PhotographerCapReached', { period: HOUR }),
         threshold: 0,
       },
     }),
@@ -135,7 +139,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       severity: 'critical',
       meaning:
         'Photos fail because of the set-up: a missing right, a full quota, a wrong secret. They stay failed until somebody mends it and sends them again.',
-      metric: setupFailures(),
+      metric: setupFailures(metrics),
       threshold: 0,
       periods: 3,
       datapoints: 1,
@@ -144,7 +148,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       severity: 'critical',
       meaning:
         'Executions are running, but none has finished for 15 minutes, and neither a pause nor a daily cap holds them.',
-      metric: stalled(parts, config),
+      metric: stalled(parts, config, metrics),
       threshold: 0,
       // Three of five minutes and not one of fifteen: a lone photo at the edge of a period is not a stall.
       periods: 3,
@@ -152,7 +156,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     'database-unreachable': {
       severity: 'critical',
       meaning: `For ten minutes more than ${limits.databaseErrorPercent} % of the calls that need Postgres did not reach it. Photos wait for about an hour before they fail.`,
-      metric: databaseErrors(parts.databaseClients),
+      metric: databaseErrors(parts.databaseClients, metrics),
       threshold: limits.databaseErrorPercent,
       // Waking from zero or a failover is over within one period.
       periods: 2,
@@ -164,7 +168,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       metric: new MathExpression({
         expression: sumOf(['postponed', 'failed']),
         usingMetrics: {
-          postponed: pipelineMetric(metricNames.erasuresPostponed, { period: HOUR }),
+          postponed: metrics.of(metricNames.erasuresPostponed, { period: HOUR }),
           failed: parts.eraseFaces.metricFailed({ period: HOUR, statistic: Stats.SUM }),
         },
         label: 'erasures put off or failed',
@@ -175,13 +179,13 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     'disagreements-left': {
       severity: 'critical',
       meaning: `Bucket, database and collections disagree, and nothing mends it by itself: it would cost more than the ${config.reconcileMaxImages} images that a reconciliation may start, several attempts were in vain, or it must never be.`,
-      metric: pipelineMetric(metricNames.disagreementsLeft, { period: DAY, statistic: Stats.MAXIMUM }),
+      metric: metrics.of(metricNames.disagreementsLeft, { period: DAY, statistic: Stats.MAXIMUM }),
       threshold: 0,
     },
     'disagreements-old': {
       severity: 'critical',
       meaning: `Bucket, database and collections have disagreed about something for more than ${limits.disagreementHours} hours, although reconciliations mend it.`,
-      metric: pipelineMetric(metricNames.disagreementAge, { period: DAY, statistic: Stats.MAXIMUM }),
+      metric: metrics.of(metricNames.disagreementAge, { period: DAY, statistic: Stats.MAXIMUM }),
       threshold: limits.disagreementHours * 3_600,
     },
     'searches-failing': {
@@ -190,8 +194,8 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       metric: new MathExpression({
         expression: `IF(FILL(failed, 0) >= ${limits.minimumSearches}, 100 * FILL(failed, 0) / (FILL(failed, 0) + FILL(answered, 0)), 0)`,
         usingMetrics: {
-          failed: pipelineMetric(metricNames.searchesFailed, { period: QUARTER }),
-          answered: pipelineMetric(metricNames.searches, { period: QUARTER }),
+          failed: metrics.of(metricNames.searchesFailed, { period: QUARTER }),
+          answered: metrics.of(metricNames.searches, { period: QUARTER }),
         },
         label: 'failed searches, %',
         period: QUARTER,
@@ -204,9 +208,9 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       metric: new MathExpression({
         expression: sumOf(['busy', 'limited', 'capped']),
         usingMetrics: {
-          busy: pipelineMetricOf('SearchesWithoutPhotos', 'SearchBusy', { period: HOUR }),
-          limited: pipelineMetricOf('SearchesWithoutPhotos', 'SearchLimitReached', { period: HOUR }),
-          capped: pipelineMetricOf('SearchesWithoutPhotos', 'DailySearchCapReached', { period: HOUR }),
+          busy: metrics.ofValue('SearchesWithoutPhotos', 'SearchBusy', { period: HOUR }),
+          limited: metrics.ofValue('SearchesWithoutPhotos', 'SearchLimitReached', { period: HOUR }),
+          capped: metrics.ofValue('SearchesWithoutPhotos', 'DailySearchCapReached', { period: HOUR }),
         },
         label: 'refused searches',
         period: HOUR,
@@ -217,7 +221,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       severity: 'warning',
       meaning:
         'A reconciliation failed, or none ended in a day on which photos came in: what gets lost is not found by itself.',
-      metric: reconciliationFailures(parts),
+      metric: reconciliationFailures(parts, metrics),
       threshold: 0,
     },
     'photos-without-faces': {
@@ -226,8 +230,8 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       metric: new MathExpression({
         expression: `IF(indexed >= ${limits.minimumPhotos}, 100 * without / indexed, 0)`,
         usingMetrics: {
-          indexed: pipelineMetric(metricNames.photosIndexed, { period: HOUR }),
-          without: pipelineMetric(metricNames.photosWithoutFaces, { period: HOUR }),
+          indexed: metrics.of(metricNames.photosIndexed, { period: HOUR }),
+          without: metrics.of(metricNames.photosWithoutFaces, { period: HOUR }),
         },
         label: 'photos without faces, %',
         period: HOUR,
@@ -237,13 +241,13 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     'photos-at-fault': {
       severity: 'warning',
       meaning: `More than ${limits.photosAtFault} uploads of the last hour failed because of what they are: empty, too large, not a picture. Rekognition charges nothing for them and no cap counts them, but each costs an execution.`,
-      metric: pipelineMetricOf('PhotosFailed', 'photo', { period: HOUR }),
+      metric: metrics.ofValue('PhotosFailed', 'photo', { period: HOUR }),
       threshold: limits.photosAtFault,
     },
     'photos-failed': {
       severity: 'warning',
       meaning: `More than ${limits.photosFailed} uploads of the last hour failed, for whatever reason.`,
-      metric: pipelineMetric(metricNames.photosFailed, { period: HOUR }),
+      metric: metrics.of(metricNames.photosFailed, { period: HOUR }),
       threshold: limits.photosFailed,
     },
     'executions-failed': {
@@ -255,7 +259,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     'collection-errors': {
       severity: 'warning',
       meaning: `Creating a collection failed more than ${limits.collectionErrors} times within an hour, throttling apart. The photos of those events wait or fail.`,
-      metric: pipelineMetric(metricNames.collectionErrors, { period: HOUR }),
+      metric: metrics.of(metricNames.collectionErrors, { period: HOUR }),
       threshold: limits.collectionErrors,
     },
     'open-executions': {
@@ -271,7 +275,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       metric: new MathExpression({
         // A single one says nothing.
         expression: `IF(calls >= ${limits.minimumCalls} AND throttles > 1, 100 * throttles / calls, 0)`,
-        usingMetrics: { calls, throttles: pipelineMetric(metricNames.throttles, { period: QUARTER }) },
+        usingMetrics: { calls, throttles: metrics.of(metricNames.throttles, { period: QUARTER }) },
         label: 'throttled calls, %',
         period: QUARTER,
       }),
@@ -287,13 +291,13 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
       severity: 'warning',
       meaning:
         'Service Quotas says another number of IndexFaces calls a second than the day before. The pace follows it, unless indexFacesPerSecond is configured.',
-      metric: pipelineMetric(metricNames.quotaChanges, { period: HOUR }),
+      metric: metrics.of(metricNames.quotaChanges, { period: HOUR }),
       threshold: 0,
     },
     'processing-time': {
       severity: 'warning',
       meaning: `5 % of photos took longer than ${limits.processingSeconds} s to be stored, counted from the start of their execution, waiting in line included.`,
-      metric: pipelineMetric(metricNames.processingTime, { period: QUARTER, statistic: Stats.p(95) }),
+      metric: metrics.of(metricNames.processingTime, { period: QUARTER, statistic: Stats.p(95) }),
       threshold: limits.processingSeconds * 1_000,
     },
     ...(parts.api && apiAlarms(parts.api, limits)),
@@ -361,7 +365,7 @@ function deadLetters(queues: readonly IQueue[], period: Duration): IMetric {
  * Photos that were marked failed for the set-up, and attempts that say that one will be: where the database is what is
  * set up wrong, no photo can be marked.
  */
-function setupFailures(): IMetric {
+function setupFailures(metrics: PipelineMetrics): IMetric {
   const names = Object.entries(failureKinds).flatMap(([name, kind]) =>
     kind.class === 'setup' ? [name] : [],
   );
@@ -369,11 +373,11 @@ function setupFailures(): IMetric {
   return new MathExpression({
     expression: `FILL(photos, 0) + IF(${sumOf(attempts)} >= ${SETUP_ATTEMPTS}, 1, 0)`,
     usingMetrics: {
-      photos: pipelineMetricOf('PhotosFailed', 'setup', { period: FIVE_MINUTES }),
+      photos: metrics.ofValue('PhotosFailed', 'setup', { period: FIVE_MINUTES }),
       ...Object.fromEntries(
         names.map((name, index) => [
           attempts[index],
-          pipelineMetricOf('FailedAttempts', name, { period: FIVE_MINUTES }),
+          metrics.ofValue('FailedAttempts', name, { period: FIVE_MINUTES }),
         ]),
       ),
     },
@@ -387,7 +391,11 @@ function setupFailures(): IMetric {
  * executions are known only for the whole account: an open execution calls a function every few minutes, if only to be
  * told to wait.
  */
-function stalled({ functions, stateMachine }: AlarmedParts, config: RollcallConfig): IMetric {
+function stalled(
+  { functions, stateMachine }: AlarmedParts,
+  config: RollcallConfig,
+  metrics: PipelineMetrics,
+): IMetric {
   const options = { period: FIVE_MINUTES, statistic: Stats.SUM };
   const called = Object.entries(functions).map(
     ([state, fn]) => [`called${state}`, fn.metricInvocations(options)] as const,
@@ -396,14 +404,12 @@ function stalled({ functions, stateMachine }: AlarmedParts, config: RollcallConf
     ['succeeded', stateMachine.metricSucceeded(options)],
     ['failed', stateMachine.metricFailed(options)],
   ] as const;
-  const held = HELD.map(
-    (name) => [`held${name}`, pipelineMetricOf('FailedAttempts', name, options)] as const,
-  );
+  const held = HELD.map((name) => [`held${name}`, metrics.ofValue('FailedAttempts', name, options)] as const);
   // Each of them is one of the calls; a photographer at the cap must not hide that nobody else's photos end.
   const capped =
     config.dailyImagesPerPhotographer === undefined
       ? []
-      : [['capped', pipelineMetricOf('FailedAttempts', 'PhotographerCapReached', options)] as const];
+      : [['capped', metrics.ofValue('FailedAttempts', 'PhotographerCapReached', options)] as const];
   const sum = (metrics: readonly (readonly [string, IMetric])[]) => sumOf(metrics.map(([id]) => id));
   return new MathExpression({
     // Arithmetic alone: a comparison with what has no value may have none either, and then the alarm would never go off.
@@ -431,7 +437,10 @@ function failedShare(stateMachine: IStateMachine, minimum: number): IMetric {
 }
 
 /** Above 0 where a run failed, or executions of photos were started and not a single run ended. */
-function reconciliationFailures({ reconcile, stateMachine }: AlarmedParts): IMetric {
+function reconciliationFailures(
+  { reconcile, stateMachine }: AlarmedParts,
+  metrics: PipelineMetrics,
+): IMetric {
   const options = { period: DAY, statistic: Stats.SUM };
   return new MathExpression({
     // Arithmetic alone, as for `stalled`; and many ends do not hide one failure.
@@ -440,7 +449,7 @@ function reconciliationFailures({ reconcile, stateMachine }: AlarmedParts): IMet
       failed: reconcile.metricFailed(options),
       timedOut: reconcile.metricTimedOut(options),
       photos: stateMachine.metricStarted(options),
-      ended: pipelineMetric(metricNames.reconciliations, options),
+      ended: metrics.of(metricNames.reconciliations, options),
     },
     label: 'failed or missing reconciliations',
     period: DAY,
@@ -462,7 +471,7 @@ function functionThrottles(functions: readonly PipelineFunction[]): IMetric {
   });
 }
 
-function databaseErrors(clients: readonly PipelineFunction[]): IMetric {
+function databaseErrors(clients: readonly PipelineFunction[], metrics: PipelineMetrics): IMetric {
   const calls = Object.fromEntries(
     clients.map((fn, index) => [
       `calls${index}`,
@@ -472,7 +481,7 @@ function databaseErrors(clients: readonly PipelineFunction[]): IMetric {
   return new MathExpression({
     expression: `100 * errors / (${sumOf(Object.keys(calls))})`,
     usingMetrics: {
-      errors: pipelineMetricOf('FailedAttempts', 'DatabaseUnavailable', { period: FIVE_MINUTES }),
+      errors: metrics.ofValue('FailedAttempts', 'DatabaseUnavailable', { period: FIVE_MINUTES }),
       ...calls,
     },
     label: 'failed calls, %',
@@ -489,9 +498,9 @@ export class Alarms extends Construct {
     super(scope, id);
     const { config, topics, dashboardUrl } = props;
     const bySeverity: Record<Severity, Alarm[]> = { critical: [], warning: [] };
-    for (const [name, definition] of Object.entries(definitions(props))) {
+    for (const [name, definition] of Object.entries(definitions(props, new PipelineMetrics(this)))) {
       const alarm = new Alarm(this, name, {
-        alarmName: `${Stack.of(this).stackName}-${name}`,
+        alarmName: `${deploymentName(this)}-${name}`,
         alarmDescription: `${definition.meaning} Runbook: ${config.runbookUrl}#${name} Dashboard: ${dashboardUrl}`,
         metric: definition.metric,
         threshold: definition.threshold,

@@ -1,4 +1,4 @@
-import { Aws, Duration, Stack, Token } from 'aws-cdk-lib';
+import { Aws, Duration, Token } from 'aws-cdk-lib';
 import {
   AlarmStatusWidget,
   Color,
@@ -20,16 +20,10 @@ import { Construct } from 'constructs';
 import { metricNames } from '../../lambdas/shared/contract/names.ts';
 import { IMAGE_USD } from '../../lambdas/shared/contract/prices.ts';
 import type { RollcallConfig } from '../config/config.ts';
+import { deploymentName } from '../parts/deployment-name.ts';
 import type { AlarmedParts, Alarms } from './alarms.ts';
 import { logQueries } from './log-queries.ts';
-import {
-  imagesBilled,
-  openExecutions,
-  pipelineMetric,
-  pipelineMetricByValue,
-  searchesBilled,
-  spend,
-} from './metrics.ts';
+import { openExecutions, PipelineMetrics } from './metrics.ts';
 
 const MINUTE = Duration.minutes(1);
 const FIVE_MINUTES = Duration.minutes(5);
@@ -54,12 +48,14 @@ export class PipelineDashboard extends Construct {
   readonly url: string;
   private readonly dashboard: Dashboard;
   private readonly props: PipelineDashboardProps;
+  private readonly metrics: PipelineMetrics;
 
   constructor(scope: Construct, id: string, props: PipelineDashboardProps) {
     super(scope, id);
     this.props = props;
+    this.metrics = new PipelineMetrics(this);
     // Dashboards belong to the account and not to a Region.
-    const dashboardName = `${Stack.of(this).stackName}-${Aws.REGION}`;
+    const dashboardName = `${deploymentName(this)}-${Aws.REGION}`;
     this.dashboard = new Dashboard(this, 'Dashboard', {
       dashboardName,
       defaultInterval: Duration.hours(3),
@@ -98,9 +94,9 @@ export class PipelineDashboard extends Construct {
     );
     this.dashboard.addWidgets(
       this.graph('Photos', [
-        pipelineMetric(metricNames.photosIndexed, { ...options, label: 'indexed', color: Color.GREEN }),
-        pipelineMetric(metricNames.photosFailed, { ...options, label: 'failed', color: Color.RED }),
-        pipelineMetric(metricNames.uploadsMisplaced, {
+        this.metrics.of(metricNames.photosIndexed, { ...options, label: 'indexed', color: Color.GREEN }),
+        this.metrics.of(metricNames.photosFailed, { ...options, label: 'failed', color: Color.RED }),
+        this.metrics.of(metricNames.uploadsMisplaced, {
           ...options,
           label: 'of them of no event',
           color: Color.PURPLE,
@@ -141,16 +137,16 @@ export class PipelineDashboard extends Construct {
         title: 'IndexFaces calls per second',
         width: 8,
         left: [
-          perSecond(pipelineMetric(metricNames.rekognitionCalls, sum), 'calls', 'calls', Color.BLUE),
-          perSecond(pipelineMetric(metricNames.throttles, sum), 'throttles', 'throttled', Color.ORANGE),
+          perSecond(this.metrics.of(metricNames.rekognitionCalls, sum), 'calls', 'calls', Color.BLUE),
+          perSecond(this.metrics.of(metricNames.throttles, sum), 'throttles', 'throttled', Color.ORANGE),
         ],
         leftAnnotations: [
           { value: Token.asNumber(this.props.rate), label: 'configured quota', color: Color.GREY },
         ],
         leftYAxis: { min: 0, label: 'per second', showUnits: false },
       }),
-      this.graph('Wait in line', percentiles(metricNames.lineDelay)),
-      this.graph('From the start to the rows', percentiles(metricNames.processingTime)),
+      this.graph('Wait in line', percentiles(this.metrics, metricNames.lineDelay)),
+      this.graph('From the start to the rows', percentiles(this.metrics, metricNames.processingTime)),
     );
   }
 
@@ -159,13 +155,13 @@ export class PipelineDashboard extends Construct {
     this.dashboard.addWidgets(
       this.graph(
         'Failed photos, by who has to act',
-        [pipelineMetricByValue('PhotosFailed', FIVE_MINUTES)],
+        [this.metrics.byValue('PhotosFailed', FIVE_MINUTES)],
         true,
       ),
-      this.graph('Failed attempts, by error', [pipelineMetricByValue('FailedAttempts', FIVE_MINUTES)], true),
+      this.graph('Failed attempts, by error', [this.metrics.byValue('FailedAttempts', FIVE_MINUTES)], true),
       this.graph('Rekognition errors', [
-        pipelineMetricByValue('RekognitionErrors', FIVE_MINUTES),
-        pipelineMetric(metricNames.collectionErrors, { period: FIVE_MINUTES, label: 'CreateCollection' }),
+        this.metrics.byValue('RekognitionErrors', FIVE_MINUTES),
+        this.metrics.of(metricNames.collectionErrors, { period: FIVE_MINUTES, label: 'CreateCollection' }),
       ]),
     );
     const sum = { period: FIVE_MINUTES };
@@ -178,26 +174,26 @@ export class PipelineDashboard extends Construct {
         height: 6,
       }),
       this.graph('Faces', [
-        pipelineMetric(metricNames.facesIndexed, { ...sum, label: 'indexed' }),
-        pipelineMetric(metricNames.facesUnindexed, { ...sum, label: 'seen, not indexed' }),
-        pipelineMetric(metricNames.photosWithoutFaces, { ...sum, label: 'photos without any' }),
+        this.metrics.of(metricNames.facesIndexed, { ...sum, label: 'indexed' }),
+        this.metrics.of(metricNames.facesUnindexed, { ...sum, label: 'seen, not indexed' }),
+        this.metrics.of(metricNames.photosWithoutFaces, { ...sum, label: 'photos without any' }),
       ]),
     );
     const most = { period: HOUR, statistic: Stats.MAXIMUM };
     this.dashboard.addWidgets(
       this.graph('Disagreements of bucket, database and collections', [
-        pipelineMetric(metricNames.disagreements, { ...most, label: 'found', color: Color.ORANGE }),
-        pipelineMetric(metricNames.disagreementsLeft, {
+        this.metrics.of(metricNames.disagreements, { ...most, label: 'found', color: Color.ORANGE }),
+        this.metrics.of(metricNames.disagreementsLeft, {
           ...most,
           label: 'left to a person',
           color: Color.RED,
         }),
       ]),
       this.graph('Age of the oldest disagreement', [
-        pipelineMetric(metricNames.disagreementAge, { ...most, label: 'seconds' }),
+        this.metrics.of(metricNames.disagreementAge, { ...most, label: 'seconds' }),
       ]),
       this.graph('Reconciliations', [
-        pipelineMetric(metricNames.reconciliations, {
+        this.metrics.of(metricNames.reconciliations, {
           period: HOUR,
           statistic: Stats.SUM,
           label: 'ended',
@@ -240,15 +236,15 @@ export class PipelineDashboard extends Construct {
     this.heading('Do people find their photos?');
     this.dashboard.addWidgets(
       this.graph('Searches', [
-        pipelineMetric(metricNames.searches, { ...sum, label: 'answered', color: Color.GREEN }),
-        pipelineMetric(metricNames.searchesFailed, { ...sum, label: 'failed', color: Color.RED }),
+        this.metrics.of(metricNames.searches, { ...sum, label: 'answered', color: Color.GREEN }),
+        this.metrics.of(metricNames.searchesFailed, { ...sum, label: 'failed', color: Color.RED }),
       ]),
       this.graph(
         'Searches without photos, by reason',
-        [pipelineMetricByValue('SearchesWithoutPhotos', FIVE_MINUTES)],
+        [this.metrics.byValue('SearchesWithoutPhotos', FIVE_MINUTES)],
         true,
       ),
-      this.graph('From the question to the answer', percentiles(metricNames.searchTime)),
+      this.graph('From the question to the answer', percentiles(this.metrics, metricNames.searchTime)),
     );
   }
 
@@ -260,16 +256,20 @@ export class PipelineDashboard extends Construct {
     this.dashboard.addWidgets(
       new SingleValueWidget({
         title: 'Today (UTC)',
-        metrics: [spend(DAY, 'US dollars'), imagesBilled(DAY), searchesBilled(DAY)],
+        metrics: [
+          this.metrics.spend(DAY, 'US dollars'),
+          this.metrics.imagesBilled(DAY),
+          this.metrics.searchesBilled(DAY),
+        ],
         width: 6,
         height: 6,
       }),
       new SingleValueWidget({
         title: 'Last 30 days',
         metrics: [
-          spend(Duration.days(30), 'US dollars'),
-          imagesBilled(Duration.days(30)),
-          pipelineMetric(metricNames.facesIndexed, { period: Duration.days(30), label: 'faces indexed' }),
+          this.metrics.spend(Duration.days(30), 'US dollars'),
+          this.metrics.imagesBilled(Duration.days(30)),
+          this.metrics.of(metricNames.facesIndexed, { period: Duration.days(30), label: 'faces indexed' }),
         ],
         start: '-P30D',
         setPeriodToTimeRange: true,
@@ -279,7 +279,7 @@ export class PipelineDashboard extends Construct {
       new GraphWidget({
         title: 'US dollars a day',
         view: GraphWidgetView.BAR,
-        left: [spend(DAY, 'US dollars')],
+        left: [this.metrics.spend(DAY, 'US dollars')],
         leftAnnotations: [
           { value: alarmThresholds.spendTodayUsd, label: 'alarm', color: Color.ORANGE },
           { value: dailyImageCap * IMAGE_USD, label: 'daily cap', color: Color.RED },
@@ -323,8 +323,8 @@ export class PipelineDashboard extends Construct {
   }
 }
 
-function percentiles(name: Parameters<typeof pipelineMetric>[0]): Metric[] {
+function percentiles(metrics: PipelineMetrics, name: Parameters<PipelineMetrics['of']>[0]): Metric[] {
   return [50, 95].map((percent) =>
-    pipelineMetric(name, { period: FIVE_MINUTES, statistic: Stats.p(percent), label: `p${percent}` }),
+    metrics.of(name, { period: FIVE_MINUTES, statistic: Stats.p(percent), label: `p${percent}` }),
   );
 }

@@ -1,7 +1,7 @@
-import { Stack } from 'aws-cdk-lib';
 import { CfnQueryDefinition, type ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { logEvents } from '../../lambdas/shared/contract/names.ts';
+import { deploymentName } from '../parts/deployment-name.ts';
 
 /**
  * The questions that an operator asks of the logs, saved where CloudWatch lists them (Logs Insights, "Saved queries").
@@ -33,7 +33,7 @@ export class LogQueries extends Construct {
     super(scope, id);
     for (const [name, queryString] of Object.entries(logQueries)) {
       new CfnQueryDefinition(this, name, {
-        name: `${Stack.of(this).stackName}/${name}`,
+        name: `${deploymentName(this)}/${name}`,
         queryString,
         logGroupNames: logGroups.map((group) => group.logGroupName),
       });

@@ -1,6 +1,7 @@
-import { Aws, Stack } from 'aws-cdk-lib';
+import { Aws } from 'aws-cdk-lib';
 import { CfnBudget } from 'aws-cdk-lib/aws-budgets';
 import { Construct } from 'constructs';
+import { deploymentName } from '../parts/deployment-name.ts';
 import type { AlarmTopics } from './alarm-topics.ts';
 
 /** Percent of the month's budget that were really spent, at which somebody hears of it. */
@@ -30,7 +31,7 @@ export class MonthlyBudget extends Construct {
     const budget = new CfnBudget(this, 'Budget', {
       budget: {
         // In the mails; budgets belong to the account and not to a Region.
-        budgetName: `${Stack.of(this).stackName}-${Aws.REGION}-monthly-budget`,
+        budgetName: `${deploymentName(this)}-${Aws.REGION}-monthly-budget`,
         budgetType: 'COST',
         timeUnit: 'MONTHLY',
         budgetLimit: { amount: usd, unit: 'USD' },

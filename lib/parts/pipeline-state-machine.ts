@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { Aws, Fn, Stack } from 'aws-cdk-lib';
+import { Aws, Fn } from 'aws-cdk-lib';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
@@ -7,6 +7,7 @@ import type { RollcallConfig } from '../config/config.ts';
 import { removalPolicy } from '../config/removal.ts';
 import { acknowledge } from './acknowledge.ts';
 import { PROJECT_ROOT } from './bundle.ts';
+import { deploymentName } from './deployment-name.ts';
 
 interface PipelineStateMachineProps {
   readonly config: RollcallConfig;
@@ -25,7 +26,7 @@ interface PipelineStateMachineProps {
 function vendedLogGroupName(scope: Construct, definition: string): string {
   const uniqueId = Fn.select(2, Fn.split('/', Aws.STACK_ID));
   const name = path.basename(definition, '.asl.json');
-  return `/aws/vendedlogs/states/${Stack.of(scope).stackName}/${name}/${uniqueId}`;
+  return `/aws/vendedlogs/states/${deploymentName(scope)}/${name}/${uniqueId}`;
 }
 
 /** A state machine out of a file, with what all of them have: errors in a log of their own, no payload in it. */

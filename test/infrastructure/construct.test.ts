@@ -22,7 +22,9 @@ import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { AwsSolutionsChecks } from 'cdk-nag';
+import fc from 'fast-check';
 import { photoEnd } from '../../lambdas/shared/contract/photo-end.ts';
+import { conflict } from '../../lib/config/side-by-side.ts';
 import type { VpcDatabaseProps } from '../../lib/database/vpc-database.ts';
 import { Rollcall, type RollcallProps } from '../../lib/rollcall.ts';
 
@@ -184,7 +186,8 @@ describe('a database of theirs by IAM', () => {
   ];
 
   test.each(servers)(
-    '%s: each function may log in as its own user, and reads no secret', (what, make, host, id) => {
+    '%s: each function may log in as its own user, and reads no secret',
+    (what, make, host, id) => {
       const made = by(make);
       const functions = Object.values(made).filter(
         ({ Type, Properties }) =>
@@ -376,9 +379,99 @@ test.each<[what: string, props: (stack: Stack) => Partial<RollcallProps>, line: 
   expect(() => platform(({ stack }) => props(stack))).toThrow(line);
 });
 
-test('a second one in the same stack is refused', () => {
-  const { stack } = platform();
-  expect(() => new Rollcall(stack, 'More')).toThrow(/^The stack Platform has a Rollcall already/);
+describe('two in one stack', () => {
+  const secret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:faces-AbCdEf';
+  const second = (faces: Rollcall): Partial<RollcallProps> => ({
+    stage: 'two',
+    slotLedger: faces.slotLedger,
+    database: 'external',
+    databaseSecretArn: secret,
+  });
+
+  test('have no name in common, and each watches its own metrics', () => {
+    const { stack, faces } = platform();
+    new Rollcall(stack, 'More', second(faces));
+    const both = Template.fromStack(stack).toJSON();
+    const made = Object.entries(both.Resources as typeof resources);
+    const of = (id: string) => made.filter(([logicalId]) => logicalId.startsWith(id));
+    /** Whatever a resource calls itself, and not by CloudFormation's own choice. */
+    const named = (id: string) =>
+      of(id).flatMap(([, { Type, Properties = {} as never }]) =>
+        ['AlarmName', 'DashboardName', 'Name', 'LogGroupName', 'BudgetName', 'DisplayName']
+          .filter((name) => name in Properties)
+          .map((name) => `${Type} ${text(Properties[name])}`),
+      );
+    expect(named('Faces').length).toBeGreaterThan(30);
+    expect(named('Faces').map((name) => name.replace('Platform-Faces', 'Platform-More'))).toEqual(
+      expect.arrayContaining(named('More')),
+    );
+    expect(named('Faces').filter((name) => !name.includes('Platform-Faces'))).toEqual([]);
+    const namespaces = (id: string) =>
+      new Set(
+        [...text(of(id)).matchAll(/"(?:Namespace|POWERTOOLS_METRICS_NAMESPACE)":"([^"]+)"/g)]
+          .map(([, namespace]) => namespace!)
+          .filter((namespace) => !namespace.startsWith('AWS/')),
+      );
+    expect([namespaces('Faces'), namespaces('More')]).toEqual([
+      new Set(['Platform-Faces']),
+      new Set(['Platform-More']),
+    ]);
+    const dashboards = of('More').filter(([, { Type }]) => Type === 'AWS::CloudWatch::Dashboard');
+    expect(text(dashboards)).not.toContain('Platform-Faces');
+    // `ops --stack Platform/More` reads those of its own.
+    const outputs = Object.keys(both.Outputs);
+    expect(outputs).toEqual(expect.arrayContaining(['FacesStateMachineArn', 'MoreStateMachineArn']));
+    // CloudFormation takes 500.
+    expect(made.length).toBeLessThan(450);
+  });
+
+  test.each<[what: string, id: string, props: (faces: Rollcall) => Partial<RollcallProps>, line: RegExp]>([
+    [
+      'collections',
+      'More',
+      (faces) => ({ ...second(faces), stage: undefined }) as never,
+      /each other's coll/,
+    ],
+    [
+      'a quota',
+      'More',
+      (faces) => ({ ...second(faces), slotLedger: undefined }) as never,
+      /slotLedger of Faces/,
+    ],
+    ['outputs', 'Fa-ces', second, /have the same outputs/],
+  ])('that would share %s are refused in one line', (_, id, props, line) => {
+    const { stack, faces } = platform();
+    expect(() => new Rollcall(stack, id, props(faces))).toThrow(line);
+  });
+
+  const claims = fc.record({
+    id: fc.constantFrom('A', 'B'),
+    outputs: fc.constantFrom('A', 'B', ''),
+    collectionPrefix: fc.constantFrom('r-', 'r.a-', 'r', 'x'),
+    ledger: fc.constantFrom(1, 2),
+    hasOwnRate: fc.boolean(),
+    database: fc.option(
+      fc.record({ server: fc.constantFrom(1, 2), schema: fc.constantFrom('rollcall', 'two') }),
+      { nil: undefined },
+    ),
+  });
+
+  test('fit whichever comes first, and never where one would take what is the other’s', () => {
+    fc.assert(
+      fc.property(claims, claims, (one, other) => {
+        const shares =
+          one.outputs === other.outputs ||
+          one.collectionPrefix.startsWith(other.collectionPrefix) ||
+          other.collectionPrefix.startsWith(one.collectionPrefix) ||
+          (one.ledger !== other.ledger && !(one.hasOwnRate && other.hasOwnRate)) ||
+          (one.database !== undefined && text(one.database) === text(other.database));
+        expect([conflict(one, other), conflict(other, one)].map((why) => why !== undefined)).toEqual([
+          shares,
+          shares,
+        ]);
+      }),
+    );
+  });
 });
 
 test('passes the rule pack, but for what is theirs', () => {
