@@ -369,6 +369,24 @@ describe('what is wrong is one clear problem', () => {
   });
 });
 
+test('an event is counted out of an index alone, also where it is most of the table', async () => {
+  const event = randomUUID();
+  await database.admin`INSERT INTO events (id) VALUES (${event})`;
+  await database.admin`
+    INSERT INTO photos (id, event_id, object_key, status, face_count, indexed_at)
+    SELECT gen_random_uuid(), ${event}, 'events/counted/' || n || '.jpg', 'indexed', n % 5, now()
+    FROM generate_series(1, 20000) AS n`;
+  await database.admin`VACUUM (ANALYZE) photos`;
+  const plan = await gallery.unsafe(`EXPLAIN SELECT * FROM event_progress WHERE event_id = '${event}'`);
+  const scans = plan
+    .map((row) => String(row['QUERY PLAN']))
+    .filter((line) => / on photos\b/.test(line))
+    .map((line) => line.replace(/^[\s>-]*|\s+on photos.*$/g, ''));
+  expect(scans).toContain('Index Only Scan using photos_counted');
+  expect(scans.filter((scan) => /Seq Scan/.test(scan))).toEqual([]);
+  await database.admin`DELETE FROM photos WHERE event_id = ${event}`;
+});
+
 test('the document describes these routes, parameters and states', () => {
   expect(openapi.openapi).toBe('3.1.0');
   const paths = Object.entries(openapi.paths).filter(([, { get }]) => get);
