@@ -369,7 +369,7 @@ describe('what is wrong is one clear problem', () => {
   });
 });
 
-test('an event is counted out of an index alone, also where it is most of the table', async () => {
+test('an event is read out of indexes of its own, also where it is most of the table', async () => {
   const event = randomUUID();
   await database.admin`INSERT INTO events (id) VALUES (${event})`;
   await database.admin`
@@ -384,6 +384,10 @@ test('an event is counted out of an index alone, also where it is most of the ta
     .map((line) => line.replace(/^[\s>-]*|\s+on photos.*$/g, ''));
   expect(scans).toContain('Index Only Scan using photos_counted');
   expect(scans.filter((scan) => /Seq Scan/.test(scan))).toEqual([]);
+  // Others' photos in line are counted, and not searched for one of the event's.
+  expect(scans.filter((scan) => scan.includes('photos_in_line'))).toEqual([
+    'Index Only Scan using photos_in_line',
+  ]);
   await database.admin`DELETE FROM photos WHERE event_id = ${event}`;
 });
 
