@@ -325,8 +325,8 @@ export class Rollcall extends Construct {
   }
 
   /**
-   * Tells a consumer of each photo that is indexed: of this upload, or known from before. The consumer gets what `docs/integrate.md` calls
-   * the end of a photo, unpacked. AWS delivers at least once and on best effort, so the change feed is what misses nothing.
+   * Tells a consumer of each photo that is indexed: of this upload, or known from before. The consumer gets Step Functions' own event, which
+   * `photoEnd` unpacks. AWS delivers at least once and on best effort, so the change feed is what misses nothing.
    */
   onPhotoIndexed(id: string, target: IRuleTarget): Rule {
     const output = ['stored', 'known'].map((effect) => ({ wildcard: `*"effect":"${effect}"*` }));

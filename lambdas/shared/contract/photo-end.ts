@@ -3,7 +3,7 @@
  * meaning while `version` stays.
  */
 import { cutOffFailures, failureKind, isFailureName } from './errors.ts';
-import { photoKeyOf } from './photo-key.ts';
+import { eventsFolderOf, photoKeyOf } from './photo-key.ts';
 
 /** Grows with a change that a consumer has to know of. */
 export const PHOTO_END_VERSION = 1;
@@ -48,9 +48,11 @@ export interface ExecutionStatusChange {
 /**
  * Unpacks what `onPhotoIndexed` and `onPhotoFailed` hand to their targets.
  *
+ * @param eventsFolder as it is configured; default: what is before the first UUID of the key, so only a folder that has a UUID in its
+ *   own name has to be given
  * @throws TypeError in one line where it is not the end of a photo's execution
  */
-export function photoEnd({ detail }: ExecutionStatusChange): PhotoEnd {
+export function photoEnd({ detail }: ExecutionStatusChange, eventsFolder?: string): PhotoEnd {
   const input = parse(detail.input) as Input | undefined;
   if (!input?.object?.key || detail.stopDate === null) {
     throw new TypeError(`${detail.executionArn} is not the end of a photo's execution`);
@@ -62,14 +64,17 @@ export function photoEnd({ detail }: ExecutionStatusChange): PhotoEnd {
   const code = isFailed
     ? (cutOffFailures[detail.status as keyof typeof cutOffFailures] ?? detail.error ?? 'InternalError')
     : null;
-  const ids = photoKeyOf(input.object.key);
+  const { key } = input.object;
+  // A key in another folder may look like a photo's: the pipeline knows better.
+  const ids =
+    detail.error === 'InvalidPhotoKey' ? undefined : photoKeyOf(key, eventsFolder ?? eventsFolderOf(key));
   return {
     version: PHOTO_END_VERSION,
     outcome: isFailed ? 'failed' : isIndexed ? 'indexed' : 'settled',
     event_id: outcome?.event_id ?? ids?.eventId ?? null,
     photo_id: outcome?.photo_id ?? marked?.photo_id ?? ids?.photoId ?? null,
     bucket: input.bucket,
-    key: input.object.key,
+    key,
     etag: input.object.etag,
     version_id: input.object['version-id'] ?? null,
     effect: outcome?.effect ?? marked?.effect ?? null,

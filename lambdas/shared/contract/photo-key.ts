@@ -30,6 +30,14 @@ const PHOTO_KEY = new RegExp(`^(${UUID})/(.*/)?([^/]+)\\.[^./]+$`, 's');
 const EVENT_FOLDER = new RegExp(`^(${UUID})/$`);
 const WHOLE_UUID = new RegExp(`^${UUID}$`);
 
+/** Whatever is before the first folder that an event may have. */
+const BEFORE_EVENT = new RegExp(`^(?:[^/]+/)*?(?=${UUID}/)`);
+
+/** The folder of all events, where a key is all that is known of a deployment; undefined where no folder of it is a UUID. */
+export function eventsFolderOf(key: string): string | undefined {
+  return BEFORE_EVENT.exec(key)?.[0];
+}
+
 /** Whether it is a UUID, in whatever case. */
 export function isUuid(text: string | undefined): text is string {
   return text !== undefined && WHOLE_UUID.test(text);
@@ -53,15 +61,16 @@ export interface PhotoKey {
 /**
  * Reads event and photo id out of `events/{eventId}/{anything}.{ext}`, or of what stands in place of `events/`. The key comes raw, not URL-encoded.
  *
+ * @param within the folder of all events, with its trailing slash; default: this deployment's
  * @throws PipelineError `InvalidPhotoKey`
  */
-export function parsePhotoKey(key: string): PhotoKey {
-  const match = key.startsWith(folder) ? PHOTO_KEY.exec(key.slice(folder.length)) : null;
+export function parsePhotoKey(key: string, within = folder): PhotoKey {
+  const match = key.startsWith(within) ? PHOTO_KEY.exec(key.slice(within.length)) : null;
   // PostgreSQL's text holds neither NUL nor half a surrogate pair.
   if (!match || key.includes('\0') || !key.isWellFormed() || Buffer.byteLength(key) > MAX_KEY_BYTES) {
     throw new PipelineError(
       'InvalidPhotoKey',
-      `The key ${JSON.stringify(key.slice(0, 200))} is not of the form ${folder}{event UUID}/{name}.{extension}`,
+      `The key ${JSON.stringify(key.slice(0, 200))} is not of the form ${within}{event UUID}/{name}.{extension}`,
     );
   }
   const [, eventId, subfolder, stem] = match as unknown as [string, string, string | undefined, string];
@@ -74,9 +83,9 @@ export function parsePhotoKey(key: string): PhotoKey {
 }
 
 /** The same; undefined for a key that is not a photo's. */
-export function photoKeyOf(key: string): PhotoKey | undefined {
+export function photoKeyOf(key: string, within = folder): PhotoKey | undefined {
   try {
-    return parsePhotoKey(key);
+    return parsePhotoKey(key, within);
   } catch (error) {
     if (error instanceof PipelineError) {
       return undefined;

@@ -9,6 +9,7 @@ import {
   type PhotoEnd,
   photoEnd,
 } from '../../../../../lambdas/shared/contract/photo-end.ts';
+import { isUuid, parsePhotoKey } from '../../../../../lambdas/shared/contract/photo-key.ts';
 import { read } from '../../../../support/pages.ts';
 
 interface Schema {
@@ -104,6 +105,53 @@ test('whatever end an execution comes to, what is made of it is as the schema sa
     }),
     { numRuns: 500 },
   );
+});
+
+describe('a photo that never got so far as to say its ids', () => {
+  const failed = (key: string, error: string, folder?: string) => {
+    const { event_id, photo_id } = photoEnd(
+      {
+        detail: {
+          executionArn: 'arn:aws:states:eu-west-1:123456789012:execution:index-photo:run',
+          status: 'FAILED',
+          error,
+          input: JSON.stringify({ bucket: 'uploads', object: { key, etag: 'e' } }),
+          stopDate: 0,
+        },
+      },
+      folder,
+    );
+    return { event_id, photo_id };
+  };
+  const name = fc.stringMatching(/^[\w.-]{1,12}$/).filter((text) => !isUuid(text));
+  const folders = fc.array(name, { minLength: 1, maxLength: 3 }).map((names) => `${names.join('/')}/`);
+  const files = fc
+    .tuple(fc.array(fc.oneof(name, fc.uuid()), { maxLength: 2 }), fc.oneof(name, fc.uuid()))
+    .map(([above, stem]) => [...above, `${stem}.jpg`].join('/'));
+
+  test('has those of its key, in whatever folder a platform keeps its events', () => {
+    fc.assert(
+      fc.property(folders, fc.uuid(), files, (folder, event, file) => {
+        const key = `${folder}${event}/${file}`;
+        const { eventId, photoId } = parsePhotoKey(key, folder);
+        expect(failed(key, 'ImageTooLarge')).toEqual({ event_id: eventId, photo_id: photoId });
+      }),
+    );
+  });
+
+  test('has those of its key where the folder itself is named by a UUID, and is given', () => {
+    fc.assert(
+      fc.property(fc.uuid(), fc.uuid(), files, (tenant, event, file) => {
+        const key = `tenants/${tenant}/${event}/${file}`;
+        expect(failed(key, 'ImageTooLarge', `tenants/${tenant}/`).event_id).toBe(event);
+      }),
+    );
+  });
+
+  test('has none where the pipeline said that its key belongs to no event', () => {
+    const key = 'elsewhere/0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77/a.jpg';
+    expect(failed(key, 'InvalidPhotoKey')).toEqual({ event_id: null, photo_id: null });
+  });
 });
 
 test('the schema names every field, this version, and the effects that there are', () => {
