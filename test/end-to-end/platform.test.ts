@@ -1,8 +1,10 @@
 /** `examples/platform` on the local parts: its own bucket, its own PostgreSQL, its own function, as its template has them. */
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import postgres from 'postgres';
@@ -118,3 +120,20 @@ test('from the upload to the gallery, told, and forgotten', async () => {
   expect(denied).toEqual([]);
   expect(calls.filter(({ action }) => action === 'secretsmanager:GetSecretValue').length).toBeGreaterThan(4);
 }, 120_000);
+
+test('the journey of the example, as it is written', async () => {
+  const picture = join(stateDir, 'picture.jpg');
+  writeFileSync(picture, await madePhoto(3));
+  const journey = resolve(import.meta.dirname, '../../examples/platform/journey.mjs');
+  const env = {
+    ...process.env,
+    S3_ENDPOINT: cloud.services.endpoints.s3,
+    API_URL: cloud.outputs.ApiUrl,
+    BUCKET: cloud.photoBucket,
+  };
+  const { stdout } = await promisify(execFile)(process.execPath, [journey, picture], { env });
+  const lines = stdout.trim().split('\n');
+  expect(lines[0]).toMatch(/^uploaded uploads\/.*: 200$/);
+  expect(lines.at(-2)).toMatch(/^indexed: 3 faces, http:/);
+  expect(lines.at(-1)).toBe('then deleted');
+}, 60_000);
