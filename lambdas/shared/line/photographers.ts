@@ -11,6 +11,7 @@ import { PipelineError } from '../contract/errors.ts';
 import { ledgerError } from '../runtime/aws-errors.ts';
 import { decodeLedger, type Item, readItem } from './item.ts';
 import { memory } from './memory.ts';
+import { MAX_RACES } from './remembered-item.ts';
 import {
   type Change,
   countImages,
@@ -20,7 +21,7 @@ import {
   nextDay,
   type Slot,
 } from './rules.ts';
-import { MAX_RACES, type SlotLedger } from './store.ts';
+import type { SlotLedger } from './store.ts';
 import { writeItem } from './write.ts';
 
 export interface PhotographersDeps {
