@@ -3,20 +3,20 @@ import { mkdirSync } from 'node:fs';
 import { backgroundCalls } from './cloud/calls.ts';
 import type { Cloud, CloudOptions } from './cloud/contract.ts';
 import { openDatabase } from './cloud/database.ts';
-import { createBus, createRouter, startSchedules } from './cloud/events.ts';
+import { type Bus, createBus, createRouter, startSchedules } from './cloud/events.ts';
 import { executionsOf, untilIdle } from './cloud/executions.ts';
 import { startFunctions } from './cloud/functions.ts';
 import { createJudge } from './cloud/privileges.ts';
 import { startFaceService } from './cloud/rekognition.ts';
-import { createSetup, type Setup } from './cloud/setup.ts';
+import { createSetup, type Setup, together } from './cloud/setup.ts';
 import { createStateMachines } from './cloud/state-machines.ts';
 import { startStorage } from './cloud/storage.ts';
 import { subscribeFunctions } from './cloud/subscriptions.ts';
 import { startDynamodb } from './cloud/tables.ts';
 import { runTriggers } from './cloud/triggers.ts';
 import type { BusEvent } from './event-router.ts';
-import { httpRoutes, startHttpApi } from './http-api.ts';
-import { freeOr, releasePort } from './postgres.ts';
+import { type HttpApi, httpRoutes, startHttpApi } from './http-api.ts';
+import { createCluster, freeOr, releasePort } from './postgres.ts';
 import { localResources } from './resources.ts';
 import { announce, type RunningCloud } from './running-cloud.ts';
 import { createBucketsAndQueues } from './stand-ins.ts';
@@ -51,18 +51,18 @@ async function start(setup: Setup): Promise<Cloud> {
   await claimPlace(setup);
 
   step('Synthesising the app');
-  const assembly = await synthesise({
-    assembly: inState('cdk.out'),
-    log: inState('logs', 'synth.log'),
-    context: options.context,
-  });
-
-  step('Starting S3 and Rekognition');
   const bus = createBus(between);
-  const { objects, s3 } = await startStorage(setup, bus.publish);
-  const faces = await startFaceService(setup, s3);
-  const httpApi = await startHttpApi(await freeOr(options.ports?.api));
-  onStop('services', httpApi.stop);
+  // Beside the synthesis, which takes seconds and the rest's names come from: what needs none of them.
+  const [assembly, { objects, s3, faces }, httpApi] = await together(
+    synthesise({
+      assembly: inState('cdk.out'),
+      log: inState('logs', 'synth.log'),
+      context: options.context,
+    }),
+    startPhotoServices(setup, bus),
+    startApi(setup),
+    createCluster(inState('postgres')),
+  );
 
   const address = await openDatabase(setup, assembly);
   const stack = resolveTemplate(
@@ -77,11 +77,11 @@ async function start(setup: Setup): Promise<Cloud> {
   const authority = await createJudge(setup, stack);
   createBucketsAndQueues(stack, objects, time.queues ?? 1);
 
-  step('Starting DynamoDB');
-  const tables = await startDynamodb(setup, stack);
-
-  step('Starting PostgreSQL');
-  const { postgres, dataApi } = await address.start(stack, authority);
+  step('Starting PostgreSQL and DynamoDB');
+  const [{ postgres, dataApi }, tables] = await together(
+    address.start(stack, authority),
+    startDynamodb(setup, stack),
+  );
 
   const machines = new Map<string, LocalStateMachine>();
   const { byArn, invoke, controlEndpoint } = await startFunctions(setup, {
@@ -166,6 +166,17 @@ async function start(setup: Setup): Promise<Cloud> {
     failed: postgres.died,
     stop: setup.stop,
   };
+}
+
+async function startPhotoServices(setup: Setup, bus: Bus) {
+  const { objects, s3 } = await startStorage(setup, bus.publish);
+  return { objects, s3, faces: await startFaceService(setup, s3) };
+}
+
+async function startApi({ options, onStop }: Setup): Promise<HttpApi> {
+  const httpApi = await startHttpApi(await freeOr(options.ports?.api));
+  onStop('services', httpApi.stop);
+  return httpApi;
 }
 
 /** The state folder and the port; what is taken is told before anything that takes time. */

@@ -20,7 +20,7 @@ export interface CloudOptions {
   postgresPort: number;
   /** Where S3, Rekognition and the HTTP API listen, if nobody else does; default: anywhere. */
   ports?: { s3: number; rekognition: number; api: number };
-  /** Told what is going on: 'Synthesising the app', 'Starting PostgreSQL', ... */
+  /** Told what is going on: 'Synthesising the app', 'Indexing 6 photos', ... */
   onStep?: (step: string) => void;
   /** Everything that the Lambdas print: log lines as JSON, metrics in EMF. */
   onLambdaOutput?: (functionName: string, line: string) => void;

@@ -34,6 +34,14 @@ export interface Setup {
   stop(options?: { abort?: boolean }): Promise<void>;
 }
 
+/** Waits for all that has begun, also where some of it fails: only then can all that started be stopped. */
+export async function together<const Starts extends readonly unknown[]>(
+  ...starts: Starts
+): Promise<{ -readonly [Index in keyof Starts]: Awaited<Starts[Index]> }> {
+  await Promise.allSettled(starts);
+  return Promise.all(starts);
+}
+
 export function createSetup(options: CloudOptions): Setup {
   const stops: { stage: Stage; stop: Stop }[] = [];
   return {
