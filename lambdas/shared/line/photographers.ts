@@ -67,7 +67,7 @@ export interface PhotographerCap {
    * @throws PipelineError `PhotographerCapReached`, `LedgerBusy`, `AccessDenied`, `MissingConfiguration`
    */
   take(eventId: string): Promise<CountedImage>;
-  /** Takes an image off the count again: it is not going to be paid. One write. */
+  /** Takes an image off the count again: it is not going to be billed. One write. */
   giveBack(image: CountedImage): Promise<void>;
 }
 
@@ -263,7 +263,7 @@ function inSeconds(ms: number): number {
 type Gate = Pick<SlotLedger, 'takeSlot' | 'reportThrottle' | 'giveBack'>;
 
 /**
- * The gate for one photo: takes an image of its photographer before the slot, and gives both back where nothing is going to be paid.
+ * The gate for one photo: takes an image of its photographer before the slot, and gives both back where nothing is going to be billed.
  * A full count sends the photo back to the line, which says why.
  */
 export function cappedGate(gate: Gate, cap: PhotographerCap | undefined, eventId: string): Gate {
