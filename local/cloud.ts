@@ -46,12 +46,19 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 }
 
 async function start(setup: Setup): Promise<Cloud> {
-  const { options, step, inState, onStop } = setup;
-  const { stateDir, between = {}, time = {}, work = 'all' } = options;
   await claimPlace(setup);
+  const services = await startServices(setup);
+  const app = await runStack(setup, services);
+  return cloudOf(setup, services, app);
+}
 
+type Services = Awaited<ReturnType<typeof startServices>>;
+
+/** The app as a template, and the services that it calls. */
+async function startServices(setup: Setup) {
+  const { options, step, inState } = setup;
   step('Synthesising the app');
-  const bus = createBus(between);
+  const bus = createBus(options.between ?? {});
   // Beside the synthesis, which takes seconds and the rest's names come from: what needs none of them.
   const [assembly, { objects, s3, faces }, httpApi] = await together(
     synthesise({
@@ -75,14 +82,23 @@ async function start(setup: Setup): Promise<Cloud> {
     }),
   );
   const authority = await createJudge(setup, stack);
-  createBucketsAndQueues(stack, objects, time.queues ?? 1);
+  createBucketsAndQueues(stack, objects, options.time?.queues ?? 1);
 
   step('Starting PostgreSQL and DynamoDB');
   const [{ postgres, dataApi }, tables] = await together(
     address.start(stack, authority),
     startDynamodb(setup, stack),
   );
+  return { assembly, stack, authority, bus, objects, s3, faces, httpApi, postgres, dataApi, tables };
+}
 
+type App = Awaited<ReturnType<typeof runStack>>;
+
+/** The app itself: its functions and state machines, and all that sets them off but the schedules. */
+async function runStack(setup: Setup, services: Services) {
+  const { step, inState } = setup;
+  const { assembly, stack, authority, bus, objects, s3, faces, httpApi, postgres, dataApi, tables } =
+    services;
   const machines = new Map<string, LocalStateMachine>();
   const { byArn, invoke, controlEndpoint } = await startFunctions(setup, {
     stack,
@@ -110,9 +126,16 @@ async function start(setup: Setup): Promise<Cloud> {
   bus.connect(router);
   const subscriptions = subscribeFunctions(setup, stack, queues, invoke);
   httpApi.serve(httpRoutes(stack), invoke);
+  const idle = () => untilIdle(machines, subscriptions, background);
+  return { machines, router, idle, controlEndpoint };
+}
 
+/** Tells others of it, resumes what an earlier run could not finish, and hands it out. */
+function cloudOf(setup: Setup, services: Services, { machines, router, idle, controlEndpoint }: App): Cloud {
+  const { options, onStop } = setup;
+  const { stack, authority, objects, s3, faces, httpApi, postgres, tables } = services;
   const outputs = stack.outputs();
-  const services: RunningCloud = {
+  const running: RunningCloud = {
     endpoints: {
       s3: objects.endpoint,
       sqs: objects.endpoint,
@@ -124,14 +147,13 @@ async function start(setup: Setup): Promise<Cloud> {
     databaseUrl: postgres.url,
     outputs,
   };
-  onStop('announcement', announce(stateDir, services));
-  if (work === 'all') {
+  onStop('announcement', announce(options.stateDir, running));
+  if ((options.work ?? 'all') === 'all') {
     for (const machine of machines.values()) {
       machine.resumeInterrupted();
     }
   }
   const schedules = startSchedules(setup, stack, router);
-  const idle = () => untilIdle(machines, subscriptions, background);
   const photoBucket = outputs.PhotoBucketName!;
 
   function currentEvent(key: string): BusEvent {
@@ -151,7 +173,7 @@ async function start(setup: Setup): Promise<Cloud> {
     rekognition: faces.client,
     dynamodb: tables.client,
     outputs,
-    services,
+    services: running,
     ...executionsOf(machines, outputs, idle),
     serveBeside: httpApi.serveBeside,
     currentEvent,
