@@ -13,6 +13,8 @@ export function lambdaNames(): string[] {
   return readdirSync(path.join(PROJECT_ROOT, 'lambdas')).filter((name) => existsSync(handlerOf(name)));
 }
 
+const BUILTINS = path.join(import.meta.dirname, 'builtins');
+
 /** How Lambdas are bundled: each handler with everything it imports, in one ES module `<name>/index.mjs`. */
 export function bundleOptions(names: readonly string[]): BuildOptions & { write: false } {
   return {
@@ -26,6 +28,12 @@ export function bundleOptions(names: readonly string[]): BuildOptions & { write:
     format: 'esm',
     target: 'node24',
     mainFields: ['module', 'main'],
+    alias: Object.fromEntries(
+      ['http', 'https'].flatMap((name) => [
+        [name, path.join(BUILTINS, `${name}.cjs`)],
+        [`node:${name}`, path.join(BUILTINS, `${name}.cjs`)],
+      ]),
+    ),
     banner: {
       // umzug is CommonJS, whose calls of require an ES module does not know.
       js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
