@@ -3,10 +3,12 @@
  * of native modules, which nothing here needs. The executable itself is a hard link in the package's `bin`. JavaScript, because
  * whatever Node there is runs it.
  */
-import { existsSync, rmSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
 const node = path.join(import.meta.dirname, '..', 'node_modules', 'node');
-if (['node', 'node.exe'].some((executable) => existsSync(path.join(node, 'bin', executable)))) {
+// A symbolic link would lead into what goes.
+const isFile = (file) => lstatSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+if (['node', 'node.exe'].some((executable) => isFile(path.join(node, 'bin', executable)))) {
   rmSync(path.join(node, 'node_modules'), { recursive: true, force: true });
 }
