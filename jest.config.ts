@@ -7,6 +7,7 @@ const config: Config = {
   // What `npm run package` makes.
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   extensionsToTreatAsEsm: ['.ts'],
+  testEnvironment: '<rootDir>/test/support/environment.ts',
   // One more than cores: the end-to-end tests wait more than they compute.
   maxWorkers: availableParallelism() + 1,
   setupFiles: ['<rootDir>/test/support/seed.ts', '<rootDir>/test/support/clock.ts'],

@@ -3,11 +3,12 @@
  * revision had it. Each goes through `npm ci` in a folder of its own, which is removed afterwards.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, lstatSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-const FILES = ['package.json', 'package-lock.json', '.npmrc'];
+/** What an install is made of, scripts that run after it included. */
+const FILES = ['package.json', 'package-lock.json', '.npmrc', 'bin/trim-node.mjs'];
 const LARGEST = 8;
 const MEGABYTE = 1_000_000;
 const root = path.join(import.meta.dirname, '..');
@@ -20,16 +21,11 @@ if (revisions.some((revision) => revision.startsWith('-'))) {
 for (const revision of [undefined, ...revisions]) {
   const folder = mkdtempSync(path.join(tmpdir(), 'rollcall-install-'));
   try {
-    for (const file of FILES) {
-      if (revision === undefined) {
-        cpSync(path.join(root, file), path.join(folder, file));
-      } else {
-        const content = execFileSync('git', ['show', `${revision}:${file}`], {
-          cwd: root,
-          maxBuffer: 100 * MEGABYTE,
-        });
-        writeFileSync(path.join(folder, file), content);
-      }
+    mkdirSync(path.join(folder, 'bin'));
+    for (const file of revision === undefined ? FILES : filesOf(revision)) {
+      const content =
+        revision === undefined ? readFileSync(path.join(root, file)) : git('show', `${revision}:${file}`);
+      writeFileSync(path.join(folder, file), content);
     }
     const startedAt = performance.now();
     execFileSync('npm', ['ci', '--no-audit', '--no-fund'], {
@@ -50,21 +46,39 @@ for (const revision of [undefined, ...revisions]) {
   }
 }
 
+/** Those of `FILES` that the revision had. */
+function filesOf(revision: string): string[] {
+  return git('ls-tree', '-r', '--name-only', revision, '--', ...FILES)
+    .toString()
+    .trim()
+    .split('\n');
+}
+
+function git(...args: string[]): Buffer {
+  return execFileSync('git', args, { cwd: root, maxBuffer: 100 * MEGABYTE });
+}
+
 /** The packages of a `node_modules`, the largest first; those inside another are part of it. */
 function packageSizes(modules: string): { name: string; bytes: number }[] {
   const names = readdirSync(modules).flatMap((name) =>
     name.startsWith('@') ? readdirSync(path.join(modules, name)).map((part) => `${name}/${part}`) : [name],
   );
+  const counted = new Set<number>();
   return names
     .filter((name) => !name.startsWith('.'))
-    .map((name) => ({ name, bytes: sizeOf(path.join(modules, name)) }))
+    .map((name) => ({ name, bytes: sizeOf(path.join(modules, name), counted) }))
     .sort((a, b) => b.bytes - a.bytes);
 }
 
-/** Bytes of the files in a folder, without what the file system rounds up. */
-function sizeOf(entry: string): number {
+/** Bytes of the files in a folder, without what the file system rounds up; a file of two names is counted under one of them. */
+function sizeOf(entry: string, counted: Set<number>): number {
   const status = lstatSync(entry);
-  return status.isDirectory()
-    ? readdirSync(entry).reduce((sum, name) => sum + sizeOf(path.join(entry, name)), 0)
-    : status.size;
+  if (status.isDirectory()) {
+    return readdirSync(entry).reduce((sum, name) => sum + sizeOf(path.join(entry, name), counted), 0);
+  }
+  if (counted.has(status.ino)) {
+    return 0;
+  }
+  counted.add(status.ino);
+  return status.size;
 }

@@ -1,5 +1,4 @@
-import { Annotations, type App, Stack, Tags, Validations } from 'aws-cdk-lib';
-import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
+import { Annotations, type App, Stack, Tags } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { configFromContext, type RollcallConfig } from './config/config.ts';
 import { warnIfSlow } from './config/index-faces-rate.ts';
@@ -9,7 +8,7 @@ import { keepProviderLogs } from './parts/provider-logs.ts';
 import { ALONE, Rollcall } from './rollcall.ts';
 
 /**
- * The whole app: one stack, built from the app's context, and the rule packs that every synthesis must pass.
+ * The whole app: one stack, built from the app's context.
  *
  * @param likelyRegion where the CLI would deploy, known only to refuse it or to warn about its quota; the template does not
  *   depend on it
@@ -28,7 +27,6 @@ export function addRollcall(app: App, likelyRegion?: string): RollcallStack {
       'The stack and its database may be deleted: once the first deployment has succeeded, set deletionProtection in cdk.json.',
     );
   }
-  Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new ServerlessChecks(app));
   return stack;
 }
 

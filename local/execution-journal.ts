@@ -12,7 +12,7 @@ export interface ExecutionEnd {
   cause?: string;
   startedAt: Date;
   endedAt: Date;
-  /** States entered and retried: what Step Functions is paid by. */
+  /** States entered and retried: what Step Functions bills. */
   transitions: number;
 }
 

@@ -26,6 +26,9 @@ const IDLE_LIMIT_MS = 300_000;
  */
 const ABORT_GRACE_MS = 6_000;
 
+/** As long as a start takes: whoever can be served by a warm environment before that is not worth another one. */
+const WORTH_A_START_MS = 250;
+
 export interface LambdaFunction {
   name: string;
   arn: string;
@@ -52,7 +55,7 @@ export interface LambdaRuntimeOptions {
   logs: string;
   /** What all functions get beside their own variables and Lambda's: endpoints of the local services. */
   environment: Readonly<Record<string, string>>;
-  /** Execution environments of one function at most; further invocations wait. */
+  /** Execution environments of one function at most; further invocations wait. Default: one for each core, two at least. */
   concurrency?: number;
   /** Milliseconds since any moment, for what takes its time to be ready. Default: the system's. */
   now?: () => number;
@@ -103,7 +106,7 @@ export interface LambdaRuntime {
  * time, is used again while it is warm, and sees the function's variables and Lambda's, nothing of this process's.
  */
 export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntime {
-  const concurrency = options.concurrency ?? availableParallelism() + 1;
+  const concurrency = options.concurrency ?? Math.max(2, availableParallelism());
   const now = options.now ?? (() => performance.now());
   const starts = semaphore(availableParallelism());
   const patience = options.isPatient ? machinePatience() : { factor: () => 1, started: () => {} };
@@ -232,7 +235,15 @@ class Pool {
     }
     const waiting = Promise.withResolvers<ExecutionEnvironment>();
     this.#waiting.push(waiting);
-    this.#supply();
+    if (this.#all.size + this.#starting === 0) {
+      this.#supply();
+    } else {
+      setTimeout(() => {
+        if (this.#waiting.includes(waiting)) {
+          this.#supply();
+        }
+      }, WORTH_A_START_MS).unref();
+    }
     return waiting.promise;
   }
 

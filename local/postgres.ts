@@ -67,13 +67,9 @@ export interface LocalPostgres {
  */
 export async function startPostgres(options: PostgresOptions): Promise<LocalPostgres> {
   const { folder, port, database, master } = options;
-  mkdirSync(folder, { recursive: true });
   await releasePort(folder, port);
-  const system = await postgresSystem(folder);
-  const password = readPassword(join(folder, 'superuser-password'));
+  const { system, password, certificateAuthority } = await createCluster(folder);
   const masterPassword = readPassword(join(folder, 'master-password'));
-  await initialise(system, folder, password);
-  const certificateAuthority = await writeCertificates(system, folder);
   const authentication = join(folder, 'data', 'pg_hba.conf');
   writeFor(system, authentication, clientAuthentication([SUPERUSER, master]));
   const server = await startServer(system, options);
@@ -104,6 +100,27 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
     died: server.died,
     stop: server.stop,
   };
+}
+
+interface Cluster {
+  system: PostgresSystem;
+  /** Of the superuser. */
+  password: string;
+  /** PEM file. */
+  certificateAuthority: string;
+}
+
+/**
+ * Makes the files of a server that are not there: most of the time that a first start takes, and it needs no name of a database.
+ *
+ * @throws LocalError `IncompatibleStateError`, `PostgresError`
+ */
+export async function createCluster(folder: string): Promise<Cluster> {
+  mkdirSync(folder, { recursive: true });
+  const system = await postgresSystem(folder);
+  const password = readPassword(join(folder, 'superuser-password'));
+  await initialise(system, folder, password);
+  return { system, password, certificateAuthority: await writeCertificates(system, folder) };
 }
 
 /** No process has it: the kernel's ids end far below. */

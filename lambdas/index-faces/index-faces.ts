@@ -137,7 +137,7 @@ async function storedResult(
   return lost === undefined || (stored?.called_at ?? UNKNOWN_CALL) !== lost ? stored : undefined;
 }
 
-/** Nothing is paid for an object that is gone, or that a newer upload has replaced since its event was sent. */
+/** Nothing is billed for an object that is gone, or that a newer upload has replaced since its event was sent. */
 async function checkPhoto(
   deps: IndexFacesDeps,
   { input: { bucket, object } }: IndexFacesRequest,

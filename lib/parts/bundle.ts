@@ -13,6 +13,8 @@ export function lambdaNames(): string[] {
   return readdirSync(path.join(PROJECT_ROOT, 'lambdas')).filter((name) => existsSync(handlerOf(name)));
 }
 
+const BUILTINS = path.join(import.meta.dirname, 'builtins');
+
 /** How Lambdas are bundled: each handler with everything it imports, in one ES module `<name>/index.mjs`. */
 export function bundleOptions(names: readonly string[]): BuildOptions & { write: false } {
   return {
@@ -26,6 +28,12 @@ export function bundleOptions(names: readonly string[]): BuildOptions & { write:
     format: 'esm',
     target: 'node24',
     mainFields: ['module', 'main'],
+    alias: Object.fromEntries(
+      ['http', 'https'].flatMap((name) => [
+        [name, path.join(BUILTINS, `${name}.cjs`)],
+        [`node:${name}`, path.join(BUILTINS, `${name}.cjs`)],
+      ]),
+    ),
     banner: {
       // umzug is CommonJS, whose calls of require an ES module does not know.
       js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
@@ -44,8 +52,23 @@ const bundled = new Map<string, OutputFile[]>();
 
 /** Bundles Lambdas for `writeBundle`, all at once: what they share is read and parsed once. */
 export function bundle(names: readonly string[]): void {
-  const { buildSync } = createRequire(import.meta.url)('esbuild') as typeof import('esbuild');
-  const { outputFiles } = buildSync(bundleOptions(names));
+  keepBundles(names, esbuild().buildSync(bundleOptions(names)).outputFiles);
+}
+
+/** The same for every Lambda, on the machine's other cores, beside what else the caller does until then. */
+export async function bundleAll(): Promise<void> {
+  const names = lambdaNames();
+  keepBundles(names, (await esbuild().build(bundleOptions(names))).outputFiles);
+}
+
+/** Loaded only where something is bundled: who installs the package does not have it. */
+function esbuild(): typeof import('esbuild') {
+  // As esbuild's own command does: it ends soon, and to collect garbage until then takes three seconds of a core.
+  process.env.GOGC ??= 'off';
+  return createRequire(import.meta.url)('esbuild') as typeof import('esbuild');
+}
+
+function keepBundles(names: readonly string[], outputFiles: readonly OutputFile[]): void {
   for (const name of names) {
     bundled.set(
       name,

@@ -20,7 +20,7 @@ function keyedById({ config }: TableProps) {
 /**
  * The records of Powertools' idempotency: the receipt of every billed call.
  *
- * Point-in-time recovery is on because without its receipts a replay of last week's events is paid a second time.
+ * Point-in-time recovery is on because without its receipts a replay of last week's events is billed a second time.
  */
 export class IdempotencyTable extends Table {
   constructor(scope: Construct, id: string, props: TableProps) {

@@ -96,7 +96,7 @@ async function reopen(
   return jobs.filter(({ row }) => reopened.has(row.id));
 }
 
-/** @throws UserError when they do not leave: nothing was paid by then */
+/** @throws UserError when they do not leave: nothing was billed by then */
 async function untilFacesLeft({ args, deployment, progress }: Context, eventId: string): Promise<void> {
   await startErasure(deployment, { request: 'outbox' });
   const deadline = performance.now() + LEAVE_PATIENCE_MS;

@@ -284,7 +284,7 @@ describe('a local run that is not up', () => {
   });
 
   test('of another version says what brings it up to date', async () => {
-    await expect(asked('postgres', { ask: 'summary' })).rejects.toThrow(
+    await expect(asked('template1', { ask: 'summary' })).rejects.toThrow(
       'npm run local:up brings it up to date',
     );
   });

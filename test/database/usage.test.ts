@@ -120,7 +120,7 @@ test('a photo indexed again for a lost response was billed twice', async () => {
   await expect(usageOf(photo.eventId)).resolves.toMatchObject([{ images: 2 }]);
 });
 
-test('a response that came before an erasure was paid, though it is not stored', async () => {
+test('a response that came before an erasure was billed, though it is not stored', async () => {
   const photo = { eventId: randomUUID(), photoId: randomUUID(), version: 1 };
   await database.admin`
     INSERT INTO events (id, faces_erased_at) VALUES (${photo.eventId}, ${new Date(NOON + 1_000)})`;

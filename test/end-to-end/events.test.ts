@@ -78,7 +78,7 @@ test('twenty photos of a new event at once share one collection', async () => {
   expect(await storedFaces(event)).toEqual(await facesInCollection(event));
 }, 120_000);
 
-test('one upload whose event comes ten times at once is paid and stored once', async () => {
+test('one upload whose event comes ten times at once is billed and stored once', async () => {
   const event = randomUUID();
   const key = `events/${event}/photo.jpg`;
   await put(key, 2);

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -10,11 +9,9 @@ import postgres from 'postgres';
 import type { ChangesAnswer, EventAnswer, Problem } from '../../lambdas/shared/contract/gallery.ts';
 import { type Cloud, type ExecutionEnd, startCloud } from '../../local/cloud.ts';
 import { Sha256 } from '../../ops/doctor/account-plan.ts';
-import { survivors, tree } from '../support/command.ts';
 import { freePort } from '../support/free-port.ts';
 import { deviations } from '../support/openapi.ts';
 import { once } from '../support/stories.ts';
-import { takenRecords } from '../support/taken-records.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const EVENT = '7f1d2a60-3b52-4b0e-9a53-2c3d4e5f6a7b';
@@ -255,41 +252,6 @@ test('after a restart everything is still there, and the app is not synthesised 
   expect(cloud.rekognitionCalls('IndexFaces')).toBe(0);
   expect(await faceIdsInCollection()).toEqual(faces);
 }, 60_000);
-
-test('killed in the middle, the next start finishes what was begun, once', async () => {
-  await cloud.stop();
-  const keys = [2, 3, 4, 5].map((n) => keyOf(`sample${n}.jpg`));
-  const script = join(root, 'test/support/cloud-to-kill.ts');
-  const child = spawn(
-    process.execPath,
-    [script, JSON.stringify({ stateDir, postgresPort }), SAMPLES, ...keys],
-    {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  await new Promise((done) => child.stdout.once('data', done));
-  const pids = tree(child.pid!);
-  for (const pid of pids) {
-    process.kill(pid, 'SIGKILL');
-  }
-  expect(pids.length).toBeGreaterThan(3);
-  expect(await survivors(pids)).toEqual([]);
-  // What was at work when it was killed is taken for as long as its function might have lived: not here.
-  await takenRecords(stateDir, { pass: true });
-
-  await start();
-  expect(cloud.executionsStarted()).toBeGreaterThanOrEqual(1);
-  await cloud.idle();
-  for (const key of keys) {
-    expect(await photoAt(key)).toMatchObject({ status: 'indexed' });
-  }
-  const stored = await storedFaceIds();
-  expect(stored).toEqual([...new Set(stored)]);
-  expect(await faceIdsInCollection()).toEqual(stored);
-  const [sum] = await query<{ faces: number }>('SELECT sum(face_count)::int AS faces FROM photos');
-  expect(sum!.faces).toBe(stored.length);
-}, 180_000);
 
 test('no call was refused', async () => {
   await guests();

@@ -67,7 +67,7 @@ test('a photo in one is not a photo of the other', async () => {
   expect(live.rekognitionCalls('IndexFaces')).toBe(0);
 }, 120_000);
 
-test("of a photographer's photos exactly the cap is paid, whatever event they are of; everybody else's are indexed", async () => {
+test("of a photographer's photos exactly the cap is billed, whatever event they are of; everybody else's are indexed", async () => {
   const [CAP, EACH] = [4, 5];
   const cloud = await start({
     'rollcall.stage': 'capped',

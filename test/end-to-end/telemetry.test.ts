@@ -184,7 +184,7 @@ async function changeRole(change: string): Promise<void> {
 
 const { it, all } = stories();
 
-it('of more photos than the cap allows exactly the cap is paid; raised, all are indexed', async () => {
+it('of more photos than the cap allows exactly the cap is billed; raised, all are indexed', async () => {
   await withinOneDay(60_000);
   const [eventId, photographer] = [randomUUID(), randomUUID()];
   await admin`INSERT INTO events (id, photographer_id) VALUES (${eventId}, ${photographer})`;

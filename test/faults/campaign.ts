@@ -169,8 +169,8 @@ export interface SeedReport {
 }
 
 /**
- * Runs one seed: photos, deletions and erasures through the faults, then the scheduled reconciliation, then the operator's
- * way back, and checks what must hold.
+ * Runs one seed: photos, deletions and erasures through the faults, then the scheduled reconciliation, then the recovery
+ * commands, and checks what must hold.
  */
 export async function runSeed(
   harness: Harness,

@@ -61,7 +61,12 @@ test.each([
     const file = path.join(bundle(name), 'index.mjs');
     const { stdout, stderr } = await run(
       process.execPath,
-      ['--input-type=module', '-e', `console.log(typeof (await import(${JSON.stringify(file)})).handler)`],
+      [
+        '--input-type=module',
+        '-e',
+        `console.log(typeof (await import(${JSON.stringify(file)})).handler,
+          process.moduleLoadList.some((name) => name.includes('undici')) ? 'loads undici' : '')`,
+      ],
       { env: { ...Object.fromEntries(environment), AWS_REGION: 'us-east-1' }, cwd: bundle(name) },
     );
     expect([stdout.trim(), stderr]).toEqual(['function', '']);

@@ -105,7 +105,7 @@ export interface SimulationResult {
   peakIndexing: number;
   /** Most calls in any window of a second. */
   busiestSecond: number;
-  /** Gate slots in the order in which they were given; only kept for small runs. */
+  /** Slots in the order in which they were given; only kept for small runs. */
   slots: Slot[];
   /** Seconds from start to accepted call, by lane. */
   waits: Record<Lane, Float64Array>;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { addRollcall, type RollcallStack } from '../../lib/rollcall-app.ts';
+import { addRulePacks } from '../../lib/rule-packs.ts';
 
 const PROJECT_ROOT = path.join(import.meta.dirname, '../..');
 
@@ -36,6 +37,7 @@ export function buildApp(options: SynthOptions = {}): { app: App; stack: Rollcal
     ...(options.outdir && { outdir: options.outdir }),
   });
   const stack = addRollcall(app, options.likelyRegion);
+  addRulePacks(app);
   options.change?.(stack);
   return { app, stack };
 }

@@ -5,8 +5,9 @@ import { environmentNames } from '../contract/names.ts';
 import { clientOptions } from '../runtime/clients.ts';
 import { requireEnv, requireNumberEnv } from '../runtime/environment.ts';
 import { type EventOwners, eventOwners, type PhotographerCap, photographerCap } from './photographers.ts';
+import type { LedgerDeps } from './remembered-item.ts';
 import type { LedgerConfig } from './rules.ts';
-import { type LedgerDeps, type SlotLedger, slotLedger } from './store.ts';
+import { type SlotLedger, slotLedger } from './store.ts';
 
 /** @throws PipelineError `MissingConfiguration` */
 export function ledgerFromEnvironment(

@@ -1,4 +1,4 @@
-/** The slot ledger's item, for those that only look at it too: no other module than the store writes it. */
+/** The slot ledger's item, for those that only look at it too: nobody writes it but through `line/store.ts`. */
 import { type AttributeValue, type DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { ledgerError } from '../runtime/aws-errors.ts';
 import type { LedgerState } from './rules.ts';

@@ -11,6 +11,7 @@ import { PipelineError } from '../contract/errors.ts';
 import { ledgerError } from '../runtime/aws-errors.ts';
 import { decodeLedger, type Item, readItem } from './item.ts';
 import { memory } from './memory.ts';
+import { MAX_RACES } from './remembered-item.ts';
 import {
   type Change,
   countImages,
@@ -20,7 +21,7 @@ import {
   nextDay,
   type Slot,
 } from './rules.ts';
-import { MAX_RACES, type SlotLedger } from './store.ts';
+import type { SlotLedger } from './store.ts';
 import { writeItem } from './write.ts';
 
 export interface PhotographersDeps {
@@ -66,7 +67,7 @@ export interface PhotographerCap {
    * @throws PipelineError `PhotographerCapReached`, `LedgerBusy`, `AccessDenied`, `MissingConfiguration`
    */
   take(eventId: string): Promise<CountedImage>;
-  /** Takes an image off the count again: it is not going to be paid. One write. */
+  /** Takes an image off the count again: it is not going to be billed. One write. */
   giveBack(image: CountedImage): Promise<void>;
 }
 
@@ -262,7 +263,7 @@ function inSeconds(ms: number): number {
 type Gate = Pick<SlotLedger, 'takeSlot' | 'reportThrottle' | 'giveBack'>;
 
 /**
- * The gate for one photo: takes an image of its photographer before the slot, and gives both back where nothing is going to be paid.
+ * The gate for one photo: takes an image of its photographer before the slot, and gives both back where nothing is going to be billed.
  * A full count sends the photo back to the line, which says why.
  */
 export function cappedGate(gate: Gate, cap: PhotographerCap | undefined, eventId: string): Gate {

@@ -430,7 +430,7 @@ export function afterThrottle(
 
 /**
  * Takes an image off the day's count: the slot led to no billed call. Its place in the chain is gone; the cap counts what
- * is paid or may still be. A slot whose holder died counts for ever, which errs on the cheap side.
+ * is billed or may still be. A slot whose holder died counts for ever, which errs on the cheap side.
  */
 export function giveBack(slot: Pick<Slot, 'day'>): Change<'day' | 'images'> {
   return { premises: [{ attribute: 'day', is: slot.day }], add: { images: -1 } };

@@ -47,7 +47,7 @@ export function lambdaHandler<Result>(
 ): (request: unknown, context: Context) => Promise<Result> {
   return async (request, context) => {
     logger.resetKeys();
-    // Not addContext: the log group says which function it is, and every byte of every line is paid.
+    // Not addContext: the log group says which function it is, and every byte of every line is billed.
     logger.appendKeys({ request_id: context.awsRequestId, ...correlation(request) });
     try {
       return await core(request, context);

@@ -3,7 +3,8 @@ import { joinLine } from '../../../lambdas/join-line/join-line.ts';
 import { PipelineError } from '../../../lambdas/shared/contract/errors.ts';
 import { logEvents, metricNames } from '../../../lambdas/shared/contract/names.ts';
 import type { Place } from '../../../lambdas/shared/contract/payloads.ts';
-import type { Fair, SlotLedger } from '../../../lambdas/shared/line/store.ts';
+import type { Fair } from '../../../lambdas/shared/line/joining.ts';
+import type { SlotLedger } from '../../../lambdas/shared/line/store.ts';
 import { awsError, fakeClient } from '../../support/fake-client.ts';
 import { recordingTelemetry } from '../../support/recording-telemetry.ts';
 

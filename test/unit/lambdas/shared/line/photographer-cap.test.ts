@@ -88,7 +88,7 @@ test("a photographer's events share a cap, and nobody else's", async () => {
   await expect(member().check(theirs)).resolves.toBeUndefined();
 });
 
-test('an image that is not paid makes room, and midnight makes all of it', async () => {
+test('an image that is not billed makes room, and midnight makes all of it', async () => {
   const { member, teller, clock } = fleet(2);
   const event = randomUUID();
   await teller().tell(event, randomUUID());

@@ -1,0 +1,173 @@
+/** A place in line: first come, first served, or by turns with other events. */
+import { PipelineError } from '../contract/errors.ts';
+import type { Lane } from '../contract/payloads.ts';
+import {
+  isShared,
+  joinEvent,
+  joinEventAgain,
+  passGate,
+  placeAtEnd,
+  roundWritten,
+  type Turn,
+} from './fairness.ts';
+import { memory } from './memory.ts';
+import { type LedgerDeps, type RememberedLedger, rememberedTurns, settle } from './remembered-item.ts';
+import {
+  comeBack,
+  type Decision,
+  type LedgerConfig,
+  type LedgerState,
+  nextPlace,
+  standAgain,
+  turnsAt,
+} from './rules.ts';
+import type { EventTurns } from './turns.ts';
+
+/** What stands in line by turns with others. */
+export interface Fair {
+  /** Whose photos share their turns: the event's id. */
+  key: string;
+  /** The round of the photo's turn, where it stood in line before and was sent back. */
+  round?: number | undefined;
+}
+
+export interface PlaceInLine {
+  /** When the photo's turn should come, milliseconds since the epoch. */
+  placeMs: number;
+  /** The round of its turn. */
+  round: number;
+}
+
+export interface Extended {
+  /** Where the chain ended before, milliseconds since the epoch. */
+  atMs: number;
+  intervalMs: number;
+  state: LedgerState;
+}
+
+/** Extends a chain by what `decide` makes of the ledger's state, as of the caller's arrival. */
+export async function extendChain(
+  { now }: Pick<LedgerDeps, 'now'>,
+  ledger: RememberedLedger,
+  decide: (state: LedgerState, nowMs: number) => Decision,
+): Promise<Extended> {
+  // The moment of arrival, for all attempts: a chain restarted by the winner of a race reaches only one interval
+  // ahead, and may be over again when the losers come back to join it.
+  const arrivedMs = now();
+  const { decided, state } = await settle(ledger, (seen) => decide(seen, arrivedMs));
+  return {
+    atMs: (state[decided.chain] ?? 0) - decided.intervalMs,
+    intervalMs: decided.intervalMs,
+    state,
+  };
+}
+
+/** First come, first served. */
+export function firstComeFirstServed(deps: LedgerDeps, config: LedgerConfig, ledger: RememberedLedger) {
+  return {
+    /** The place at the end of the lane's line. */
+    async join(lane: Lane): Promise<number> {
+      const { atMs } = await extendChain(deps, ledger, (state, nowMs) =>
+        nextPlace(state, config, { nowMs, lane }),
+      );
+      return atMs;
+    },
+    /** A place near the head, for a photo that had its turn already. Writes nothing. */
+    async joinAgain(lane: Lane, throttles: number): Promise<number> {
+      const place = comeBack(await ledger.load(), config, {
+        nowMs: deps.now(),
+        lane,
+        throttles,
+        random: deps.random(),
+      });
+      if ('refused' in place) {
+        throw new PipelineError(place.refused, place.because);
+      }
+      return place.placeMs;
+    },
+  };
+}
+
+/** By turns with others, in the live line. */
+export function byTurns(deps: LedgerDeps, config: LedgerConfig, ledger: RememberedLedger) {
+  const seenTurns = memory<EventTurns>();
+  const itemOf = (key: string) => rememberedTurns(deps, seenTurns, key);
+
+  /** The ledger's state while the line is open: no turn is taken while it is held. */
+  async function openLine(): Promise<{ state: LedgerState; nowMs: number }> {
+    const seen = await ledger.recent();
+    const nowMs = deps.now();
+    if (!('refused' in nextPlace(seen, config, { nowMs, lane: 'live' }))) {
+      return { state: seen, nowMs };
+    }
+    const state = await ledger.load();
+    const decision = nextPlace(state, config, { nowMs, lane: 'live' });
+    if ('refused' in decision) {
+      throw new PipelineError(decision.refused, decision.because);
+    }
+    return { state, nowMs };
+  }
+
+  /** A place of the event's own; undefined where it is the end of the line. */
+  async function takeTurn(
+    key: string,
+    decide: (event: EventTurns) => Turn,
+  ): Promise<{ round: number; ownMs: number | undefined }> {
+    const { state: after, decided } = await settle(itemOf(key), decide);
+    const { place } = decided;
+    const round = roundWritten(decided, after);
+    switch (place.at) {
+      case 'end of line':
+        return { round, ownMs: undefined };
+      case 'end of plan':
+        return { round, ownMs: (after.planned_ms ?? 0) - place.spacingMs };
+      default:
+        return { round, ownMs: place.ms };
+    }
+  }
+
+  /** The next turn of the event, and with it the line's next place. */
+  async function joinNew(key: string, state: LedgerState, nowMs: number): Promise<PlaceInLine> {
+    const { round, ownMs } = await takeTurn(key, (event) => joinEvent(event, state, config, nowMs));
+    const line = await extendChain(deps, ledger, (seen, arrivedMs) =>
+      nextPlace(seen, config, { nowMs: arrivedMs, lane: 'live', round }),
+    );
+    const placeMs = ownMs ?? placeAtEnd(line.state, config, { nowMs, round, endMs: line.atMs });
+    return { placeMs, round };
+  }
+
+  /** A place for a photo that was sent back before its round came. */
+  async function joinAgain(
+    key: string,
+    state: LedgerState,
+    { nowMs, before }: { nowMs: number; before: number },
+  ): Promise<PlaceInLine> {
+    const random = deps.random();
+    const { round, ownMs } = await takeTurn(key, (event) =>
+      joinEventAgain(event, state, config, { nowMs, round: before, random }),
+    );
+    const placeMs = ownMs ?? nowMs;
+    await settle(ledger, (seen) => standAgain(seen, config, { nowMs, placeMs }), { looked: state });
+    return { placeMs, round };
+  }
+
+  return {
+    async join({ key, round: before }: Fair): Promise<PlaceInLine> {
+      const { state, nowMs } = await openLine();
+      return before !== undefined && turnsAt(state, config, nowMs).round < before
+        ? joinAgain(key, state, { nowMs, before })
+        : joinNew(key, state, nowMs);
+    },
+
+    /** Counts the photo among its event's that passed the gate, while events share the line. */
+    async pass({ key, round }: Fair): Promise<void> {
+      if (round === undefined) {
+        return;
+      }
+      const state = await ledger.recent();
+      if (isShared(state, config, deps.now())) {
+        await settle(itemOf(key), (event) => passGate(event, state, config, deps.now()));
+      }
+    },
+  };
+}
