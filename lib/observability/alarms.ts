@@ -286,7 +286,7 @@ function definitions({ config, ...parts }: AlarmsProps): Record<string, AlarmDef
     'quota-changed': {
       severity: 'warning',
       meaning:
-        'Service Quotas says another number of IndexFaces calls a second than the day before. The pace follows it, unless indexFacesPerSecond is configured.',
+        'Service Quotas says another number of IndexFaces calls a second than before. The pace follows it, unless indexFacesPerSecond is configured.',
       metric: pipelineMetric(metricNames.quotaChanges, { period: HOUR }),
       threshold: 0,
     },

@@ -19,6 +19,7 @@ import { memory } from './memory.ts';
 import {
   afterThrottle,
   type Change,
+  claimQuotaReading,
   comeBack,
   type Decision,
   GATE_EARLY_MS,
@@ -26,6 +27,7 @@ import {
   keepSlot,
   type LedgerConfig,
   type LedgerState,
+  learnQuota,
   nextPlace,
   type Slot,
   standAgain,
@@ -60,6 +62,9 @@ const MAX_EARLY_MS = 5_000;
 /** Whose turn it is, is decided on what was seen of the ledger's item no longer ago than this. */
 const SEEN_GOOD_FOR_MS = 2_000;
 
+/** Where Service Quotas does not say, it is not asked again for so long. */
+const QUOTA_NOT_KNOWN_FOR_MS = 600_000;
+
 export interface LedgerDeps {
   dynamodb: DynamoDBClient;
   table: string;
@@ -85,6 +90,12 @@ export interface PlaceInLine {
   placeMs: number;
   /** The round of its turn. */
   round: number;
+}
+
+export interface QuotaChange {
+  perSecond: number;
+  /** Undefined where it had never been read. */
+  before: number | undefined;
 }
 
 export interface SlotLedger {
@@ -129,8 +140,17 @@ export interface SlotLedger {
   resume(): Promise<void>;
   /** Sets the number of images that may be indexed in a UTC day; undefined goes back to the configured one. */
   setDailyImageCap(cap: number | undefined): Promise<void>;
-  /** Sets the IndexFaces quota of the account, calls per second. */
+  /** Tells the ledger what Service Quotas says, calls per second. */
   setQuota(perSecond: number): Promise<void>;
+  /**
+   * By a caller that has taken a slot: has Service Quotas asked where nobody did so a moment ago. A write unit for each
+   * question, and one for each new answer.
+   *
+   * @param ask calls per second; null where Service Quotas does not say
+   * @returns the quota where it has turned out to be another one
+   * @throws PipelineError `LedgerBusy`, `AccessDenied`
+   */
+  followQuota(ask: () => Promise<number | null>): Promise<QuotaChange | undefined>;
   /** The item as it is. */
   read(): Promise<LedgerState>;
 }
@@ -300,6 +320,22 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
     throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races for the ledger's item in a row`);
   }
 
+  async function learn(from: LedgerState, perSecond: number): Promise<QuotaChange | undefined> {
+    let state = from;
+    for (let race = 0; race < MAX_RACES; race++) {
+      const change = learnQuota(state, config, { perSecond, nowMs: deps.now() });
+      if (!change) {
+        return undefined;
+      }
+      const written = await write(change);
+      if ('after' in written) {
+        return { perSecond, before: state.quota_per_second };
+      }
+      state = written.conflict;
+    }
+    throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races for the ledger's item in a row`);
+  }
+
   async function waitForPlace(placeMs: number): Promise<void> {
     const early = placeMs - GATE_EARLY_MS - deps.now();
     if (early > MAX_EARLY_MS) {
@@ -412,7 +448,20 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
       );
     },
     async setQuota(perSecond) {
-      await write({ premises: [], set: { quota_per_second: perSecond } });
+      await learn(await load(), perSecond);
+    },
+    async followQuota(ask) {
+      const claim = claimQuotaReading(seen ?? (await load()), config, deps.now());
+      const claimed = claim && (await write(claim));
+      if (!claimed || 'conflict' in claimed) {
+        return undefined;
+      }
+      const perSecond = await ask();
+      if (perSecond === null) {
+        await write({ premises: [], set: { quota_asked_ms: deps.now() + QUOTA_NOT_KNOWN_FOR_MS } });
+        return undefined;
+      }
+      return learn(claimed.after, perSecond);
     },
     read: load,
   };
