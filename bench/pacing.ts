@@ -3,20 +3,28 @@
  * throttled, with the slot ledger and with what others do.
  */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isWriteToLostConnection } from '../lambdas/shared/database/lost-connection.ts';
 import { seededRandom } from '../test/support/random.ts';
 import type { BenchOptions } from './pacing/bench-options.ts';
 import { deliver } from './pacing/deliver.ts';
-import { type Conditions, documentOf, type PacingReport, readReports } from './pacing/document.ts';
+import {
+  type Conditions,
+  documentOf,
+  hasReports,
+  type PacingReport,
+  readReports,
+} from './pacing/document.ts';
+import { frontier } from './pacing/frontier.ts';
+import { goalsCase, runGoals } from './pacing/goal-cases.ts';
+import { contestsOf, readGoals, withGoals } from './pacing/goals-document.ts';
 import { type Measurement, measure } from './pacing/measure.ts';
 import { parseOptions, UsageError, usage } from './pacing/options.ts';
 import { type PlotOptions, plot, writePlot } from './pacing/plot.ts';
 import { strategies } from './pacing/strategies/index.ts';
 import type { Strategy } from './pacing/strategy.ts';
-import { runVirtual, virtualCase } from './pacing/virtual.ts';
 import { startWorld, type World } from './pacing/world.ts';
 
 async function runStrategy(options: BenchOptions, strategy: Strategy): Promise<Measurement> {
@@ -137,10 +145,29 @@ function headline(conditions: Conditions): string {
   ].join(', ');
 }
 
+/** The cases by the clock take an hour: where none was run, their part of the page stays as it is. */
+function writeDocument(folder: string): void {
+  const docs = path.join(import.meta.dirname, '../docs');
+  const page = path.join(docs, 'pacing.md');
+  const goals = readGoals(folder);
+  let text = readFileSync(page, 'utf8');
+  if (hasReports(folder)) {
+    const reports = readReports(folder);
+    text = documentOf(reports);
+    const pictured = reports.compared.get('latency-600');
+    if (pictured) {
+      writeFileSync(path.join(docs, 'pacing.svg'), plot(pictured.strategies, plotOptions(pictured)));
+    }
+  }
+  writeFileSync(page, withGoals(text, goals));
+  writeFileSync(path.join(docs, 'pacing-frontier.svg'), frontier(contestsOf(goals)));
+}
+
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
-  if (virtualCase(args)) {
-    process.stdout.write(runVirtual(args));
+  const ofGoals = goalsCase(args);
+  if (ofGoals) {
+    process.stdout.write(await runGoals(ofGoals, args));
     return;
   }
   const options = parseOptions(args);
@@ -149,13 +176,7 @@ async function main(): Promise<void> {
     return;
   }
   if (options.document) {
-    const docs = path.join(import.meta.dirname, '../docs');
-    const reports = readReports(options.out);
-    writeFileSync(path.join(docs, 'pacing.md'), documentOf(reports));
-    const pictured = reports.compared.get('latency-600');
-    if (pictured) {
-      writeFileSync(path.join(docs, 'pacing.svg'), plot(pictured.strategies, plotOptions(pictured)));
-    }
+    writeDocument(options.out);
     return;
   }
   const say = (line: string) => void process.stderr.write(`${line}\n`);

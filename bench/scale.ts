@@ -131,6 +131,7 @@ interface Row {
   quota_used: number;
   throttled: number;
   ledger_writes: number;
+  event_writes: number;
   peak_ledger_writes_per_s: number;
   ledger_busy: number;
   transitions: number;
@@ -154,6 +155,7 @@ function row(photos: number, run: () => SimulationResult): Row {
     quota_used: Number(result.quotaUsed.toFixed(3)),
     throttled: result.throttled,
     ledger_writes: result.ledgerWrites,
+    event_writes: result.eventWrites,
     peak_ledger_writes_per_s: result.peakLedgerWritesPerSecond,
     ledger_busy: result.ledgerBusy,
     transitions: result.transitions,
@@ -162,7 +164,7 @@ function row(photos: number, run: () => SimulationResult): Row {
     peak_open_executions: result.peakExecutions,
     peak_concurrent_functions: result.peakIndexing,
     transitions_dollars: Number((result.transitions * DOLLARS_PER_TRANSITION).toFixed(2)),
-    ledger_dollars: Number((result.ledgerWrites * DOLLARS_PER_WRITE).toFixed(2)),
+    ledger_dollars: Number(((result.ledgerWrites + result.eventWrites) * DOLLARS_PER_WRITE).toFixed(2)),
   };
 }
 
@@ -174,7 +176,8 @@ const LABELS: Record<keyof Row, string> = {
   quota_used: 'quota used',
   throttled: 'throttled calls',
   ledger_writes: 'ledger writes',
-  peak_ledger_writes_per_s: '  in the busiest second (limit 1,000)',
+  event_writes: "  and of the event's item",
+  peak_ledger_writes_per_s: '  of the ledger in the busiest second (limit 1,000)',
   ledger_busy: '  refused by DynamoDB and retried',
   transitions: 'state transitions',
   sent_back: 'sent back to the line',
@@ -182,7 +185,7 @@ const LABELS: Record<keyof Row, string> = {
   peak_open_executions: 'most open executions (limit 1,000,000)',
   peak_concurrent_functions: 'most IndexFaces functions at once (limit 1,000 or less)',
   transitions_dollars: 'transitions, $',
-  ledger_dollars: 'ledger writes, $',
+  ledger_dollars: 'all these writes, $',
 };
 
 const SECONDS = new Set<string>(['simulated_s', 'collections_s']);

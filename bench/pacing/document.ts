@@ -3,7 +3,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { BenchOptions } from './bench-options.ts';
-import { type GoalsReport, goalsFile } from './goals.ts';
 import type { Measurement } from './measure.ts';
 import { cases, fileName, OURS, UsageError } from './options.ts';
 
@@ -34,8 +33,11 @@ type Reports = ReadonlyMap<string, PacingReport>;
 export interface PacingReports {
   ours: Reports;
   compared: Reports;
-  /** Of events beside each other, where that was run. */
-  fairness?: GoalsReport;
+}
+
+/** Whether any case was run by the clock. */
+export function hasReports(folder: string): boolean {
+  return Object.keys(cases).some((name) => existsSync(path.join(folder, `${fileName(name, false)}.json`)));
 }
 
 /** @throws UsageError naming a case that has not been run */
@@ -49,9 +51,7 @@ export function readReports(folder: string): PacingReports {
       `${folder} has no results of ${missing}: npm run bench:pacing -- --case ${missing} --strategy ${OURS} first`,
     );
   }
-  const fairness = path.join(folder, goalsFile('fairness'));
   return {
-    ...(existsSync(fairness) && { fairness: JSON.parse(readFileSync(fairness, 'utf8')) as GoalsReport }),
     ours: new Map(names.map((name) => [name, read(fileOf(name, false))])),
     compared: new Map(
       names.filter((name) => existsSync(fileOf(name, true))).map((name) => [name, read(fileOf(name, true))]),
@@ -59,7 +59,7 @@ export function readReports(folder: string): PacingReports {
   };
 }
 
-export function documentOf({ ours, compared, fairness }: PacingReports): string {
+export function documentOf({ ours, compared }: PacingReports): string {
   return `# Pace
 
 <!-- Made by \`npm run bench:pacing -- --document\`; change bench/pacing/document.ts instead. -->
@@ -76,12 +76,7 @@ ${[...ours].map(([name, report]) => summary(name, oursIn(report))).join('\n')}
 
 "Quota used" is indexed photos / seconds / what the quota leaves beside the neighbour, from the first event to the last
 accepted call: the way to the first call, a stop and a pause are in it.
-${[...ours].map(([name, report]) => extras(name, oursIn(report))).join('')}${
-  fairness
-    ? `
-${fairnessSection(fairness)}`
-    : ''
-}
+${[...ours].map(([name, report]) => extras(name, oursIn(report))).join('')}
 ## Beside what others do
 
 Fair ports of the published designs, on the same handlers, Rekognition and photos, at their best settings found here and,
@@ -93,22 +88,6 @@ calls, weighs more.
 
 ${[...compared].map(([name, report]) => comparison(name, report)).join('\n')}
 ${settings(compared)}`;
-}
-
-export function fairnessSection({ seeds, goals }: GoalsReport): string {
-  return `## Events beside each other
-
-Events stand in line by turns ([ADR 21](adr/0021-turns-of-events.md)). \`npm run bench:pacing -- --case fairness\`, in virtual time with the
-line's own rules, ${seeds} seeds. A wait is from the upload to Rekognition's answer. A fair share is what an event would have if the
-quota could be cut as fine as one likes (generalised processor sharing).
-
-| goal | asked | median | least | most | holds |
-| --- | --- | --- | --- | --- | --- |
-${goals.map(({ name, asked, median, least, most, holds }) => row(name, asked, ...[median, least, most].map((figure) => figure.toFixed(3)), holds ? 'yes' : '**no**')).join('\n')}
-
-What passes others is paid by them: a photo that comes to the gate when its event has had its turns goes back to the end of its event,
-three transitions ($0.000075). An event alone pays nothing, nor do events that come at the same time.
-`;
 }
 
 function oursIn(report: PacingReport): Measurement {

@@ -9,8 +9,9 @@ export class UsageError extends Error {}
 
 const USAGE = `npm run bench:pacing -- [options]
 
-  --case NAME          one of the cases below; other options override it. fairness: events beside each other, in virtual
-                       time, with options of its own (--case fairness --help)
+  --case NAME          one of the cases below; other options override it. fairness, changing-quota, first-photo and, without
+                       --strategy, neighbour and true-quota say of each goal whether it holds, and have options of their
+                       own (--case fairness --help)
   --photos N           3000
   --quota TPS          the configured quota, 50
   --true-quota TPS     what Rekognition really allows; default: the quota
@@ -26,7 +27,8 @@ const USAGE = `npm run bench:pacing -- [options]
   --out FOLDER         bench/results
   --json               the last line of stdout is one JSON object
   --document           makes docs/pacing.md of the results in FOLDER: of all cases with --strategy slot-ledger, and of
-                       those that were also run with other strategies
+                       those that were also run with other strategies. Its part of goals needs only the cases that have
+                       them, whose results must be there
 `;
 
 /** The cases that the README shows. */

@@ -28,7 +28,13 @@ export interface RekognitionOptions {
 
 export interface RekognitionReport {
   /** One per IndexFaces call, in order. */
-  calls: { atMs: number; photo: string; outcome: 'accepted' | 'throttled' | 'failed' }[];
+  calls: {
+    atMs: number;
+    /** Absent while it is under way. */
+    answeredMs?: number;
+    photo: string;
+    outcome: 'accepted' | 'throttled' | 'failed';
+  }[];
   neighbourAccepted: number[];
 }
 
@@ -50,8 +56,10 @@ async function indexFaces(input: Record<string, unknown>): Promise<object> {
   const { stop } = options;
   const stopped = stop && sinceFirstS >= stop.afterS && sinceFirstS < stop.afterS + stop.forS;
   const outcome = stopped ? 'failed' : bucket.take() ? 'accepted' : 'throttled';
-  report.calls.push({ atMs, photo, outcome });
+  const call: RekognitionReport['calls'][number] = { atMs, photo, outcome };
+  report.calls.push(call);
   await after(lognormal(random, outcome === 'accepted' ? options.latencyMs : REFUSAL_MS));
+  call.answeredMs = Date.now();
   if (outcome === 'failed') {
     throw new RekognitionError('InternalServerError');
   }

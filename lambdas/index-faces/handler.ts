@@ -1,10 +1,12 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { type Attribute, type QualityFilter, RekognitionClient } from '@aws-sdk/client-rekognition';
 import { S3Client } from '@aws-sdk/client-s3';
+import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { environmentNames } from '../shared/contract/names.ts';
 import { type IndexResult, indexFacesRequestSchema, parseRequest } from '../shared/contract/payloads.ts';
 import { ledgerFromEnvironment, photographerCapFromEnvironment } from '../shared/line/environment.ts';
 import { indexFacesPace } from '../shared/line/pace.ts';
+import { followQuota } from '../shared/line/quota.ts';
 import { clientOptions } from '../shared/runtime/clients.ts';
 import { requireEnv, requireNumberEnv } from '../shared/runtime/environment.ts';
 import { idempotent } from '../shared/runtime/idempotency.ts';
@@ -20,7 +22,10 @@ const once = idempotent<IndexResult>({
   table: requireEnv(environmentNames.idempotencyTable),
   prefix: 'photo',
 });
-const ledger = ledgerFromEnvironment(indexFacesPace(), { dynamodb });
+const pace = indexFacesPace();
+const ledger = ledgerFromEnvironment(pace, { dynamodb });
+// One short attempt: there is another one soon, and a photo waits for it.
+const quotas = pace.readsQuota ? new ServiceQuotasClient(clientOptions(2_000, 1)) : undefined;
 const photographers = photographerCapFromEnvironment(dynamodb);
 const settings = {
   resultsBucket: requireEnv(environmentNames.resultsBucket),
@@ -40,6 +45,7 @@ export const handler = lambdaHandler((request, context) =>
       ledger,
       photographers,
       now: Date.now,
+      followQuota: quotas && (() => followQuota({ quotas, ledger, telemetry })),
       once: (key, index) => once(context, key, index),
     },
     parseRequest(indexFacesRequestSchema, request),

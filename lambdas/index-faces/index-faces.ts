@@ -46,6 +46,8 @@ export interface IndexFacesDeps {
   ledger: Pick<SlotLedger, 'takeSlot' | 'reportThrottle' | 'giveBack'>;
   /** Where photographers have a cap of their own. */
   photographers?: PhotographerCap | undefined;
+  /** Has the ledger follow the quota, where it is not configured; never fails. */
+  followQuota?: (() => Promise<void>) | undefined;
   /** Runs `index` once for a photo version, by way of the idempotency record. */
   once(key: string, index: () => Promise<IndexResult>): Promise<IndexResult>;
 }
@@ -122,7 +124,7 @@ async function indexOnce(
     fair: { key: input.photo.event_id, round: input.place.round },
   });
   const calledMs = deps.now();
-  const response = await callRekognition({ ...deps, ledger: gate }, request, slot);
+  const response = await callBesideQuota({ ...deps, ledger: gate }, request, slot);
   await checkUnchanged(deps, request, before);
   return storeResponse(deps, request, key, { response, calledMs });
 }
@@ -174,6 +176,20 @@ async function checkUnchanged(
       'PhotoSuperseded',
       `A newer upload (ETag ${after.ETag}) replaced this version (${object.etag}) while it was indexed`,
     );
+  }
+}
+
+/** The call takes longer than the question for the quota, which the photo so does not wait for. */
+async function callBesideQuota(
+  deps: IndexFacesDeps,
+  request: IndexFacesRequest,
+  slot: Slot,
+): Promise<IndexFacesCommandOutput> {
+  const following = deps.followQuota?.();
+  try {
+    return await callRekognition(deps, request, slot);
+  } finally {
+    await following;
   }
 }
 

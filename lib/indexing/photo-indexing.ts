@@ -15,6 +15,7 @@ import { PipelineStateMachine } from '../parts/pipeline-state-machine.ts';
 import type { ResultsBucket } from '../storage/buckets.ts';
 import type { IdempotencyTable } from '../storage/tables.ts';
 import type { PhotographerCaps } from './photographer-caps.ts';
+import { allowReadingQuota } from './quota-reading.ts';
 
 /**
  * Of the functions that run for every photo and mostly wait: for S3, for the database, for their slot and for Rekognition. Waiting
@@ -128,6 +129,9 @@ export class PhotoIndexing extends Construct {
       },
     });
     allow(indexFaces, receipts, idempotencyTable.tableArn);
+    if (config.indexFacesPerSecond === undefined) {
+      allowReadingQuota(indexFaces);
+    }
     allow(indexFaces, slots, slotLedger.tableArn);
     photographerCaps?.allowCounting(indexFaces);
     allowCollections(indexFaces, config, ['rekognition:IndexFaces']);

@@ -11,12 +11,21 @@ import { acknowledge } from '../parts/acknowledge.ts';
 import { allow } from '../parts/grants.ts';
 import { PipelineFunction } from '../parts/pipeline-function.ts';
 
+/** To ask Service Quotas for the account's quota of IndexFaces. */
+export function allowReadingQuota(reader: PipelineFunction): void {
+  const { serviceCode: resource, indexFaces: resourceName } = rekognitionQuotas;
+  const quota = Stack.of(reader).formatArn({ service: 'servicequotas', resource, resourceName });
+  reader.addToRolePolicy(
+    new PolicyStatement({ actions: ['servicequotas:GetServiceQuota'], resources: [quota] }),
+  );
+}
+
 interface QuotaReadingProps {
   readonly config: RollcallConfig;
   readonly slotLedger: ITable;
 }
 
-/** Reads the account's IndexFaces quota into the slot ledger: with the deployment, and once a day. */
+/** Reads the account's IndexFaces quota into the slot ledger: with the deployment, and once a day, when no photo may come. */
 export class QuotaReading extends Construct {
   constructor(scope: Construct, id: string, { config, slotLedger }: QuotaReadingProps) {
     super(scope, id);
@@ -28,19 +37,7 @@ export class QuotaReading extends Construct {
       environment: { [environmentNames.ledgerTable]: slotLedger.tableName },
     });
     allow(readQuota, ['dynamodb:GetItem', 'dynamodb:UpdateItem'], slotLedger.tableArn);
-    const { serviceCode, indexFaces } = rekognitionQuotas;
-    readQuota.addToRolePolicy(
-      new PolicyStatement({
-        actions: ['servicequotas:GetServiceQuota'],
-        resources: [
-          Stack.of(this).formatArn({
-            service: 'servicequotas',
-            resource: serviceCode,
-            resourceName: indexFaces,
-          }),
-        ],
-      }),
-    );
+    allowReadingQuota(readQuota);
     new Trigger(this, 'AtDeployment', {
       handler: readQuota,
       // Not waited for: without an answer there is the default of the Region.

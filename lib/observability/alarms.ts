@@ -290,7 +290,7 @@ function definitions(
     'quota-changed': {
       severity: 'warning',
       meaning:
-        'Service Quotas says another number of IndexFaces calls a second than the day before. The pace follows it, unless indexFacesPerSecond is configured.',
+        'Service Quotas says another number of IndexFaces calls a second than before. The pace follows it, unless indexFacesPerSecond is configured.',
       metric: metrics.of(metricNames.quotaChanges, { period: HOUR }),
       threshold: 0,
     },

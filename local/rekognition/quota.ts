@@ -27,8 +27,8 @@ export function defaultQuotas(region: string): Quotas {
 
 /** A token bucket that holds one second's worth of calls. */
 export class TokenBucket {
-  readonly #perSecond: number;
-  readonly #capacity: number;
+  #perSecond: number;
+  #capacity: number;
   readonly #now: () => number;
   #tokens: number;
   #at: number;
@@ -43,18 +43,30 @@ export class TokenBucket {
     this.#at = now();
   }
 
+  /** From now on another quota, as Service Quotas may give: what the bucket holds stays, as far as it fits. */
+  change(perSecond: number): void {
+    this.#fill();
+    this.#perSecond = perSecond;
+    this.#capacity = Math.max(1, perSecond);
+    this.#tokens = Math.min(this.#tokens, this.#capacity);
+  }
+
   take(): boolean {
     if (this.#perSecond === Number.POSITIVE_INFINITY) {
       return true;
     }
-    const now = this.#now();
-    const elapsed = Math.max(0, now - this.#at);
-    this.#at = now;
-    this.#tokens = Math.min(this.#capacity, this.#tokens + (elapsed / 1000) * this.#perSecond);
+    this.#fill();
     if (this.#tokens < 1) {
       return false;
     }
     this.#tokens -= 1;
     return true;
+  }
+
+  #fill(): void {
+    const now = this.#now();
+    const elapsed = Math.max(0, now - this.#at);
+    this.#at = now;
+    this.#tokens = Math.min(this.#capacity, this.#tokens + (elapsed / 1000) * this.#perSecond);
   }
 }

@@ -4,17 +4,23 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IndexFacesCommand, RekognitionClient } from '@aws-sdk/client-rekognition';
 import sharp from 'sharp';
+import { AdaptiveRetries } from '../../bench/pacing/adaptive-retries.ts';
 import type { BenchOptions } from '../../bench/pacing/bench-options.ts';
+import { changingQuotaGoals } from '../../bench/pacing/changing-quota.ts';
 import { answer, startChild, stopChild } from '../../bench/pacing/child.ts';
-import { documentOf, fairnessSection, readReports } from '../../bench/pacing/document.ts';
+import { bestOf, contest, contestCases } from '../../bench/pacing/contest.ts';
+import { documentOf, readReports } from '../../bench/pacing/document.ts';
 import { fairnessGoals } from '../../bench/pacing/fairness.ts';
 import { fairEnds } from '../../bench/pacing/fluid.ts';
+import { frontier } from '../../bench/pacing/frontier.ts';
+import { goalsCase, runGoals } from '../../bench/pacing/goal-cases.ts';
+import { fairnessSection, readGoals, withGoals } from '../../bench/pacing/goals-document.ts';
 import { measure } from '../../bench/pacing/measure.ts';
+import { opponents } from '../../bench/pacing/opponents.ts';
 import { cases, fileName, parseOptions, UsageError } from '../../bench/pacing/options.ts';
 import { plot, writePlot } from '../../bench/pacing/plot.ts';
 import { startQueue } from '../../bench/pacing/queue.ts';
 import type { RekognitionReport } from '../../bench/pacing/rekognition-server.ts';
-import { runVirtual, virtualCase } from '../../bench/pacing/virtual.ts';
 import type { Photo } from '../../bench/pacing/world.ts';
 import { localClientOptions } from '../../local/clients.ts';
 import { uploads } from '../support/uploads.ts';
@@ -82,10 +88,81 @@ describe('events beside each other', () => {
     [['--case', 'fairness', '--seeds', '0'], '--seeds takes a whole number of at least 1, not "0"'],
     [['--case', 'fairness', '--photos', 'all'], '--photos takes a whole number of at least 2000, not "all"'],
     [['--case', 'fairness', '--nonsense'], "Unknown option '--nonsense'"],
-  ])('%s is one line that says what is wrong', (args, message) => {
-    expect(virtualCase(args)).toBe('fairness');
-    expect(() => runVirtual(args)).toThrow(UsageError);
-    expect(() => runVirtual(args)).toThrow(message);
+  ])('%s is one line that says what is wrong', async (args, message) => {
+    expect(goalsCase(args)).toBe('fairness');
+    await expect(runGoals('fairness', args)).rejects.toThrow(UsageError);
+    await expect(runGoals('fairness', args)).rejects.toThrow(message);
+  });
+});
+
+describe('less than the quota', () => {
+  const { neighbour } = contestCases;
+  const { points, goals } = contest({ case: neighbour!, seeds: 1, lengths: [300] });
+
+  test('every opponent indexes all photos, and has its figures at each setting', () => {
+    const settings = opponents.reduce((sum, { shares }) => sum + shares.length, 0);
+    expect(points).toHaveLength(1 + settings);
+    for (const { whole, throttled } of points) {
+      expect(whole.median).toBeGreaterThan(0.2);
+      expect(throttled.median).toBeLessThan(0.6);
+    }
+    expect(goals).toHaveLength(3 + opponents.length);
+  });
+
+  test('the best setting is none that only suits this neighbour', () => {
+    const fixed = points.filter(({ strategy }) => strategy.startsWith('API destination'));
+    expect(fixed.some(({ alone }) => alone < 0.9)).toBe(true);
+    expect(bestOf(fixed).alone).toBeGreaterThan(0.95);
+  });
+
+  test('the page has every case, is made anew in its place, and the picture a point of each setting', () => {
+    const report = { case: 'neighbour', seeds: 1, goals, points, holds: true };
+    const reports = new Map(
+      ['fairness', 'changing-quota', 'neighbour', 'true-quota', 'first-photo'].map((name) => [name, report]),
+    );
+    const page = withGoals('# Pace\n', reports);
+    expect(page).toContain('### A neighbour takes 20/s, 300 photos');
+    expect(page).toContain('| **Rollcall** | the quota | ');
+    expect(withGoals(`${page}after\n`, reports)).toBe(`${page}after\n`);
+    expect(frontier([report]).match(/<circle c/g)).toHaveLength(points.length);
+    expect(() => readGoals(tmpdir())).toThrow(
+      /no results of fairness: npm run bench:pacing -- --case fairness/,
+    );
+  });
+
+  test('adaptive retries wait for nothing until a call is throttled, then keep a pace that comes back', () => {
+    let nowMs = 0;
+    const retries = new AdaptiveRetries(() => nowMs);
+    /** How many of 400 calls, 5 ms apart, have to wait. */
+    const waits = () => {
+      let waiting = 0;
+      for (let call = 0; call < 400; call++) {
+        nowMs += 5;
+        if (retries.take() > 0) {
+          waiting++;
+        } else {
+          retries.learn(false);
+        }
+      }
+      return waiting;
+    };
+    expect(waits()).toBe(0);
+    retries.learn(true);
+    expect(waits()).toBeGreaterThan(0);
+    nowMs += 60_000;
+    waits();
+    expect(waits()).toBe(0);
+  });
+});
+
+describe('a quota that changes', () => {
+  test('each shape of a run has its share, its throttled calls and its transitions', () => {
+    const goals = changingQuotaGoals({ seeds: 1, lengths: [480] });
+    expect(goals).toHaveLength(9);
+    for (const { median } of goals.filter(({ name }) => name.includes('quota used'))) {
+      expect(median).toBeGreaterThan(0.3);
+      expect(median).toBeLessThan(1.5);
+    }
   });
 });
 

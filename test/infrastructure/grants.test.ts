@@ -43,6 +43,11 @@ const polls = (queue: string) =>
       [`{${queue}.Arn}`],
     ]),
   );
+const asksForQuota = {
+  'servicequotas:GetServiceQuota': [
+    'arn:{AWS::Partition}:servicequotas:{AWS::Region}:{AWS::AccountId}:rekognition/L-7C13EBAD',
+  ],
+};
 const endedExecutions = polls('LastResort/Queue');
 /** What Step Functions needs to write its own log. */
 const logDelivery = Object.fromEntries(
@@ -97,6 +102,7 @@ const expected: Record<string, RoleGrants['allowed']> = {
     's3:GetObject': ['{PhotoBucket.Arn}/events/*', '{ResultsBucket.Arn}/results/*'],
     's3:PutObject': ['{ResultsBucket.Arn}/results/*'],
     's3:ListBucket': ['{PhotoBucket.Arn}', '{ResultsBucket.Arn}'],
+    ...asksForQuota,
   },
   [`${indexing}/PersistResultsRole`]: {
     ...logs(`${indexing}/PersistResults`),
@@ -135,9 +141,7 @@ const expected: Record<string, RoleGrants['allowed']> = {
     ...logs('QuotaReading/ReadQuota'),
     'dynamodb:GetItem': [LEDGER],
     'dynamodb:UpdateItem': [LEDGER],
-    'servicequotas:GetServiceQuota': [
-      'arn:{AWS::Partition}:servicequotas:{AWS::Region}:{AWS::AccountId}:rekognition/L-7C13EBAD',
-    ],
+    ...asksForQuota,
   },
   'Schema/MigrateDatabaseRole': {
     ...logs('Schema/MigrateDatabase'),

@@ -15,6 +15,7 @@ import {
 import {
   afterThrottle,
   apply,
+  claimQuotaReading,
   comeBack,
   type Decision,
   GATE_EARLY_MS,
@@ -22,6 +23,7 @@ import {
   keepSlot,
   type LedgerConfig,
   type LedgerState,
+  learnQuota,
   nextPlace,
   type Slot,
   standAgain,
@@ -49,6 +51,8 @@ export interface SimulationOptions {
   perSecond: number;
   /** What Rekognition really allows, calls per second; default: `perSecond`. */
   trueQuota?: number;
+  /** What it allows from a moment on (milliseconds of the run, in order), which Service Quotas says too; before the first, `trueQuota`. */
+  quotas?: readonly { fromMs: number; perSecond: number }[];
   /** Calls per second of somebody else in the account, and from when until when (milliseconds of the run). */
   neighbour?: { perSecond: number; fromMs?: number; untilMs?: number };
   /** While this lasts every call is throttled (`throttle`) or fails after the latency (`error`). */
@@ -110,7 +114,10 @@ export interface SimulationResult {
   /** Seconds from start to accepted call, by lane. */
   waits: Record<Lane, Float64Array>;
   /** When each photo was uploaded, its execution started, its call was accepted and answered, milliseconds of the run. */
-  times: Record<'uploaded' | 'started' | 'accepted' | 'answered', Float64Array>;
+  times: Record<'uploaded' | 'started' | 'accepted' | 'answered', Float64Array> & {
+    /** When the neighbour's calls were accepted. */
+    neighbour: number[];
+  };
   /** Writes of the events' own items. */
   eventWrites: number;
   /** Most blocks of turns in the ledger's item. */
@@ -130,6 +137,8 @@ const Stage = {
   accepted: 6,
   failed: 7,
   neighbour: 8,
+  quota: 9,
+  quotaRead: 10,
 } as const;
 
 /** From one state's end to the next one's first line of code: a transition, an invocation, a read or a write. */
@@ -147,9 +156,10 @@ export function simulate(options: SimulationOptions): SimulationResult {
   return new Simulation(options).run();
 }
 
+type Absent = 'neighbour' | 'stop' | 'watch' | 'arrivals' | 'quotas';
+
 class Simulation {
-  readonly #options: Required<Omit<SimulationOptions, 'neighbour' | 'stop' | 'watch' | 'arrivals'>> &
-    Pick<SimulationOptions, 'neighbour' | 'stop' | 'watch' | 'arrivals'>;
+  readonly #options: Required<Omit<SimulationOptions, Absent>> & Pick<SimulationOptions, Absent>;
   readonly #config: LedgerConfig;
   readonly #random: () => number;
   readonly #bucket: TokenBucket;
@@ -167,6 +177,8 @@ class Simulation {
     (photo) => this.#accepted(photo),
     (photo) => this.#failed(photo),
     () => this.#neighbour(),
+    (index) => this.#bucket.change(this.#options.quotas![index]!.perSecond),
+    (perSecond) => this.#readQuota(perSecond),
   ];
 
   #ledger: LedgerState = {};
@@ -211,7 +223,7 @@ class Simulation {
       ...options,
     };
     const { photos, perSecond, trueQuota, seed } = this.#options;
-    this.#config = { perSecond };
+    this.#config = { perSecond, readsQuota: options.quotas !== undefined };
     this.#random = seededRandom(seed);
     this.#bucket = new TokenBucket(trueQuota, () => this.#nowMs);
     this.#uploadedMs = options.arrivals?.timesMs ?? new Float64Array(photos);
@@ -251,6 +263,7 @@ class Simulation {
         started: this.#startMs,
         accepted: this.#acceptedMs,
         answered: this.#answeredMs,
+        neighbour: [],
       },
       eventWrites: 0,
       peakBlocks: 0,
@@ -272,6 +285,9 @@ class Simulation {
     }
     if (neighbour) {
       this.#events.push(neighbour.fromMs ?? 0, 0, Stage.neighbour);
+    }
+    for (const [index, { fromMs }] of (this.#options.quotas ?? []).entries()) {
+      this.#events.push(fromMs, index, Stage.quota);
     }
     for (let event = this.#events.pop(); event && this.#done < photos; event = this.#events.pop()) {
       for (; watch && nextLookMs <= event.timeMs; nextLookMs += watch.everyMs) {
@@ -439,6 +455,7 @@ class Simulation {
       this.#after(STEP_MS, photo, Stage.joinLine);
       return;
     }
+    this.#askForQuota(nowMs);
     this.#slots[photo] = slot;
     if (this.#options.photos <= KEEP_SLOTS_UP_TO) {
       this.#result.slots.push(slot);
@@ -505,10 +522,47 @@ class Simulation {
     this.#result.indexed++;
   }
 
+  /** By the caller that has just taken a slot. */
+  #askForQuota(nowMs: number): void {
+    const claim = claimQuotaReading(this.#ledger, this.#config, nowMs);
+    if (claim) {
+      this.#ledger = apply(this.#ledger, claim);
+      this.#countWrite();
+      this.#events.push(this.#nowMs + STEP_MS, this.#quotaAt(this.#nowMs), Stage.quotaRead);
+    }
+  }
+
+  #readQuota(perSecond: number): void {
+    const change = learnQuota(this.#ledger, this.#config, {
+      perSecond,
+      nowMs: this.#epochMs + this.#nowMs,
+    });
+    if (change) {
+      this.#ledger = apply(this.#ledger, change);
+      this.#countWrite();
+    }
+  }
+
+  #quotaAt(ms: number): number {
+    const { quotas = [], trueQuota } = this.#options;
+    return quotas.findLast(({ fromMs }) => fromMs <= ms)?.perSecond ?? trueQuota;
+  }
+
+  /** Calls that the quota allowed until a moment of the run. */
+  #allowedUntil(ms: number): number {
+    const { quotas = [], trueQuota } = this.#options;
+    const steps = [{ fromMs: 0, perSecond: trueQuota }, ...quotas];
+    return steps.reduce((sum, { fromMs, perSecond }, i) => {
+      const forMs = Math.min(ms, steps[i + 1]?.fromMs ?? ms) - fromMs;
+      return sum + (Math.max(0, forMs) / 1_000) * perSecond;
+    }, 0);
+  }
+
   #neighbour(): void {
     const { perSecond, untilMs = Number.POSITIVE_INFINITY } = this.#options.neighbour!;
     if (this.#bucket.take()) {
       this.#result.neighbourAccepted++;
+      this.#result.times.neighbour.push(this.#nowMs);
     }
     const next = this.#nowMs + (1_000 / perSecond) * (0.5 + this.#random());
     if (next < untilMs) {
@@ -574,9 +628,9 @@ class Simulation {
 
   #finish(): SimulationResult {
     const result = this.#result;
-    const { photos, trueQuota, liveEvery } = this.#options;
+    const { photos, liveEvery } = this.#options;
     result.seconds = this.#lastAcceptedMs / 1_000;
-    result.quotaUsed = result.indexed / (result.seconds * trueQuota - result.neighbourAccepted);
+    result.quotaUsed = result.indexed / (this.#allowedUntil(this.#lastAcceptedMs) - result.neighbourAccepted);
     result.peakLedgerWritesPerSecond = this.#writesBySecond.reduce((a, b) => Math.max(a, b ?? 0), 0);
     result.maxHistoryEvents = this.#history.reduce((a, b) => Math.max(a, b), 0);
     result.busiestSecond = busiest(this.#callTimes, 1_000);

@@ -58,6 +58,15 @@ const GAP_SLOTS = 20;
 const GAP_MS = 5_000;
 const GAP_SHARE = 0.1;
 
+/** Nobody asks again sooner than within this, while the quota moves. */
+const SOON_AGAIN_MS = 20_000;
+
+/** In a line longer than this, newcomers do not: those that come back are enough, and so many more would cost too much. */
+const NEWCOMERS_SOON_MS = 300_000;
+
+/** Its multiples, each without its whole part, are spread evenly, however many they are. */
+const GOLDEN = (Math.sqrt(5) - 1) / 2;
+
 /** How far ahead the gate is when photos that had no turn yet are sent back: as far as they come early, and a little. */
 const GATE_CROWDED_MS = GATE_EARLY_MS + 250;
 
@@ -82,6 +91,16 @@ export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerC
 
   const dueMs = dueAt(turns, state, config, { nowMs, round });
   const lineMs = Math.max(state.line_ms ?? 0, nowMs);
+  const waitMs = Math.min(lineMs, dueMs) - nowMs;
+  const soonMs = waitMs < NEWCOMERS_SOON_MS ? soonAgain(state, nowMs, waitMs) : undefined;
+  if (soonMs !== undefined) {
+    const ms = nowMs + ((photos * GOLDEN) % 1) * soonMs;
+    return {
+      round,
+      place: { at: 'moment', ms },
+      change: { ...joins, set: { ...joins.set, ...kept(Math.max(planned_ms, ms)) } },
+    };
+  }
   const roundMs = spacing(turns, state, config, { atMs: nowMs, round });
   const isPlanned = goesOn && planned_ms > nowMs;
   if (isAsGood(lineMs, dueMs, nowMs) && !(isPlanned && lineMs - planned_ms > BESIDE_ROUNDS * roundMs)) {
@@ -153,11 +172,24 @@ export function joinEventAgain(
   const { start, photos = 0, planned_ms = 0 } = event;
   const last = start === undefined ? round : Math.max(round, roundOf(start, photos - 1));
   const leftMs = Math.max(0, dueAt(turns, state, config, { nowMs, round: last }) - nowMs);
+  const soonMs = soonAgain(state, nowMs, leftMs);
+  if (soonMs !== undefined) {
+    const ms = nowMs + GATE_EARLY_MS + random * soonMs;
+    return {
+      round: last,
+      place: { at: 'moment', ms },
+      change: { premises: [], set: kept(Math.max(planned_ms, ms)) },
+    };
+  }
   const gapMs = Math.max(GAP_MS, GAP_SHARE * leftMs, GAP_SLOTS * intervalAt(state, config, nowMs));
   if (planned_ms - nowMs - leftMs > gapMs) {
     // The plan is longer than its photos need: there is room in it.
     const ms = nowMs + GATE_EARLY_MS + random * leftMs;
-    return { round: last, place: { at: 'moment', ms }, change: { premises: [], set: kept(planned_ms) } };
+    return {
+      round: last,
+      place: { at: 'moment', ms },
+      change: { premises: [], set: kept(Math.max(planned_ms, ms)) },
+    };
   }
   // Not at once: the gate is full, or it would not be here. Where the plan is far too short, not by small steps.
   const soonestMs = Math.round(nowMs + leftMs / 2);
@@ -165,6 +197,18 @@ export function joinEventAgain(
   const atMs =
     planned_ms > nowMs && planned_ms >= soonestMs ? planned_ms : Math.max(soonestMs, nowMs + spacingMs);
   return plan(event, { premises: [] }, { nowMs, round: last, atMs, spacingMs });
+}
+
+/**
+ * While the quota moves, within how many milliseconds a photo is to ask again: as long as it has been what it is. So, after a
+ * rise, there are photos to use it, and each asks a few times, however long the new quota lasts.
+ *
+ * @param leftMs until the photos in line are done, at this quota
+ * @returns undefined where the quota has been so for longer than the line is
+ */
+function soonAgain({ quota_changed_ms }: LedgerState, nowMs: number, leftMs: number): number | undefined {
+  const sinceMs = Math.max(SOON_AGAIN_MS, nowMs - (quota_changed_ms ?? 0));
+  return leftMs > Math.max(sinceMs, 2 * SOON_AGAIN_MS) ? Math.min(sinceMs, leftMs / 2) : undefined;
 }
 
 /** A place at a moment that the event's plan then ends after; at its end already, any number of callers do it at once. */

@@ -51,6 +51,10 @@ export type LedgerAttribute =
   | 'daily_image_cap'
   /** IndexFaces calls per second that the account may make, as Service Quotas said; absent when it never did. */
   | 'quota_per_second'
+  /** When a caller last undertook to ask for it. */
+  | 'quota_asked_ms'
+  /** When it last turned out to be another one. */
+  | 'quota_changed_ms'
   /** The UTC day of `images`, as the number yyyymmdd, and the slots given on it. */
   | 'day'
   | 'images'
@@ -212,6 +216,19 @@ export function turnsAt(state: LedgerState, config: LedgerConfig, nowMs: number)
   return { blocks, ...roundAfter(blocks, state.round ?? 0, slots) };
 }
 
+/** Writes down the round that is reached: what comes next may change the pace, or the turns. */
+function settleRound(
+  { round_ms: before }: LedgerState,
+  { blocks, round }: Turns,
+  nowMs: number,
+): Required<Pick<Change, 'premises' | 'set' | 'remove'>> {
+  return {
+    premises: [{ attribute: 'round_ms', is: before }],
+    set: { round, round_ms: Math.max(nowMs, before ?? 0) },
+    remove: blocks.filter(({ end }) => end <= round).map(({ name }) => name),
+  };
+}
+
 /**
  * A place at the end of the line. The line moves at the pace that the gate will have by then if nothing is throttled: who
  * comes too early is sent back (`SlotExpired`) and no worse off, but a photo that sleeps too long leaves slots unused.
@@ -257,11 +274,12 @@ function countTurn(
   if (!turns.isOver && nowMs - (state.round_ms ?? 0) < ROUND_GOOD_FOR_MS) {
     return counted;
   }
+  const settled = settleRound(state, turns, nowMs);
   return {
-    premises: [...counted.premises, { attribute: 'round_ms', is: state.round_ms }],
-    set: { ...counted.set, round: turns.round, round_ms: Math.max(nowMs, state.round_ms ?? 0) },
+    premises: [...counted.premises, ...settled.premises],
+    set: { ...counted.set, ...settled.set },
     add: counted.add,
-    remove: turns.blocks.filter(({ end }) => end <= turns.round).map(({ name }) => name),
+    remove: settled.remove,
   };
 }
 
@@ -425,6 +443,55 @@ export function afterThrottle(
       interval_ms: Math.min(floorMs, slot.intervalMs / CUT),
       throttled_interval_ms: Math.min(floorMs, slot.intervalMs),
     },
+  };
+}
+
+/** While calls are made, Service Quotas is asked so often. */
+export const QUOTA_GOOD_FOR_MS = 10_000;
+
+/** What makes a caller the one that asks Service Quotas; undefined while somebody did so a moment ago. */
+export function claimQuotaReading(
+  state: LedgerState,
+  { readsQuota = false }: LedgerConfig,
+  nowMs: number,
+): Change | undefined {
+  const { quota_asked_ms: asked } = state;
+  return readsQuota && nowMs - (asked ?? 0) >= QUOTA_GOOD_FOR_MS
+    ? { premises: [{ attribute: 'quota_asked_ms', is: asked }], set: { quota_asked_ms: nowMs } }
+    : undefined;
+}
+
+/**
+ * What Service Quotas says; undefined where that is known. With a larger quota, what an earlier cut said of the pace is
+ * void: it was of the smaller one.
+ */
+export function learnQuota(
+  state: LedgerState,
+  config: LedgerConfig,
+  { perSecond, nowMs }: { perSecond: number; nowMs: number },
+): Change | undefined {
+  const { quota_per_second: before } = state;
+  if (before === perSecond) {
+    return undefined;
+  }
+  const change: Change = {
+    premises: [{ attribute: 'quota_per_second', is: before }],
+    set: {
+      quota_per_second: perSecond,
+      ...(perSecond !== (before ?? config.perSecond) && { quota_changed_ms: nowMs }),
+    },
+    ...(perSecond > (before ?? config.perSecond) && { remove: ['interval_ms', 'throttled_interval_ms'] }),
+  };
+  const turns = turnsAt(state, config, nowMs);
+  if (turns.isOver) {
+    return change;
+  }
+  // The rounds until now passed at the pace until now.
+  const settled = settleRound(state, turns, nowMs);
+  return {
+    premises: [...change.premises, ...settled.premises],
+    set: { ...change.set, ...settled.set },
+    remove: [...(change.remove ?? []), ...settled.remove],
   };
 }
 

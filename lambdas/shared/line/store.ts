@@ -4,9 +4,18 @@
  */
 import type { Lane } from '../contract/payloads.ts';
 import { byTurns, type Fair, firstComeFirstServed, type PlaceInLine } from './joining.ts';
-import { type LedgerDeps, type RememberedLedger, rememberedLedger } from './remembered-item.ts';
-import type { LedgerConfig, LedgerState, Slot } from './rules.ts';
+import { type LedgerDeps, type RememberedLedger, rememberedLedger, settle } from './remembered-item.ts';
+import { claimQuotaReading, type LedgerConfig, type LedgerState, learnQuota, type Slot } from './rules.ts';
 import { slots } from './slots.ts';
+
+/** Where Service Quotas does not say, it is not asked again for so long. */
+const QUOTA_NOT_KNOWN_FOR_MS = 600_000;
+
+export interface QuotaChange {
+  perSecond: number;
+  /** Undefined where it had never been read. */
+  before: number | undefined;
+}
 
 export interface SlotLedger {
   /**
@@ -50,8 +59,17 @@ export interface SlotLedger {
   resume(): Promise<void>;
   /** Sets the number of images that may be indexed in a UTC day; undefined goes back to the configured one. */
   setDailyImageCap(cap: number | undefined): Promise<void>;
-  /** Sets the IndexFaces quota of the account, calls per second. */
+  /** Tells the ledger what Service Quotas says, calls per second. */
   setQuota(perSecond: number): Promise<void>;
+  /**
+   * By a caller that has taken a slot: has Service Quotas asked where nobody did so a moment ago. A write unit for each
+   * question, and one for each new answer.
+   *
+   * @param ask calls per second; null where Service Quotas does not say
+   * @returns the quota where it has turned out to be another one
+   * @throws PipelineError `LedgerBusy`, `AccessDenied`
+   */
+  followQuota(ask: () => Promise<number | null>): Promise<QuotaChange | undefined>;
   /** The item as it is. */
   read(): Promise<LedgerState>;
 }
@@ -79,11 +97,12 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
     reportThrottle: gate.reportThrottle,
     giveBack: gate.giveBack,
     ...switches(deps, ledger),
+    ...quotaReadings(deps, config, ledger),
     read: ledger.load,
   };
 }
 
-/** What an operator, or the account's quota, sets. */
+/** What an operator sets. */
 function switches({ now }: LedgerDeps, ledger: RememberedLedger) {
   return {
     async pause() {
@@ -99,8 +118,39 @@ function switches({ now }: LedgerDeps, ledger: RememberedLedger) {
           : { premises: [], set: { daily_image_cap: cap } },
       );
     },
+  } satisfies Partial<SlotLedger>;
+}
+
+/** What Service Quotas says. */
+function quotaReadings({ now }: LedgerDeps, config: LedgerConfig, ledger: RememberedLedger) {
+  async function learn(looked: LedgerState, perSecond: number): Promise<QuotaChange | undefined> {
+    const { decided } = await settle(
+      ledger,
+      (state) => ({
+        change: learnQuota(state, config, { perSecond, nowMs: now() }),
+        before: state.quota_per_second,
+      }),
+      { looked },
+    );
+    return decided.change && { perSecond, before: decided.before };
+  }
+
+  return {
     async setQuota(perSecond) {
-      await ledger.write({ premises: [], set: { quota_per_second: perSecond } });
+      await learn(await ledger.load(), perSecond);
+    },
+    async followQuota(ask) {
+      const claim = claimQuotaReading(ledger.seen() ?? (await ledger.load()), config, now());
+      const claimed = claim && (await ledger.write(claim));
+      if (!claimed || 'conflict' in claimed) {
+        return undefined;
+      }
+      const perSecond = await ask();
+      if (perSecond === null) {
+        await ledger.write({ premises: [], set: { quota_asked_ms: now() + QUOTA_NOT_KNOWN_FOR_MS } });
+        return undefined;
+      }
+      return learn(claimed.after, perSecond);
     },
   } satisfies Partial<SlotLedger>;
 }

@@ -1,6 +1,7 @@
 import type { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import { readQuota } from '../../../lambdas/read-quota/read-quota.ts';
 import { logEvents, metricNames } from '../../../lambdas/shared/contract/names.ts';
+import { followQuota } from '../../../lambdas/shared/line/quota.ts';
 import { awsError, fakeClient } from '../../support/fake-client.ts';
 import { recordingTelemetry } from '../../support/recording-telemetry.ts';
 
@@ -56,4 +57,35 @@ test.each([
   expect(reading).toEqual({ per_second: null, before: 80 });
   expect(set).toEqual([]);
   expect(JSON.stringify(telemetry.lines)).toContain(logEvents.quotaNotKnown);
+});
+
+describe('followed while calls are made', () => {
+  const follow = (ledger: Parameters<typeof followQuota>[0]['ledger']) => {
+    const telemetry = recordingTelemetry();
+    const { client: quotas, calls } = fakeClient<ServiceQuotasClient>({ GetServiceQuota: says(80) });
+    return {
+      telemetry,
+      calls,
+      done: followQuota({ quotas, telemetry: telemetry.telemetry, ledger }),
+    };
+  };
+
+  test.each([
+    ['a change', 50, 1],
+    ['the first reading', undefined, 0],
+  ])('%s', async (_, before, changes) => {
+    const { done, telemetry, calls } = follow({
+      followQuota: async (ask) => ({ perSecond: (await ask())!, before }),
+    });
+    await done;
+    expect(calls).toHaveLength(1);
+    expect(telemetry.recorded.filter(({ name }) => name === metricNames.quotaChanges)).toHaveLength(changes);
+    expect(JSON.stringify(telemetry.lines)).toContain(logEvents.quotaRead);
+  });
+
+  test('no failure of it reaches the photo', async () => {
+    const { done, telemetry } = follow({ followQuota: () => Promise.reject(new Error('hot')) });
+    await expect(done).resolves.toBeUndefined();
+    expect(JSON.stringify(telemetry.lines)).toContain('could not be followed');
+  });
 });

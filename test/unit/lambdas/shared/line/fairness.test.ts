@@ -49,6 +49,9 @@ function startLine(ledger: LedgerState = {}) {
       }
       state = apply(state, place.change);
       const lineMs = state[place.chain]! - place.intervalMs;
+      if (turn.place.at === 'moment') {
+        return turn.place.ms - nowMs;
+      }
       return turn.place.at === 'end of plan'
         ? after.planned_ms! - turn.place.spacingMs - nowMs
         : lineMs - nowMs;
@@ -379,5 +382,52 @@ describe('in virtual time', () => {
     for (const { event } of others) {
       expect(run.of(event).at(-1)).toBeLessThan(5);
     }
+  });
+});
+
+describe('while the quota moves', () => {
+  /** One event's photos, told to come at 50 a second. */
+  const line = (photos: number, quota_changed_ms: number): { event: EventTurns; state: LedgerState } => ({
+    event: { start: 0, photos, planned_ms: NOON + photos * 20 },
+    state: { round: 0, round_ms: NOON, t15_0: 2 ** 15, line_ms: NOON + photos * 20, quota_changed_ms },
+  });
+
+  test('who comes back asks again within as long as the quota has been so, and never after half of what is left', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 110_000 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (sinceMs, random) => {
+          const { event, state } = line(6_000, NOON - sinceMs);
+          const { place } = joinEventAgain(event, state, config, { nowMs: NOON, round: 9, random });
+          if (place.at !== 'moment') {
+            throw new Error(`A place at the ${place.at}`);
+          }
+          expect(place.ms - NOON).toBeGreaterThan(0);
+          expect(place.ms - NOON).toBeLessThanOrEqual(Math.min(Math.max(20_000, sinceMs), 61_000) + 500);
+        },
+      ),
+    );
+  });
+
+  test('newcomers do too, spread evenly, unless their line is longer than five minutes', () => {
+    const { event, state } = line(3_000, NOON - 30_000);
+    let after = event;
+    const places = Array.from({ length: 100 }, () => {
+      const { place, change } = joinEvent(after, state, config, NOON);
+      after = apply(after, change);
+      return place.at === 'moment' ? place.ms - NOON : Number.NaN;
+    }).sort((a, b) => a - b);
+    expect(places.at(-1)!).toBeLessThanOrEqual(30_000);
+    expect(Math.max(...places.slice(1).map((place, i) => place - places[i]!))).toBeLessThan(1_500);
+    const long = line(20_000, NOON - 30_000);
+    expect(joinEvent(long.event, long.state, config, NOON).place.at).toBe('end of line');
+  });
+
+  test('what is long past moves nobody', () => {
+    const { event, state } = line(3_000, NOON - 3_600_000);
+    expect(joinEvent(event, state, config, NOON).place.at).toBe('end of line');
+    const again = joinEventAgain(event, state, config, { nowMs: NOON, round: 9, random: 0 });
+    expect(again.place.at).toBe('end of plan');
   });
 });

@@ -13,12 +13,14 @@ import {
   keepSlot,
   type LedgerState,
   LIVE_LINE_SHORT_MS,
+  learnQuota,
   nextPlace,
   type Slot,
   takeSlot,
 } from '../../../../../lambdas/shared/line/rules.ts';
 import { cases } from '../../../../support/effort.ts';
 import { busiest, type SimulationOptions, simulate } from '../../../../support/line-simulation.ts';
+import { uploads } from '../../../../support/uploads.ts';
 
 const NOON = Date.UTC(2026, 4, 1, 12);
 const config = { perSecond: 50 };
@@ -240,6 +242,25 @@ describe('the pace', () => {
 
   test('a lower quota in the configuration counts at once', () => {
     expect(intervalAt({}, { perSecond: 5 }, NOON)).toBeGreaterThanOrEqual(200);
+  });
+
+  test('a larger quota voids what a cut said of the smaller one; a smaller one does not, and counts at once', () => {
+    const reads = { perSecond: 50, readsQuota: true };
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 500 }), (before, perSecond) => {
+        const cut = cutOnce({ quota_per_second: before }, NOON);
+        const change = learnQuota(cut, reads, { perSecond, nowMs: NOON });
+        expect(change === undefined).toBe(perSecond === before);
+        const after = change ? apply(cut, change) : cut;
+        const most = intervalAt({}, { perSecond }, NOON);
+        expect(intervalAt(after, reads, NOON)).toBeGreaterThanOrEqual(most);
+        if (perSecond > before) {
+          expect(intervalAt(after, reads, NOON)).toBe(most);
+        } else {
+          expect(after.interval_ms).toBe(cut.interval_ms);
+        }
+      }),
+    );
   });
 
   test('slots given before a cut are kept by the odds of the new pace to the old', () => {
@@ -504,6 +525,25 @@ describe('the floor of the pace', () => {
 });
 
 describe('in virtual time', () => {
+  test('a quota that changes in the middle is followed, down and up', () => {
+    const photos = 3_200;
+    const result = simulate({
+      photos,
+      arrivals: uploads(
+        Array.from({ length: 10 }, (_, event) => ({ event, photos: photos / 10, atMs: 0 })),
+        1,
+      ),
+      perSecond: 50,
+      quotas: [
+        { fromMs: 20_000, perSecond: 30 },
+        { fromMs: 40_000, perSecond: 80 },
+      ],
+      startBurst: 1_300,
+    });
+    expect(result.quotaUsed).toBeGreaterThan(0.85);
+    expect(result.throttled / result.calls).toBeLessThan(0.02);
+  });
+
   const run = (options: Partial<SimulationOptions>) => simulate({ photos: 3_000, perSecond: 50, ...options });
 
   test.each([

@@ -88,7 +88,7 @@ describe('the quota that was read', () => {
   test('is the pace, unless one is configured', async () => {
     await fleetMember().setQuota(120);
     const state = await fleetMember().read();
-    expect(state).toEqual({ quota_per_second: 120 });
+    expect(state).toEqual({ quota_per_second: 120, quota_changed_ms: expect.any(Number) });
     expect(interval(state, true)).toBe(at(120));
     expect(interval(state, false)).toBe(at(50));
     // Where it could never be read.
@@ -103,6 +103,49 @@ describe('the quota that was read', () => {
     // The next two: one is given by what was remembered, and brings the news.
     places.push(await join(member), await join(member), await join(member));
     expect(places[4]! - places[3]!).toBeCloseTo(at(10), 1);
+  });
+});
+
+describe('the quota while calls are made', () => {
+  const reading = { ...config, readsQuota: true };
+
+  test('is asked for by one of many callers, and again ten seconds later', async () => {
+    let asked = 0;
+    const ask = async () => {
+      asked++;
+      return 80;
+    };
+    const follow = (nowMs: number) => {
+      const fleet = Array.from({ length: 20 }, () => fleetMember({ now: nowMs }, reading));
+      return Promise.all(fleet.map((member) => member.followQuota(ask)));
+    };
+    const changes = (await follow(NOON)).filter(Boolean);
+    expect(changes).toEqual([{ perSecond: 80, before: undefined }]);
+    await follow(NOON + 9_999);
+    expect(asked).toBe(1);
+    expect((await follow(NOON + 10_000)).filter(Boolean)).toEqual([]);
+    expect(asked).toBe(2);
+  });
+
+  test('stays where Service Quotas does not say, which is then left alone for ten minutes', async () => {
+    await setItem({ quota_per_second: 30 });
+    let asked = 0;
+    const follow = (nowMs: number) =>
+      fleetMember({ now: nowMs }, reading).followQuota(async () => {
+        asked++;
+        return null;
+      });
+    await follow(NOON);
+    await follow(NOON + 600_000);
+    expect(asked).toBe(1);
+    await follow(NOON + 610_000);
+    expect(asked).toBe(2);
+    expect(await fleetMember().read()).toMatchObject({ quota_per_second: 30 });
+  });
+
+  test('is not asked for where one is configured', async () => {
+    await fleetMember({ now: NOON }).followQuota(() => Promise.reject(new Error('asked')));
+    expect(await fleetMember().read()).toEqual({});
   });
 });
 
