@@ -50,7 +50,7 @@ test.each<[string, string[], RegExp]>([
 });
 
 test('a folder for local:up', async () => {
-  expectOneLine(await run('up', [photos], env).ended, 2, /takes no folder/);
+  expectOneLine(await run('up', [photos], env).ended, 2, /takes options only, but got .*--app FOLDER/);
 });
 
 test('local:reset with nothing to remove', async () => {

@@ -1,4 +1,3 @@
-import { MEGABYTES } from '../../bench/pacing/functions.ts';
 import { METRICS_NAMESPACE, SERVICE_NAME } from '../../lambdas/shared/contract/names.ts';
 import { configurations, SECRET } from '../support/configurations.ts';
 import { synthesised, synthesisedStack } from '../support/synthesised.ts';
@@ -288,13 +287,6 @@ describe('the functions', () => {
     'Reconciliation/SurveyEvents': 1_024,
     'Reconciliation/MendDisagreements': 1_024,
   };
-
-  test('the benchmark of the pace counts the memory that they have', () => {
-    const { ProcessPhoto: _, ...deployed } = MEGABYTES;
-    for (const [name, megabytes] of Object.entries(deployed)) {
-      expect([name, memory[`PhotoIndexing/${name}`] ?? 512]).toEqual([name, megabytes]);
-    }
-  });
 
   const own = (from: ReadableTemplate) =>
     Object.fromEntries(
