@@ -10,6 +10,8 @@ const config: Config = {
   testEnvironment: '<rootDir>/test/support/environment.ts',
   // One more than cores: the end-to-end tests wait more than they compute.
   maxWorkers: availableParallelism() + 1,
+  // What a file leaves in its worker's memory makes the next ones slower: a sixth of the whole run.
+  workerIdleMemoryLimit: '500MB',
   setupFiles: ['<rootDir>/test/support/seed.ts', '<rootDir>/test/support/clock.ts'],
   // Real databases and processes take their time on a busy machine.
   testTimeout: 60_000,
