@@ -198,6 +198,9 @@ export interface Arguments {
 /** Rekognition's own default: what is erased is shown before, so that a stranger among the faces is seen. */
 const ERASED_SIMILARITY = 80;
 
+/** What happened since may still be under way. */
+export const SETTLE_MINUTES = 15;
+
 const usageKeys = ['event', 'photographer', 'day'] as const;
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -214,7 +217,7 @@ const MEANS: Readonly<Record<string, string>> = {
   yes: 'does not ask before it costs money or erases',
   'no-wait': 'does not wait for the photos, or the erasure, to be done',
   similarity: `from which likeness on a face is the same person's: find (${DEFAULT_SIMILARITY}; at least ${MIN_SIMILARITY}), erase-person (${ERASED_SIMILARITY})`,
-  settle: 'reconcile: minutes; what happened since may still be under way (15)',
+  settle: `reconcile: minutes; what happened since may still be under way (${SETTLE_MINUTES})`,
   'postgres-port': `with --local, where its PostgreSQL listens (${DEFAULT_POSTGRES_PORT}, or ROLLCALL_POSTGRES_PORT)`,
 };
 
@@ -349,7 +352,7 @@ export function parseOpsArguments(argv: readonly string[], env: Environment): Ar
     images: given.has('images') ? Number(given.get('images')) : undefined,
     default: given.has('default'),
     limit: Number(given.get('limit') ?? 20),
-    settle: Number(given.get('settle') ?? 15),
+    settle: Number(given.get('settle') ?? SETTLE_MINUTES),
     allFailed: given.has('all-failed'),
     includePermanent: given.has('include-permanent'),
     indexed: given.has('indexed'),

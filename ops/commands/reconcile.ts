@@ -6,6 +6,7 @@ import {
   indexingOf,
   isIndexable,
 } from '../../lambdas/shared/reconciliation/mending.ts';
+import { type Arguments, SETTLE_MINUTES } from '../arguments.ts';
 import { headObject } from '../bucket.ts';
 import type { Context, Result } from '../context.ts';
 import { ask, chunksOf } from '../database.ts';
@@ -81,7 +82,7 @@ export async function reconcile(context: Context): Promise<Result> {
   ];
   if (!args.fix && !args.dryRun) {
     const mends = findings.length + misplaced.gone.length > 0;
-    const command = hint(args, `reconcile${args.event ? ` --event ${args.event}` : ''} --fix`);
+    const command = sameAgain(args, '--fix');
     return {
       data,
       lines: [...lines, ...(mends ? ['', `${command} mends it.`] : []), ...unsettledLines(args.settle)],
@@ -89,6 +90,18 @@ export async function reconcile(context: Context): Promise<Result> {
     };
   }
   return mend(context, found, misplaced.gone, data, lines);
+}
+
+/** A command to copy that looks at what this one looked at. */
+function sameAgain(args: Arguments, ...more: string[]): string {
+  const { event, settle } = args;
+  const words = [
+    'reconcile',
+    ...(event ? ['--event', event] : []),
+    ...(settle === SETTLE_MINUTES ? [] : ['--settle', String(settle)]),
+    ...more,
+  ];
+  return hint(args, words.join(' '));
 }
 
 /** Who looks just after the fault has to hear that it is not looked at yet. */
@@ -187,7 +200,7 @@ async function mend(
       ...(requested > 0 ? [`${count(requested, 'face')} on the way out.`] : []),
       ...(deleted > 0 ? [`${count(deleted, 'deleted photo')} on the way out.`] : []),
       ...(forgotten > 0 ? [`${count(forgotten, 'failed upload')} of no event taken off the list.`] : []),
-      `${hint(args, `reconcile${args.event ? ` --event ${args.event}` : ''}`)} shows what is left.`,
+      `${sameAgain(args)} shows what is left.`,
     ],
     exitCode: unsuccessful > 0 ? 1 : 0,
   };

@@ -361,6 +361,16 @@ describe('reconcile', () => {
     ]);
   });
 
+  test('the command that it tells to go on with looks at the same minutes', async () => {
+    const argv = ['reconcile', '--event', event, '--settle', '0'];
+    const looked = await reconcile(context(argv, answers('SUCCEEDED')));
+    expect(looked.lines).toContain(
+      `\`npm run ops -- reconcile --event ${event} --settle 0 --fix\` mends it.`,
+    );
+    const mended = await reconcile(context([...argv, '--fix', '--yes'], answers('SUCCEEDED')));
+    expect(mended.lines.at(-1)).toContain(`reconcile --event ${event} --settle 0\` shows what is left.`);
+  });
+
   test('says which minutes it leaves out', async () => {
     const nothing = { ...answers('SUCCEEDED'), ListObjectsV2: () => ({ Contents: [] }) };
     const looked = async (...argv: string[]) =>
