@@ -109,7 +109,7 @@ interface Finished {
   seconds: number;
 }
 
-/** Counts deleted responses for their erasures, and takes those that are gone out of the outbox. */
+/** Counts deleted responses for their erasures, and takes those that are gone and not asked for again out of the outbox. */
 async function confirmResults(
   sql: Transaction,
   { erasure_ids, results, result_counts, results_left }: RemovedBatch,
@@ -132,6 +132,7 @@ async function confirmResults(
   await sql`
     DELETE FROM result_removals
     WHERE erasure_id IN (${uuidList(sql, erasure_ids)})
+      AND listed
       AND name IN (${idList(
         sql,
         deleted.filter(({ gone }) => gone).map(({ name }) => name),

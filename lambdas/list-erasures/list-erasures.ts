@@ -201,7 +201,10 @@ async function neededResults(
 
 async function resultsOf(sql: Transaction, erasureIds: readonly string[]): Promise<string[]> {
   const rows = await sql<{ name: string }[]>`
-    SELECT DISTINCT name FROM result_removals WHERE erasure_id IN (${uuidList(sql, erasureIds)})
-    LIMIT ${MAX_RESULTS}`;
-  return rows.map(({ name }) => name);
+    UPDATE result_removals SET listed = true
+    WHERE erasure_id IN (${uuidList(sql, erasureIds)}) AND name IN (
+      SELECT DISTINCT name FROM result_removals WHERE erasure_id IN (${uuidList(sql, erasureIds)})
+      LIMIT ${MAX_RESULTS})
+    RETURNING name`;
+  return [...new Set(rows.map(({ name }) => name))];
 }

@@ -173,7 +173,7 @@ const COLUMNS: Record<string, { nullable: string; defaults?: Record<string, stri
       status: "'processing'::photo_status",
     },
   },
-  result_removals: { nullable: '' },
+  result_removals: { nullable: '', defaults: { listed: 'false' } },
   searches: { nullable: 'reference', defaults: { searched_at: 'now()' } },
   schema_migrations: { nullable: '', defaults: { applied_at: 'now()' } },
 };

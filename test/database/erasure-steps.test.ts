@@ -1,6 +1,7 @@
 /** The steps of an erasure one at a time, where test/database/erasure.test.ts runs them to the end: what each leaves for the next. */
 import { randomUUID } from 'node:crypto';
 import type { ErasureBatch, ErasureStep, RemovedBatch } from '../../lambdas/shared/erasure/contract.ts';
+import { removeResults } from '../../lambdas/shared/erasure/outbox.ts';
 import { erasureWorld } from '../support/erasure-world.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 
@@ -82,6 +83,23 @@ describe.each(['faces', 'event'] as const)('of %s', (kind) => {
       finished_at: expect.any(Date),
       results: 7 * removed.results.length + 1,
     });
+  });
+
+  test('a response that is asked for while its removal is under way is removed once more', async () => {
+    const { eventId, progress } = await begin(kind);
+    const first = await batchOf(progress);
+    const removed = await world.tasks.RemoveFaces({ batch: first.batch });
+    // It was stored anew under the same name, after the old one had been deleted.
+    await database.pipeline.begin((sql) =>
+      removeResults(sql, first.batch.erasure_ids[0]!, [removed.results[0]!]),
+    );
+    await confirm(first.input, removed);
+    expect((await world.receipts(eventId))[0]).toMatchObject({ finished_at: null });
+
+    const second = await batchOf(first.input);
+    expect(second.batch.results).toEqual([removed.results[0]]);
+    await confirm(second.input, await world.tasks.RemoveFaces({ batch: second.batch }));
+    expect((await world.receipts(eventId))[0]).toMatchObject({ finished_at: expect.any(Date) });
   });
 
   test('a batch is confirmed once, and not after another was handed out', async () => {

@@ -101,7 +101,7 @@ test('on each table it has these rights and no others', async () => {
     misplaced_uploads: 'DELETE INSERT SELECT UPDATE',
     paid_images: 'INSERT SELECT',
     photos: 'INSERT SELECT UPDATE',
-    result_removals: 'DELETE INSERT SELECT',
+    result_removals: 'DELETE INSERT SELECT UPDATE',
     searches: 'DELETE INSERT SELECT',
     usage: 'SELECT',
   });

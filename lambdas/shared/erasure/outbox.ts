@@ -119,7 +119,10 @@ async function erasureOfPhoto(
   return open?.id ?? openErasure(sql, request);
 }
 
-/** Asks for stored responses to be deleted: keys of the results bucket, or prefixes that end in a slash. */
+/**
+ * Asks for stored responses to be deleted: keys of the results bucket, or prefixes that end in a slash. One that a batch may just
+ * have deleted is deleted once more.
+ */
 export async function removeResults(
   sql: Transaction,
   erasureId: string,
@@ -127,7 +130,8 @@ export async function removeResults(
 ): Promise<void> {
   await sql`
     INSERT INTO result_removals (erasure_id, name)
-    SELECT ${erasureId}, name FROM (${idList(sql, names)}) AS names (name) ON CONFLICT DO NOTHING`;
+    SELECT ${erasureId}, name FROM (${idList(sql, names)}) AS names (name)
+    ON CONFLICT (erasure_id, name) DO UPDATE SET listed = false`;
 }
 
 /**
