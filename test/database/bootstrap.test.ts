@@ -1,8 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
-import { MIGRATIONS, startTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import {
+  connectToDatabase,
+  dropRoles,
+  MIGRATIONS,
+  startTestDatabase,
+  type TestDatabase,
+} from '../support/postgres.ts';
 
 let server: TestDatabase;
 let bootstrap: string;
@@ -10,16 +16,7 @@ const opened: postgres.Sql[] = [];
 
 /** A connection to a database that the cluster's master owns, as on Aurora. */
 function connect(user: string): postgres.Sql {
-  const { host, port } = server.admin.options;
-  const sql = postgres({
-    host: host[0]!,
-    port: port[0]!,
-    user,
-    database: 'faces of today',
-    max: 1,
-    fetch_types: false,
-    onnotice: () => {},
-  });
+  const sql = connectToDatabase(server, user, 'faces of today');
   opened.push(sql);
   return sql;
 }
@@ -29,8 +26,7 @@ beforeAll(async () => {
   server = await startTestDatabase();
   const { admin } = server;
   // Start over as RDS does: the master creates roles and owns the database, and is not a superuser.
-  await admin`DROP OWNED BY rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader, rollcall_gallery CASCADE`;
-  await admin`DROP ROLE rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader, rollcall_gallery`;
+  await dropRoles(server);
   await admin`CREATE ROLE master LOGIN CREATEROLE CREATEDB`;
   await admin`GRANT rds_iam TO master WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`;
   await admin`CREATE DATABASE "faces of today" OWNER master`;

@@ -2,10 +2,16 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import { migrateDatabase } from '../../lambdas/migrate-database/migrate-database.ts';
 import { withLocalSettings } from '../../lambdas/shared/database/connection.ts';
-import { MIGRATIONS, startTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import {
+  connectToDatabase,
+  dropRoles,
+  MIGRATIONS,
+  startTestDatabase,
+  type TestDatabase,
+} from '../support/postgres.ts';
 
 const FORBIDDEN = { code: '42501' };
 
@@ -14,16 +20,7 @@ const opened: postgres.Sql[] = [];
 
 /** As a function behind a proxy has it, for the schema of this deployment. */
 function connect(user: string, schema: string): postgres.Sql {
-  const { host, port } = server.admin.options;
-  const sql = postgres({
-    host: host[0]!,
-    port: port[0]!,
-    user,
-    database: 'platform',
-    max: 1,
-    fetch_types: false,
-    onnotice: () => {},
-  });
+  const sql = connectToDatabase(server, user, 'platform');
   opened.push(sql);
   return withLocalSettings(sql, { schema, statementTimeoutMs: 20_000 });
 }
@@ -31,8 +28,7 @@ function connect(user: string, schema: string): postgres.Sql {
 beforeAll(async () => {
   server = await startTestDatabase();
   const { admin } = server;
-  await admin`DROP OWNED BY rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader, rollcall_gallery CASCADE`;
-  await admin`DROP ROLE rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader, rollcall_gallery`;
+  await dropRoles(server);
   await admin`CREATE ROLE owner LOGIN CREATEROLE`;
   await admin`GRANT rds_iam TO owner WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`;
   await admin`CREATE ROLE shop LOGIN`;

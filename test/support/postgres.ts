@@ -154,6 +154,26 @@ export async function startTestDatabase(way: Way = 'direct'): Promise<TestDataba
   };
 }
 
+/** A connection to another database of the server. */
+export function connectToDatabase({ admin }: TestDatabase, user: string, database: string): postgres.Sql {
+  const { host, port } = admin.options;
+  return postgres({
+    host: host[0]!,
+    port: port[0]!,
+    user,
+    database,
+    max: 1,
+    fetch_types: false,
+    onnotice: () => {},
+  });
+}
+
+/** Takes the roles of the bootstrap away, for tests of what makes them. */
+export async function dropRoles({ admin }: TestDatabase): Promise<void> {
+  await admin`DROP OWNED BY rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader, rollcall_gallery CASCADE`;
+  await admin`DROP ROLE rollcall_pipeline, rollcall_migrator, rollcall_application, rollcall_reader, rollcall_gallery`;
+}
+
 /** A database for the tests of one file, there from their start to their end. */
 export function useTestDatabase(way?: Way): TestDatabase {
   const database = {} as TestDatabase;
