@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { MapRun } from './distributed-map.ts';
 import type { LambdaError } from './lambda-runtime.ts';
+import { listenOnLoopback } from './loopback.ts';
 import type { Execution, LocalStateMachine } from './state-machine.ts';
 
 /** What an operator's calls ask of a state machine. */
@@ -82,14 +82,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       send(response, status, 'application/x-amz-json-1.0', { __type: name, message, Message: message });
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async stop() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  return listenOnLoopback(server);
 }
 
 function stepFunctions(

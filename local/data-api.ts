@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import postgres from 'postgres';
+import { listenOnLoopback } from './loopback.ts';
 
 export interface DataApiOptions {
   /** Of the master user, on the cluster's database. */
@@ -59,12 +59,5 @@ export async function startDataApi({ masterUrl, clusterArn, secretArn }: DataApi
       response.end(JSON.stringify({ message: `ERROR: ${message}; SQLState: ${code ?? 'none'}` }));
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async stop() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  return listenOnLoopback(server);
 }

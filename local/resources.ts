@@ -86,27 +86,23 @@ export function localResources(
       return of(secretId);
     },
     'AWS::RDS::DBInstance': (logicalId) => {
-      const ref = name(logicalId, 63).toLowerCase();
-      const { host, port } = endpoints.database;
+      const { ref, attributes } = databaseServer(logicalId);
       return {
         ref,
         attributes: {
-          'Endpoint.Address': host,
-          'Endpoint.Port': String(port),
+          ...attributes,
           DBInstanceArn: arn('rds', `db:${ref}`),
           DbiResourceId: 'db-LOCAL',
         },
       };
     },
     'AWS::RDS::DBCluster': (logicalId) => {
-      const ref = name(logicalId, 63).toLowerCase();
-      const { host, port } = endpoints.database;
+      const { ref, attributes } = databaseServer(logicalId);
       return {
         ref,
         attributes: {
-          'Endpoint.Address': host,
-          'Endpoint.Port': String(port),
-          'ReadEndpoint.Address': host,
+          ...attributes,
+          'ReadEndpoint.Address': endpoints.database.host,
           DBClusterArn: arn('rds', `cluster:${ref}`),
           DBClusterResourceId: 'cluster-LOCAL',
           'MasterUserSecret.SecretArn': arn('secretsmanager', `secret:rds!${ref}`),
@@ -114,6 +110,15 @@ export function localResources(
       };
     },
   };
+
+  /** What an instance and a cluster have in common. */
+  function databaseServer(logicalId: string): LocalResource {
+    const { host, port } = endpoints.database;
+    return {
+      ref: name(logicalId, 63).toLowerCase(),
+      attributes: { 'Endpoint.Address': host, 'Endpoint.Port': String(port) },
+    };
+  }
 
   function of(logicalId: string): LocalResource {
     const resource = template.Resources[logicalId]!;

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { listenOnLoopback } from './loopback.ts';
 import type { ResolvedTemplate } from './template.ts';
 
 export interface Secrets {
@@ -28,14 +28,7 @@ export async function startSecrets(secrets: ReadonlyMap<string, string>): Promis
     }
     response.end(JSON.stringify({ ARN: id, SecretString: secret, VersionStages: ['AWSCURRENT'] }));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async stop() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  return listenOnLoopback(server);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { rekognitionQuotas } from '../lambdas/shared/contract/names.ts';
+import { listenOnLoopback } from './loopback.ts';
 import { defaultQuotas } from './rekognition/quota.ts';
 import { ACCOUNT, REGION } from './template.ts';
 
@@ -48,12 +48,5 @@ export async function startServiceQuotas(perSecond: () => number | undefined): P
     };
     response.end(JSON.stringify({ Quota }));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async stop() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  return listenOnLoopback(server);
 }
