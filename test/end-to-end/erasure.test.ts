@@ -35,6 +35,8 @@ let cloud: Cloud;
 let sql: postgres.Sql;
 /** What the local Rekognition has trouble with. */
 let brokenOperation: string | undefined;
+/** Answers to CreateCollection wait for this. */
+let collectionsMayBeCreated: Promise<void> | undefined;
 
 beforeAll(async () => {
   cloud = await startCloud({
@@ -42,8 +44,12 @@ beforeAll(async () => {
     postgresPort: await freePort(),
     rekognition: {
       findFaces: findMadeFaces,
-      intercept: (operation) =>
-        operation === brokenOperation ? { error: { name: 'InternalServerError' } } : undefined,
+      intercept: async (operation) => {
+        if (operation === 'CreateCollection') {
+          await collectionsMayBeCreated;
+        }
+        return operation === brokenOperation ? { error: { name: 'InternalServerError' } } : undefined;
+      },
     },
     time: TIME,
   });
@@ -333,6 +339,23 @@ describe('least privilege', () => {
     await cloud.idle();
     await expect(photo(party, 'f')).resolves.toMatchObject({ status: 'indexed' });
     await expect(photo(wedding, 'text')).resolves.toMatchObject({ failure_code: 'InvalidImageFormat' });
+  }, 60_000);
+
+  it('two functions that make sure of one collection at the same moment', async () => {
+    const reunion = randomUUID();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    collectionsMayBeCreated = promise;
+    await Promise.all([upload(reunion, 'n', 1, 130), upload(reunion, 'o', 1, 140)]);
+    // One has begun and waits; the other finds its record, and reads it.
+    const known = /^dynamodb:GetItem on .*IdempotencyTable\w+ for PhotoIndexingEnsureCollection/;
+    for (let i = 0; i < 400 && cloud.privileges().unused.some(({ id }) => known.test(id)); i++) {
+      await sleep(20);
+    }
+    resolve();
+    collectionsMayBeCreated = undefined;
+    await cloud.idle();
+    await expect(photo(reunion, 'n')).resolves.toMatchObject({ status: 'indexed' });
+    await expect(photo(reunion, 'o')).resolves.toMatchObject({ status: 'indexed' });
   }, 60_000);
 
   it('a reconciliation, for all that it can do', async () => {
