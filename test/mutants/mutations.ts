@@ -41,19 +41,21 @@ const OPERATORS: Record<string, string[]> = {
   '--': ['++'],
 };
 
-const METHODS: Record<string, string> = {
-  some: 'every',
-  every: 'some',
-  startsWith: 'endsWith',
-  endsWith: 'startsWith',
-  min: 'max',
-  max: 'min',
-  floor: 'ceil',
-  ceil: 'floor',
-  toLowerCase: 'toUpperCase',
-  toUpperCase: 'toLowerCase',
-  all: 'race',
-};
+const METHODS = new Map(
+  Object.entries({
+    some: 'every',
+    every: 'some',
+    startsWith: 'endsWith',
+    endsWith: 'startsWith',
+    min: 'max',
+    max: 'min',
+    floor: 'ceil',
+    ceil: 'floor',
+    toLowerCase: 'toUpperCase',
+    toUpperCase: 'toLowerCase',
+    all: 'race',
+  }),
+);
 
 /** Calls of which one part of an answer is left out: `list.filter(…)` -> `list`. */
 const OMITTED = new Set([
@@ -262,7 +264,7 @@ export function mutationsOf(file: string, source: string): Mutation[] {
       return;
     }
     const property = callee.property as Node;
-    const other = METHODS[property.name as string];
+    const other = METHODS.get(property.name as string);
     if (other) {
       replace(property, other);
     }

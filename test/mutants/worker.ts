@@ -36,8 +36,14 @@ const sources = new Map<string, string>();
 let generation = 0;
 let changed: { url: string; text: string } | undefined;
 
+/** What the tests take of Jest beside its globals. */
+const JEST_GLOBALS = `data:text/javascript,export const jest = globalThis.jest;`;
+
 registerHooks({
   resolve(specifier, context, next) {
+    if (specifier === '@jest/globals') {
+      return { url: JEST_GLOBALS, shortCircuit: true };
+    }
     const resolved = next(specifier, context);
     const generationOf = /\?generation=\d+$/.exec(context.parentURL ?? '')?.[0];
     const isOurs = resolved.url.startsWith(PROJECT) && !resolved.url.includes('/node_modules/');
@@ -75,6 +81,13 @@ syncBuiltinESMExports();
 
 const { afterAll, afterEach, beforeAll, beforeEach, describe, it, test } = circus;
 Object.assign(globalThis, { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test });
+Object.assign(globalThis, {
+  jest: {
+    setTimeout(ms: number) {
+      circus.getState().testTimeout = ms;
+    },
+  },
+});
 
 type Failure = NonNullable<Verdict['failed']>;
 let failed: Failure | undefined;
