@@ -1,28 +1,41 @@
-import { paginateListObjectsV2 } from '@aws-sdk/client-s3';
+import { type _Object, paginateListObjectsV2, type S3Client } from '@aws-sdk/client-s3';
 import { PipelineError } from '../lambdas/shared/contract/errors.ts';
+import { eventResultsFolder } from '../lambdas/shared/contract/stored-result.ts';
 import type { StoredObject } from '../lambdas/shared/photos/execution-input.ts';
+import type { StoredResponse } from '../lambdas/shared/reconciliation/compare.ts';
 import { isMissingObject } from '../lambdas/shared/runtime/aws-errors.ts';
 import { headObject as head } from '../lambdas/shared/storage/head-object.ts';
 import type { Deployment } from './deployment.ts';
 
-/** The objects under a prefix; without their version ids, which a listing does not tell. */
+/** The photos under a prefix; without their version ids, which a listing does not tell. */
 export async function* listObjects(
   { s3, outputs }: Deployment,
   prefix: string,
 ): AsyncGenerator<StoredObject> {
-  for await (const { Contents: contents = [] } of paginateListObjectsV2(
-    { client: s3 },
-    { Bucket: outputs.PhotoBucketName, Prefix: prefix },
-  )) {
-    for (const { Key: key, ETag: etag, Size: size, LastModified: modified } of contents) {
-      yield {
-        key: key!,
-        etag: etag!.replaceAll('"', ''),
-        size: size ?? 0,
-        uploadedAt: (modified ?? new Date(0)).toISOString(),
-      };
-    }
+  for await (const object of listed(s3, outputs.PhotoBucketName, prefix)) {
+    const { Key: key, ETag: etag, Size: size } = object;
+    yield { key: key!, etag: etag!.replaceAll('"', ''), size: size ?? 0, uploadedAt: timeOf(object) };
   }
+}
+
+/** The stored responses of an event. */
+export async function* listResponses(
+  { s3, outputs }: Deployment,
+  eventId: string,
+): AsyncGenerator<StoredResponse> {
+  for await (const object of listed(s3, outputs.ResultsBucketName, eventResultsFolder(eventId))) {
+    yield { key: object.Key!, storedAt: timeOf(object) };
+  }
+}
+
+async function* listed(client: S3Client, Bucket: string, Prefix: string): AsyncGenerator<_Object> {
+  for await (const { Contents: contents = [] } of paginateListObjectsV2({ client }, { Bucket, Prefix })) {
+    yield* contents;
+  }
+}
+
+function timeOf({ LastModified: modified }: _Object): string {
+  return (modified ?? new Date(0)).toISOString();
 }
 
 /** The object as it is now; undefined when it is gone. */

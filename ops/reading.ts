@@ -4,7 +4,7 @@ import { eventsFolder, foldersByEvent } from '../lambdas/shared/contract/photo-k
 import type { StoredObject } from '../lambdas/shared/photos/execution-input.ts';
 import type { EventRow } from '../lambdas/shared/photos/row-types.ts';
 import type { CollectionFace, World } from '../lambdas/shared/reconciliation/compare.ts';
-import { listObjects, readableObject } from './bucket.ts';
+import { listObjects, listResponses, readableObject } from './bucket.ts';
 import { ask, askAll, collect } from './database.ts';
 import type { Deployment } from './deployment.ts';
 import { parallel } from './parallel.ts';
@@ -19,6 +19,7 @@ export async function readWorld(deployment: Deployment, eventId: string, folders
   const facesBefore = await collect(askAll(deployment, { ask: 'faces', event_id: eventId }));
   const collection = await readCollection(deployment, eventId);
   const listed = await readEventObjects(deployment, eventId, folders);
+  const responses = await collect(listResponses(deployment, eventId));
   const [event] = (await ask(deployment, { ask: 'events', event_id: eventId })) as EventRow[];
   const photos = await collect(askAll(deployment, { ask: 'photos', event_id: eventId }));
   const faces = await collect(askAll(deployment, { ask: 'faces', event_id: eventId }));
@@ -40,6 +41,7 @@ export async function readWorld(deployment: Deployment, eventId: string, folders
     leaving: new Set(leaving.map(({ rekognition_face_id }) => rekognition_face_id)),
     objects,
     collection,
+    responses,
   };
 }
 

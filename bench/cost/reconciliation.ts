@@ -57,7 +57,8 @@ export function reconciliationCost(eventsAMonth: number, awakeUsdPerHour: number
     4 * lambdaRequest +
     3 * s3Write +
     7 * s3Read +
-    eventsABatch * Math.ceil(PHOTOS / 1_000) * list;
+    // Photos, and their stored responses.
+    2 * eventsABatch * Math.ceil(PHOTOS / 1_000) * list;
   return {
     eventsAMonth,
     usd: (HOURS + DAYS) * look + (busyRuns + DAYS) * run + batches * batch,

@@ -3,7 +3,7 @@ import { logEvents } from '../shared/contract/names.ts';
 import { otherResults, resultsFolder } from '../shared/contract/stored-result.ts';
 import type { Sql } from '../shared/database/connection.ts';
 import type { Receipt } from '../shared/erasure/contract.ts';
-import { lockEvent, retireResult, retireVersion } from '../shared/erasure/outbox.ts';
+import { lockEvent, removeOtherResponses, retireResult, retireVersion } from '../shared/erasure/outbox.ts';
 import { forgetMisplaced, latestMisplaced } from '../shared/photos/misplaced-uploads.ts';
 import { facePage, isoTime, latestFailures, leavingPage, photoPage } from '../shared/photos/row-pages.ts';
 import type { EventRow, PhotoRow } from '../shared/photos/row-types.ts';
@@ -75,6 +75,8 @@ function answer(sql: Sql, question: Question): Promise<Answers[Question['ask']]>
       return reopen(sql, question);
     case 'remove_faces':
       return removeFaces(sql, question);
+    case 'remove_responses':
+      return removeResponses(sql, question);
   }
 }
 
@@ -219,6 +221,20 @@ async function removeFaces(sql: Sql, question: Of<'remove_faces'>): Promise<Answ
     });
   }
   return { requested };
+}
+
+async function removeResponses(
+  sql: Sql,
+  { event_id, photo_ids, before }: Of<'remove_responses'>,
+): Promise<Answers['remove_responses']> {
+  for (const photo_id of photo_ids) {
+    await sql.begin(async (transaction) => {
+      await lockEvent(transaction, event_id, 'shared');
+      const options = { before: new Date(before), execution_arn: OPERATOR };
+      await removeOtherResponses(transaction, { event_id, photo_id }, options);
+    });
+  }
+  return { requested: photo_ids.length };
 }
 
 /** Of a photo that is gone nobody needs any response any more; of one that is there only that of its version. */

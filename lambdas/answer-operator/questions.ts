@@ -77,6 +77,13 @@ export const questionSchema = v.variant('ask', [
     collection_id: v.string(),
     faces: v.pipe(v.array(v.object({ photo_id: uuid, face_id: v.string() })), v.maxLength(MAX_CHANGES)),
   }),
+  /** The same of stored responses: all of these photos but that of the row's version, if they were stored before then. */
+  v.object({
+    ask: v.literal('remove_responses'),
+    event_id: uuid,
+    photo_ids: v.pipe(v.array(uuid), v.maxLength(MAX_CHANGES)),
+    before: v.pipe(v.string(), v.isoTimestamp()),
+  }),
 ]);
 export type Question = v.InferOutput<typeof questionSchema>;
 
@@ -151,4 +158,6 @@ export interface Answers {
   /** Those that were indexed until now. */
   reopen: { photo_ids: string[] };
   remove_faces: { requested: number };
+  /** Photos. */
+  remove_responses: { requested: number };
 }

@@ -195,7 +195,8 @@ async function neededResults(
   }
   const rows = await sql<{ photo_id: string; object_version: string }[]>`
     SELECT id AS photo_id, object_version FROM photos
-    WHERE event_id = ${event_id} AND id IN (${uuidList(sql, photoIds)}) AND object_version IS NOT NULL`;
+    WHERE event_id = ${event_id} AND id IN (${uuidList(sql, photoIds)}) AND object_version IS NOT NULL
+      AND status NOT IN ('deleted', 'erased')`;
   return rows.map(({ photo_id, object_version }) => resultsKey({ event_id, photo_id }, object_version));
 }
 

@@ -28,7 +28,11 @@ export interface Decision {
  */
 export function decide(
   found: readonly FoundEvent[],
-  { images_left, deletions_left }: Pick<Reconciliation, 'images_left' | 'deletions_left'>,
+  {
+    images_left,
+    deletions_left,
+    settled,
+  }: Pick<Reconciliation, 'images_left' | 'deletions_left' | 'settled'>,
   { bucket, collectionPrefix, mayIndex }: { bucket: string; collectionPrefix: string; mayIndex: boolean },
 ): Decision {
   const decision: Decision = {
@@ -41,6 +45,8 @@ export function decide(
   const lost: { event_id: string; photo_id: string; face_id: string }[] = [];
   /** Of the one question about strays that fits beside that about lost faces. */
   let strays: Extract<MendingQuestion, { ask: 'remove_faces' }> | undefined;
+  /** The same of needless responses. */
+  let responses: Extract<MendingQuestion, { ask: 'remove_responses' }> | undefined;
 
   for (const { eventId, findings } of found) {
     for (const finding of findings) {
@@ -60,9 +66,7 @@ export function decide(
   if (lost.length > 0) {
     decision.questions.push({ ask: 'lose_faces', photos: lost });
   }
-  if (strays) {
-    decision.questions.push(strays);
-  }
+  decision.questions.push(...[strays, responses].filter((question) => question !== undefined));
   return decision;
 
   function fateOf(
@@ -103,6 +107,14 @@ export function decide(
           ...finding.faceIds.slice(0, room).map((face_id) => ({ photo_id: finding.photoId, face_id })),
         );
         return room > 0 ? 'mending' : 'waiting';
+      }
+      case 'needless_responses': {
+        responses ??= { ask: 'remove_responses', event_id, photo_ids: [], before: settled };
+        const hasRoom = responses.event_id === event_id && responses.photo_ids.length < MAX_ASKED;
+        if (hasRoom) {
+          responses.photo_ids.push(finding.photoId);
+        }
+        return hasRoom ? 'mending' : 'waiting';
       }
       default:
         return 'left';

@@ -95,7 +95,7 @@ async function compareBatch(deps: MendDisagreementsDeps, input: Reconciliation):
   return {
     ...compared,
     found_in: [...input.found_in, batch],
-    outbox: input.outbox || questions.some(({ ask }) => ask === 'remove_faces'),
+    outbox: input.outbox || questions.some(({ ask }) => ask !== 'lose_faces'),
     next: questions.length > 0 ? 'ask' : 'mend',
   };
 }
@@ -103,7 +103,7 @@ async function compareBatch(deps: MendDisagreementsDeps, input: Reconciliation):
 function worldOf(
   eventId: string,
   before: readonly string[],
-  { objects, collection }: SurveyedEvent,
+  { objects, collection, responses }: SurveyedEvent,
   { erased_before, photos, faces, leaving }: EventRows,
 ): World {
   return {
@@ -115,6 +115,7 @@ function worldOf(
     photos,
     leaving: new Set(leaving),
     objects,
+    responses,
     collection: collection?.map(([faceId, externalImageId]) => ({
       faceId,
       externalImageId: externalImageId ?? undefined,

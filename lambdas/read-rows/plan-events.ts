@@ -45,8 +45,9 @@ export function planEvents(
   const withCollection = new Set(collections);
   const restless = new Set(unfinished);
   const wanted = events
-    .filter(({ id, live, has_collection }) =>
-      Boolean(live > 0 || has_collection || folders[id] || withCollection.has(id)),
+    .filter(({ id, live, has_collection, changed }) =>
+      // Of an event that was erased a response may have been stored since.
+      Boolean(live > 0 || has_collection || changed || folders[id] || withCollection.has(id)),
     )
     .map(
       ({ id, photos, faces, changed }): Sized => ({

@@ -12,13 +12,15 @@ import { jsonObjects } from '../shared/storage/json-objects.ts';
 import { surveyEvents } from './survey-events.ts';
 
 const s3 = new S3Client(clientOptions(30_000, 3));
+const resultsBucket = requireEnv(environmentNames.resultsBucket);
 const deps = {
   rekognition: new RekognitionClient(clientOptions(30_000, 3)),
   s3,
-  objects: jsonObjects(s3, requireEnv(environmentNames.resultsBucket)),
+  objects: jsonObjects(s3, resultsBucket),
   telemetry,
   pace: evenPace(LISTINGS_PER_SECOND, { now: Date.now, sleep: (ms) => sleep(ms) }),
   photoBucket: requireEnv(environmentNames.photoBucket),
+  resultsBucket,
   versioned: requireEnv(environmentNames.photoBucketVersioned) === 'true',
   collectionPrefix: requireEnv(environmentNames.collectionPrefix),
   abandonedDays: requireNumberEnv(environmentNames.abandonedCollectionDays),

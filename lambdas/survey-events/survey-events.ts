@@ -4,9 +4,10 @@ import {
   ListFacesCommand,
   type RekognitionClient,
 } from '@aws-sdk/client-rekognition';
-import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import { type _Object, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { PipelineError } from '../shared/contract/errors.ts';
 import { logEvents } from '../shared/contract/names.ts';
+import { eventResultsFolder } from '../shared/contract/stored-result.ts';
 import type { StoredObject } from '../shared/photos/execution-input.ts';
 import {
   abandonedKey,
@@ -33,6 +34,7 @@ export interface SurveyEventsDeps {
   /** Resolves when the next call to Rekognition may be made. */
   pace(): Promise<void>;
   photoBucket: string;
+  resultsBucket: string;
   /** Whether the photo bucket has versions, whose ids a listing does not tell. */
   versioned: boolean;
   collectionPrefix: string;
@@ -48,8 +50,8 @@ const MAX_COLLECTIONS = 300;
 const DAY_MS = 24 * 3_600_000;
 
 /**
- * Reads collections and photo bucket, and writes what they know into the results bucket; or deletes collections that belong
- * to no event any more.
+ * Reads collections, photo bucket and stored responses, and writes what they know into the results bucket; or deletes
+ * collections that belong to no event any more.
  *
  * @throws PipelineError `RekognitionThrottled`, `RekognitionUnavailable`, `StorageUnavailable`, `AccessDenied`,
  *   `MissingConfiguration`
@@ -69,9 +71,20 @@ export async function surveyEvents(
     const collection = await facesOf(deps, `${deps.collectionPrefix}${id}`);
     const objects: StoredObject[] = [];
     for (const folder of folders) {
-      await listInto(objects, deps, folder);
+      for await (const { Key, ETag, Size, LastModified } of list(deps, deps.photoBucket, folder)) {
+        const etag = ETag!.replaceAll('"', '');
+        objects.push({ key: Key!, etag, size: Size ?? 0, uploadedAt: timeOf(LastModified) });
+      }
     }
-    survey[id] = { collection, objects: deps.versioned ? await withVersions(deps, objects) : objects };
+    const responses: SurveyedEvent['responses'] = [];
+    for await (const { Key, LastModified } of list(deps, deps.resultsBucket, eventResultsFolder(id))) {
+      responses.push({ key: Key!, storedAt: timeOf(LastModified) });
+    }
+    survey[id] = {
+      collection,
+      objects: deps.versioned ? await withVersions(deps, objects) : objects,
+      responses,
+    };
   }
   await deps.objects.put(batchKey(input.run, input.batch, 'survey'), survey);
   return input;
@@ -97,34 +110,21 @@ async function facesOf(deps: SurveyEventsDeps, CollectionId: string): Promise<Su
   return faces;
 }
 
-async function listInto(
-  objects: StoredObject[],
-  { s3, photoBucket }: SurveyEventsDeps,
-  folder: string,
-): Promise<void> {
+async function* list({ s3 }: SurveyEventsDeps, Bucket: string, Prefix: string): AsyncGenerator<_Object> {
   let ContinuationToken: string | undefined;
   do {
     const page = await s3
-      .send(
-        new ListObjectsV2Command({
-          Bucket: photoBucket,
-          Prefix: folder,
-          ...(ContinuationToken && { ContinuationToken }),
-        }),
-      )
+      .send(new ListObjectsV2Command({ Bucket, Prefix, ...(ContinuationToken && { ContinuationToken }) }))
       .catch((error: unknown) => {
-        throw s3Error(error, { operation: 'ListObjectsV2', bucket: photoBucket }, 'MissingConfiguration');
+        throw s3Error(error, { operation: 'ListObjectsV2', bucket: Bucket }, 'MissingConfiguration');
       });
-    for (const { Key, ETag, Size, LastModified } of page.Contents ?? []) {
-      objects.push({
-        key: Key!,
-        etag: ETag!.replaceAll('"', ''),
-        size: Size ?? 0,
-        uploadedAt: (LastModified ?? new Date(0)).toISOString(),
-      });
-    }
+    yield* page.Contents ?? [];
     ContinuationToken = page.NextContinuationToken;
   } while (ContinuationToken);
+}
+
+function timeOf(lastModified: Date | undefined): string {
+  return (lastModified ?? new Date(0)).toISOString();
 }
 
 /** As they are now; one that was deleted since it was listed, or that nobody can read, is left as it was. */

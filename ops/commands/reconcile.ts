@@ -25,6 +25,7 @@ const MEANING: Record<FindingKind, string> = {
   never_seen: 'objects that were never indexed',
   faces_lost: 'photos whose faces the collection lost',
   stray_faces: 'photos with faces in the collection that no row knows',
+  needless_responses: 'photos with stored responses that nobody needs any more',
   foreign_face: 'faces in a collection that Rollcall did not put there (left alone)',
   object_gone: 'photos whose object is gone from the bucket',
   wrong_count: 'photos whose face count is not that of their faces: a bug (left alone)',
@@ -89,7 +90,7 @@ export async function reconcile(context: Context): Promise<Result> {
       exitCode: 1,
     };
   }
-  return mend(context, found, misplaced.gone, data, lines);
+  return mend(context, { found, settled, forgettable: misplaced.gone }, data, lines);
 }
 
 /** A command to copy that looks at what this one looked at. */
@@ -114,10 +115,16 @@ function unsettledLines(minutes: number): string[] {
 }
 
 /** `index 2 photos (at most a cent) and remove 1 face`: what there is to do, and nothing else. */
-function planOf({ toIndex, strays, gone }: { toIndex: number; strays: number; gone: number }): string {
+function planOf({
+  toIndex,
+  strays,
+  needless,
+  gone,
+}: Record<'toIndex' | 'strays' | 'needless' | 'gone', number>): string {
   const parts = [
     ...(toIndex > 0 ? [`index ${count(toIndex, 'photo')} (${atMost(toIndex)})`] : []),
     ...(strays > 0 ? [`remove ${count(strays, 'face')}`] : []),
+    ...(needless > 0 ? [`remove needless responses of ${count(needless, 'photo')}`] : []),
     ...(gone > 0 ? [`remove the faces of ${count(gone, 'deleted photo')}`] : []),
   ];
   return parts.length > 0 ? new Intl.ListFormat('en-US').format(parts) : 'index and remove nothing';
@@ -138,8 +145,7 @@ function listed({ columns }: Context, found: readonly string[], meaning: string)
 
 async function mend(
   context: Context,
-  found: Found[],
-  forgettable: string[],
+  { found, settled, forgettable }: { found: Found[]; settled: Date; forgettable: string[] },
   data: object,
   lines: string[],
 ): Promise<Result> {
@@ -150,20 +156,22 @@ async function mend(
     (sum, finding) => sum + (finding.kind === 'stray_faces' ? finding.faceIds.length : 0),
     0,
   );
+  const needless = findings.filter(({ kind }) => kind === 'needless_responses').length;
   const gone = findings.filter((finding) => finding.kind === 'object_gone');
-  const plan = planOf({ toIndex: toIndex.length, strays, gone: gone.length });
+  const plan = planOf({ toIndex: toIndex.length, strays, needless, gone: gone.length });
   if (args.dryRun) {
     return { data: { ...data, dry_run: true }, lines: [...lines, '', `Would ${plan}.`], exitCode: 1 };
   }
-  if (toIndex.length + strays + gone.length > 0 && !(await context.confirm(`Mend: ${plan}?`))) {
+  if (toIndex.length + strays + needless + gone.length > 0 && !(await context.confirm(`Mend: ${plan}?`))) {
     return { data: { ...data, mended: false }, lines: [...lines, '', 'Nothing was mended.'], exitCode: 1 };
   }
   progress.step('Writing what is lost');
   const forgotten = await forgetGone(deployment, forgettable);
   await markLost(deployment, found);
   const requested = await removeStrays(deployment, found);
+  const cleared = await removeResponses(deployment, found, settled);
   const deleted = await requestDeletions(deployment, gone);
-  if (requested > 0) {
+  if (requested + cleared > 0) {
     await startErasure(deployment, { request: 'outbox' });
   }
   progress.start('Indexing', toIndex.length);
@@ -186,18 +194,20 @@ async function mend(
       failed: unsuccessful,
       held,
       faces_leaving: requested,
+      responses_leaving: cleared,
       deletions: deleted,
       forgotten,
     },
     lines: [
       ...lines,
       '',
-      ...(executions.length + requested + deleted + forgotten === 0
+      ...(executions.length + requested + cleared + deleted + forgotten === 0
         ? ['There was nothing to mend for this command.']
         : []),
       ...(executions.length > 0 ? [indexedLine] : []),
       ...(await heldLines(context, held)),
       ...(requested > 0 ? [`${count(requested, 'face')} on the way out.`] : []),
+      ...(cleared > 0 ? [`Needless responses of ${count(cleared, 'photo')} on the way out.`] : []),
       ...(deleted > 0 ? [`${count(deleted, 'deleted photo')} on the way out.`] : []),
       ...(forgotten > 0 ? [`${count(forgotten, 'failed upload')} of no event taken off the list.`] : []),
       `${sameAgain(args)} shows what is left.`,
@@ -260,6 +270,29 @@ async function removeStrays(deployment: Deployment, found: readonly Found[]): Pr
   return requested;
 }
 
+async function removeResponses(
+  deployment: Deployment,
+  found: readonly Found[],
+  settled: Date,
+): Promise<number> {
+  let requested = 0;
+  for (const { eventId, findings } of found) {
+    const photoIds = findings.flatMap((finding) =>
+      finding.kind === 'needless_responses' ? [finding.photoId] : [],
+    );
+    for (const chunk of chunksOf(photoIds)) {
+      const answer = await ask(deployment, {
+        ask: 'remove_responses',
+        event_id: eventId,
+        photo_ids: chunk,
+        before: settled.toISOString(),
+      });
+      requested += answer.requested;
+    }
+  }
+  return requested;
+}
+
 function describe(finding: Finding): string {
   switch (finding.kind) {
     case 'foreign_face':
@@ -268,6 +301,8 @@ function describe(finding: Finding): string {
       return `${finding.faceId}: ${finding.photoIds.join(', ')}`;
     case 'stray_faces':
       return `photo ${finding.photoId}: ${finding.faceIds.join(', ')}`;
+    case 'needless_responses':
+      return finding.keys.join(', ');
     case 'wrong_count':
       return `${finding.key}: ${finding.faceCount} and ${finding.rows}`;
     case 'faces_lost':
@@ -288,6 +323,8 @@ function detail(eventId: string, finding: Finding): object {
       return { ...about, face_id: finding.faceId, photo_ids: finding.photoIds };
     case 'stray_faces':
       return { ...about, photo_id: finding.photoId, face_ids: finding.faceIds };
+    case 'needless_responses':
+      return { ...about, photo_id: finding.photoId, keys: finding.keys };
     case 'faces_lost':
       return { ...about, photo_id: finding.photoId, key: finding.key, face_ids: finding.faceIds };
     default:

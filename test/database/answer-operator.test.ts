@@ -163,6 +163,20 @@ test.each(['indexed', 'deleted', 'erased', 'absent'])(
   },
 );
 
+test('the responses of photos that nobody needs are asked to leave, once, but for those that are new', async () => {
+  const event = await anEvent();
+  const photo = await event.photo([]);
+  const before = '2026-05-01T10:00:00.000Z';
+  const remove = () => ask({ ask: 'remove_responses', event_id: event.id, photo_ids: [photo], before });
+  await expect(remove()).resolves.toEqual({ requested: 1 });
+  await expect(remove()).resolves.toEqual({ requested: 1 });
+  await expect(database.admin`
+    SELECT reason, search, name FROM erasures JOIN result_removals ON erasures.id = erasure_id
+    WHERE photo_id = ${photo}`).resolves.toEqual([
+    { reason: 'late_result', search: false, name: `results/${event.id}/${photo}/*${before}` },
+  ]);
+});
+
 test.each([{}, { ask: 'everything' }, { ask: 'faces' }, { ask: 'photos', event_id: "' OR true --" }])(
   '%j is not a question',
   (question) => {

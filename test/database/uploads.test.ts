@@ -111,6 +111,7 @@ async function findings(eventId: string) {
         size: Size!,
         uploadedAt: '2026-05-01T10:00:00Z',
       })),
+      responses: [],
       collection: faces.map(({ photo_id, rekognition_face_id }) => ({
         faceId: rekognition_face_id!,
         externalImageId: photo_id,

@@ -67,6 +67,17 @@ const upload = async (name: string, faces: number, shade: number) =>
 const photo = async (name: string) =>
   (await sql`SELECT * FROM photos WHERE object_key = ${keyOf(wedding, name)}`)[0];
 
+async function responsesOf(photoId: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { Contents = [] } of paginateListObjectsV2(
+    { client: cloud.s3 },
+    { Bucket: cloud.resultsBucket, Prefix: `results/${wedding}/${photoId}/` },
+  )) {
+    keys.push(...Contents.map(({ Key }) => Key!));
+  }
+  return keys;
+}
+
 async function collections(): Promise<string[]> {
   const ids: string[] = [];
   for await (const { CollectionIds = [] } of paginateListCollections({ client: cloud.rekognition }, {})) {
@@ -162,12 +173,22 @@ test('mends what was lost by itself', async () => {
     await cloud.rekognition.send(new CreateCollectionCommand({ CollectionId: id }));
   }
 
+  // A response that was stored when its execution had been stopped.
+  const { id } = (await photo('a'))!;
+  const stored = await responsesOf(id);
+  expect(stored).toHaveLength(1);
+  const late = stored[0]!.replace(/[^/]+$/, 'late.json');
+  await cloud.s3.send(new PutObjectCommand({ Bucket: cloud.resultsBucket, Key: late, Body: '{}' }));
+
   const first = await reconcile(HOUR + 2_000);
-  expect(first).toMatchObject({ status: 'SUCCEEDED', values: { Disagreements: 3, DisagreementsLeft: 0 } });
+  expect(first).toMatchObject({ status: 'SUCCEEDED', values: { Disagreements: 4, DisagreementsLeft: 0 } });
+  expect(await responsesOf(id)).toEqual(stored);
   expect(await photo('unseen')).toMatchObject({ status: 'indexed', face_count: 3 });
   expect(await photo('b')).toMatchObject({ status: 'deleted' });
-  const outbox = await sql`SELECT reason, faces FROM erasures WHERE finished_at IS NOT NULL ORDER BY reason`;
+  const outbox =
+    await sql`SELECT reason, faces FROM erasures WHERE finished_at IS NOT NULL ORDER BY reason, faces`;
   expect(outbox).toEqual([
+    { reason: 'late_result', faces: 0 },
     { reason: 'late_result', faces: 1 },
     { reason: 'photo_deleted', faces: 0 },
   ]);

@@ -318,7 +318,10 @@ function mayBeShown(chronicle: Chronicle, { event, at }: Shown, { imageId, box, 
 function checkResponses({ chronicle, report }: Context): void {
   const needed = new Set(
     chronicle.rows.photos
-      .filter(({ status, object_version }) => status !== 'erased' && object_version !== null)
+      .filter(
+        ({ status, object_version }) =>
+          status !== 'deleted' && status !== 'erased' && object_version !== null,
+      )
       .map(({ id, event_id, object_version }) => resultsKey({ event_id, photo_id: id }, object_version!)),
   );
   for (const [key, { body }] of chronicle.world.results) {
@@ -403,6 +406,13 @@ function checkReceipts({ chronicle, report }: Context): void {
     const ofEvent = <Item extends { key: KeyName }>(items: readonly Item[]) =>
       items.filter(({ key }) => eventOf(key) === event).length;
     const asked = eventAsks(chronicle, event).filter(({ kind }) => kind === 'event').length;
+    const saysGone = (key: KeyName) =>
+      rows.photos.some(
+        ({ object_key, status, failure_code }) =>
+          object_key === wholeKey(chronicle, key) &&
+          status === 'failed' &&
+          failure_code === 'InvalidS3Object',
+      );
     const most: [string, number][] = [
       ['photo_deleted', ofEvent(deletions)],
       ['photo_replaced', ofEvent(uploads)],
@@ -420,8 +430,10 @@ function checkReceipts({ chronicle, report }: Context): void {
       report('receipt-count', `${event} was to be erased, and has no receipt`);
     }
     const isDeleted = deletions.some(
-      ({ key }) =>
+      ({ key, handledAt }) =>
         eventOf(key) === event &&
+        // Where nobody told of it, the execution that found the object gone says so in its photo's row.
+        (handledAt < Number.POSITIVE_INFINITY || !saysGone(key)) &&
         world.paid.some((call) => call.key === key) &&
         current(chronicle).every(
           (upload) =>

@@ -31,6 +31,7 @@ import {
   type ResolvedFaces,
   resolveFacesRequestSchema,
 } from '../../lambdas/shared/contract/search.ts';
+import { eventResultsFolder } from '../../lambdas/shared/contract/stored-result.ts';
 import {
   confirmErasureRequestSchema,
   listErasuresRequestSchema,
@@ -81,6 +82,8 @@ export async function reconcile(
 ): Promise<{ index: ExecutionInput[]; erase: object[] }> {
   const { world, database } = environment;
   const found: FoundEvent[] = [];
+  // What happened in this very moment is settled too.
+  const settled = new Date(Date.now() + 1_000);
   for (const eventId of eventIds) {
     const collection = world.collections.get(`${COLLECTION_PREFIX}${eventId}`);
     const objects = [...world.photos]
@@ -106,14 +109,17 @@ export async function reconcile(
         ...rows,
         objects,
         collection: members?.map(({ faceId, imageId }) => ({ faceId, externalImageId: imageId })),
+        responses: [...world.results]
+          .filter(([key]) => key.startsWith(eventResultsFolder(eventId)))
+          .map(([key, { storedMs }]) => ({ key, storedAt: new Date(storedMs).toISOString() })),
       },
-      // What happened in this very moment is settled too.
-      new Date(Date.now() + 1_000),
+      settled,
     );
     found.push({ eventId, findings });
   }
   const context = { bucket: PHOTO_BUCKET, collectionPrefix: COLLECTION_PREFIX, mayIndex: true };
-  const { mending, questions } = decide(found, { images_left: 100, deletions_left: 100 }, context);
+  const left = { images_left: 100, deletions_left: 100, settled: settled.toISOString() };
+  const { mending, questions } = decide(found, left, context);
   for (const question of questions) {
     await answerOperator(stores(environment), question as Question);
   }

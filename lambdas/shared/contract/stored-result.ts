@@ -50,7 +50,17 @@ export function readOtherResults(
   return before === undefined ? undefined : { photo_id: folder.split('/')[2]!, folder, before };
 }
 
+/** The prefix of an event's stored responses. */
+export function eventResultsFolder(eventId: string): string {
+  return `results/${eventId}/`;
+}
+
+/** Whose response lies under a key below `eventResultsFolder`; undefined where none of ours does. */
+export function photoOfResult(key: string): string | undefined {
+  return /^results\/[^/]+\/([^/]+)\/[^/]+\.json$/.exec(key)?.[1];
+}
+
 /** The prefix of a photo's stored responses, of whatever version. */
 export function resultsFolder(photo: { event_id: string; photo_id: string }): string {
-  return `results/${photo.event_id}/${photo.photo_id}/`;
+  return `${eventResultsFolder(photo.event_id)}${photo.photo_id}/`;
 }

@@ -3,7 +3,7 @@
  * bucket. `state-machines/erase-faces.asl.json` works it off; docs/adr/0009 says why it is made like this.
  */
 import type { ErasureReason } from '../contract/payloads.ts';
-import { resultsKey } from '../contract/stored-result.ts';
+import { otherResults, resultsKey } from '../contract/stored-result.ts';
 import { idList, type PhotoRow, retireFaces, type Transaction, uuidList } from '../photos/rows.ts';
 import { canonicalSequencer, type EventErasure } from '../photos/standing.ts';
 
@@ -217,6 +217,16 @@ export async function removeLate(
     FROM (${idList(sql, face_ids)}) AS ids (face_id)
     ON CONFLICT DO NOTHING`;
   await removeResults(sql, erasureId, results_key ? [results_key] : []);
+}
+
+/** Asks for the photo's responses but that of its row's version, if they were stored before then. */
+export async function removeOtherResponses(
+  sql: Transaction,
+  photo: { event_id: string; photo_id: string },
+  { before, execution_arn }: { before: Date; execution_arn: string },
+): Promise<void> {
+  const erasureId = await erasureOfPhoto(sql, { ...photo, reason: 'late_result', execution_arn, photos: 1 });
+  await removeResults(sql, erasureId, [otherResults(photo, before)]);
 }
 
 /** Has the collection searched for what an execution may have indexed under the photo's id without anyone being told. */

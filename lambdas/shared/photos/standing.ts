@@ -347,7 +347,8 @@ export function standingOfObject<Row extends PhotoState & { failure_retryable: b
     case 'indexed':
       return { is: place === 'same_bytes' ? 'copy' : 'indexed' };
     case 'erased':
-      return { is: 'erased' };
+      // The same bytes, uploaded again since: the row is about those that went with their event.
+      return { is: erasedBefore === null ? 'erased' : 'unseen' };
     case 'failed':
       return { is: 'failed', retryable: row.failure_retryable === true };
     default:

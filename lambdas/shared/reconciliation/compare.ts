@@ -4,6 +4,7 @@
  */
 
 import { parsePhotoKey, photoKeyOf } from '../contract/photo-key.ts';
+import { photoOfResult, resultsKey } from '../contract/stored-result.ts';
 import { type StoredObject, versionOf } from '../photos/execution-input.ts';
 import type { FaceRow, PhotoRow } from '../photos/row-types.ts';
 import { type KeyRows, standingOfObject } from '../photos/standing.ts';
@@ -22,6 +23,14 @@ export interface World {
   objects: readonly StoredObject[];
   /** Undefined when there is no collection. */
   collection: readonly CollectionFace[] | undefined;
+  /** What lies below the event's folder of the results bucket. */
+  responses: readonly StoredResponse[];
+}
+
+export interface StoredResponse {
+  key: string;
+  /** ISO 8601. */
+  storedAt: string;
 }
 
 export interface CollectionFace {
@@ -61,6 +70,8 @@ export type Finding =
     }
   /** Faces in the collection that no row knows and no execution will ask for. */
   | { kind: 'stray_faces'; photoId: string; faceIds: string[] }
+  /** Stored responses that no row is of and no execution will ask for: they name faces that nobody needs named. */
+  | { kind: 'needless_responses'; photoId: string; keys: string[] }
   /** A face in the collection that Rollcall did not put there. */
   | { kind: 'foreign_face'; faceId: string; externalImageId: string | undefined }
   /** A photo whose object is no longer in the bucket. */
@@ -80,11 +91,14 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export function compare(world: World, settled: Date): Finding[] {
   const rows = new Map(world.photos.map((row) => [row.id, row]));
   const objects = objectsByPhoto(world);
+  const isAwaited = (photoId: string) =>
+    isUnfinished(rows.get(photoId), waitingObjects(photoId, rows, objects), settled, world.erasedBefore);
   return [
     ...withoutEnd(world, rows, objects, settled),
     ...neverSeen(world, rows, settled),
     ...lostFaces(world, rows, objects),
-    ...strayFaces(world, rows, objects, settled),
+    ...strayFaces(world, isAwaited),
+    ...needlessResponses(world, rows, settled, isAwaited),
     ...goneObjects(world, objects, settled),
     ...impossible(world),
   ];
@@ -201,18 +215,22 @@ function lostFaces(
   });
 }
 
-function strayFaces(
-  { collection = [], faces, leaving, erasedBefore }: World,
+/** An object whose id is another photo's has a row of its own, and no execution stores faces for it. */
+function waitingObjects(
+  photoId: string,
   rows: ReadonlyMap<string, PhotoRow>,
   objects: ReadonlyMap<string, StoredObject[]>,
-  settled: Date,
+): StoredObject[] {
+  return (objects.get(photoId) ?? []).filter((object) => {
+    const own = rows.get(parsePhotoKey(object.key).keyId);
+    return own === undefined || own.id === photoId || !isAbout(own, object);
+  });
+}
+
+function strayFaces(
+  { collection = [], faces, leaving }: World,
+  isAwaited: (photoId: string) => boolean,
 ): Finding[] {
-  // An object whose id is another photo's has a row of its own, and no execution stores faces for it.
-  const waitingObjects = (photoId: string) =>
-    (objects.get(photoId) ?? []).filter((object) => {
-      const own = rows.get(parsePhotoKey(object.key).keyId);
-      return own === undefined || own.id === photoId || !isAbout(own, object);
-    });
   const known = new Set(faces.map(({ rekognition_face_id }) => rekognition_face_id));
   const unknown = collection.filter(({ faceId }) => !known.has(faceId) && !leaving.has(faceId));
   const foreign = unknown.filter(({ externalImageId }) => !externalImageId || !UUID.test(externalImageId));
@@ -223,11 +241,44 @@ function strayFaces(
     ),
     ...[...Map.groupBy(ours, ({ externalImageId }) => externalImageId!)].flatMap(
       ([photoId, ofPhoto]): Finding[] =>
-        isUnfinished(rows.get(photoId), waitingObjects(photoId), settled, erasedBefore)
+        isAwaited(photoId)
           ? []
           : [{ kind: 'stray_faces', photoId, faceIds: ofPhoto.map(({ faceId }) => faceId) }],
     ),
   ];
+}
+
+/**
+ * Of a photo that is settled only the response of its row's version is needed once more. Who replaces or erases it has the others
+ * removed; who was stopped, or found the photo gone when its response was stored already, has not.
+ */
+function needlessResponses(
+  { eventId, responses }: World,
+  rows: ReadonlyMap<string, PhotoRow>,
+  settled: Date,
+  isAwaited: (photoId: string) => boolean,
+): Finding[] {
+  const ofPhotos = Map.groupBy(responses, ({ key }) => photoOfResult(key));
+  return [...ofPhotos].flatMap(([photoId, ofPhoto]): Finding[] => {
+    const row = photoId === undefined ? undefined : rows.get(photoId);
+    // What its end replaced may still be on its way out.
+    const isSettled = row === undefined || new Date(row.ended_at ?? row.created_at) < settled;
+    if (photoId === undefined || !isSettled || isAwaited(photoId)) {
+      return [];
+    }
+    const needed = neededResponse(eventId, row);
+    const keys = ofPhoto
+      .filter(({ key, storedAt }) => key !== needed && new Date(storedAt) < settled)
+      .map(({ key }) => key);
+    return keys.length > 0 ? [{ kind: 'needless_responses', photoId, keys }] : [];
+  });
+}
+
+function neededResponse(eventId: string, row: PhotoRow | undefined): string | undefined {
+  const isThere = row !== undefined && row.status !== 'deleted' && row.status !== 'erased';
+  return isThere && row.object_version !== null
+    ? resultsKey({ event_id: eventId, photo_id: row.id }, row.object_version)
+    : undefined;
 }
 
 /** Whether an execution will, or may, still write faces of this photo that the collection has already. */

@@ -4,6 +4,7 @@ import type { ExecutionInput } from '../contract/payloads.ts';
 import { storable } from '../contract/storable.ts';
 import type { StoredObject } from '../photos/execution-input.ts';
 import type { FaceRow, PhotoRow } from '../photos/row-types.ts';
+import type { StoredResponse } from './compare.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const moment = v.pipe(v.string(), v.isoTimestamp());
@@ -25,7 +26,7 @@ export const beginReconciliationRequestSchema = v.object({
 });
 export type BeginReconciliationRequest = v.InferOutput<typeof beginReconciliationRequestSchema>;
 
-/** Faces or photos in one question to the operator's function; two questions stay well within Step Functions' 256 KB. */
+/** Faces or photos in one question to the operator's function; three questions stay well within Step Functions' 256 KB. */
 export const MAX_ASKED = 500;
 
 /** What `answer-operator` is asked to write: the only statements with which a reconciliation changes rows. */
@@ -39,6 +40,12 @@ const questionSchema = v.variant('ask', [
     event_id: uuid,
     collection_id: v.string(),
     faces: v.array(v.object({ photo_id: uuid, face_id: v.string() })),
+  }),
+  v.object({
+    ask: v.literal('remove_responses'),
+    event_id: uuid,
+    photo_ids: v.array(uuid),
+    before: moment,
   }),
 ]);
 export type MendingQuestion = v.InferOutput<typeof questionSchema>;
@@ -124,11 +131,12 @@ export interface Plan {
   abandoned: string[];
 }
 
-/** What bucket and collection know of an event. */
+/** What buckets and collection know of an event. */
 export interface SurveyedEvent {
   objects: StoredObject[];
   /** Face ids with the photo's id, if Rollcall put them there; null when there is no collection. */
   collection: [faceId: string, externalImageId: string | null][] | null;
+  responses: StoredResponse[];
 }
 
 /** What the database knows of an event, after bucket and collection were read. */
@@ -145,6 +153,7 @@ export type DisagreementKind =
   | 'never_seen'
   | 'faces_lost'
   | 'stray_faces'
+  | 'needless_responses'
   | 'object_gone'
   | 'wrong_count'
   | 'face_of_two_photos'

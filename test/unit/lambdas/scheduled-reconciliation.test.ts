@@ -240,7 +240,7 @@ describe('a decision', () => {
   const decideOn = (findings: Finding[], { images = 100, deletions = 1_000, mayIndex = true } = {}) =>
     decide(
       [{ eventId: eventId(1), findings }],
-      { images_left: images, deletions_left: deletions },
+      { images_left: images, deletions_left: deletions, settled: AS_OF },
       { bucket: 'photos', collectionPrefix: 'rollcall-', mayIndex },
     );
   const fates = (decision: ReturnType<typeof decide>) => decision.disagreements.map(({ fate }) => fate);
@@ -284,6 +284,43 @@ describe('a decision', () => {
     ]);
     expect((decision.questions[0] as { faces: unknown[] }).faces).toHaveLength(MAX_ASKED);
     expect(fates(decision)).toContain('waiting');
+  });
+
+  test('asks for needless responses of one event, and for all that it asks within what a state may hold', () => {
+    const many = Array.from({ length: MAX_ASKED + 50 }, (_, n) => n);
+    const decision = decide(
+      [
+        {
+          eventId: eventId(1),
+          findings: many.flatMap((n) => [
+            finding('needless_responses', n, { keys: ['k'] }),
+            finding('stray_faces', n, { faceIds: [photoId(n)] }),
+            finding('faces_lost', n, { faceIds: [photoId(n)] }),
+          ]),
+        },
+        { eventId: eventId(2), findings: [finding('needless_responses', 1, { keys: ['k'] })] },
+      ],
+      { images_left: 10_000, deletions_left: 0, settled: AS_OF },
+      { bucket: 'photos', collectionPrefix: 'rollcall-', mayIndex: true },
+    );
+    expect(decision.questions.map(({ ask }) => ask).sort()).toEqual([
+      'lose_faces',
+      'remove_faces',
+      'remove_responses',
+    ]);
+    const asked = decision.questions.flatMap((one) => (one.ask === 'remove_responses' ? [one] : []));
+    expect(asked).toEqual([
+      {
+        ask: 'remove_responses',
+        event_id: eventId(1),
+        photo_ids: many.slice(0, MAX_ASKED).map(photoId),
+        before: AS_OF,
+      },
+    ]);
+    const ofResponses = decision.disagreements.filter(({ kind }) => kind === 'needless_responses');
+    expect(ofResponses.filter(({ fate }) => fate === 'waiting')).toHaveLength(51);
+    // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: 256 KiB, with the rest of the state.
+    expect(Buffer.byteLength(JSON.stringify(decision.questions))).toBeLessThan(200 * 1_024);
   });
 
   test('leaves alone what is not Rollcall’s, and to a person what must never be', () => {
@@ -422,6 +459,7 @@ describe('a collection without an event', () => {
         telemetry,
         pace,
         photoBucket: 'photos',
+        resultsBucket: 'results',
         versioned: false,
         collectionPrefix: 'rollcall-',
         abandonedDays: 7,

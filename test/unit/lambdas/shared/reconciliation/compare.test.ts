@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { parsePhotoKey } from '../../../../../lambdas/shared/contract/photo-key.ts';
+import { resultsKey } from '../../../../../lambdas/shared/contract/stored-result.ts';
 import type { StoredObject } from '../../../../../lambdas/shared/photos/execution-input.ts';
 import type { FaceRow, PhotoRow } from '../../../../../lambdas/shared/photos/row-types.ts';
 import { compare, type World } from '../../../../../lambdas/shared/reconciliation/compare.ts';
@@ -44,6 +46,11 @@ const face = (n: number, faceId: string | null = `f${n}`): FaceRow => ({
 });
 const inCollection = (n: number, faceId = `f${n}`) => ({ faceId, externalImageId: photoId(n) });
 
+const response = (n: number, version = 'v1', storedAt = LONG_AGO) => ({
+  key: resultsKey({ event_id: EVENT, photo_id: photoId(n) }, version),
+  storedAt,
+});
+
 /** One photo that all three agree on, and what differs. */
 function world(rest: Partial<World> = {}): World {
   const faces = rest.faces ?? [face(1)];
@@ -56,6 +63,7 @@ function world(rest: Partial<World> = {}): World {
     leaving: new Set(),
     objects: [object(1)],
     collection: [inCollection(1)],
+    responses: [response(1)],
     ...rest,
   };
 }
@@ -63,7 +71,9 @@ const kinds = (of: World) => compare(of, SETTLED).map(({ kind }) => kind);
 
 test('says nothing where all three agree', () => {
   expect(kinds(world())).toEqual([]);
-  expect(kinds(world({ photos: [], objects: [], faces: [], collection: undefined }))).toEqual([]);
+  expect(kinds(world({ photos: [], objects: [], faces: [], collection: undefined, responses: [] }))).toEqual(
+    [],
+  );
 });
 
 test('finds a photo without an end, once its time is up', () => {
@@ -90,6 +100,20 @@ test('finds what was never seen: an object without a row, and a version that cam
   const deleted = row(1, { status: 'deleted', object_version: null });
   expect(kinds(world({ photos: [deleted], faces: [], collection: [] }))).toEqual(['never_seen']);
   expect(unseen([object(1), object(2, { key: `events/${EVENT}/readme` })])).toEqual([]);
+});
+
+test('finds the same bytes again, uploaded after their event was erased', () => {
+  const erased = (uploadedAt: string) =>
+    world({
+      photos: [row(1, { status: 'erased', face_count: null })],
+      faces: [],
+      collection: undefined,
+      responses: [],
+      objects: [object(1, { uploadedAt })],
+      erasedBefore: new Date('2026-05-01T11:00:00Z'),
+    });
+  expect(kinds(erased(LONG_AGO))).toEqual([]);
+  expect(kinds(erased('2026-05-01T11:30:00.000Z'))).toEqual(['never_seen']);
 });
 
 test('leaves alone what was erased', () => {
@@ -134,6 +158,63 @@ test('finds faces that no row knows, but for those that an execution will still 
   expect(stray(other({}), [object(1), object(2, { etag: 'v2' })])).toEqual([]);
   // It is leaving already.
   expect(kinds(world({ collection: extra, leaving: new Set(['x']) }))).toEqual([]);
+});
+
+test('finds the responses that nobody needs: none of a row, none that an execution will ask for, none that is new', () => {
+  const versions = ['v1', 'v2', 'v3'] as const;
+  const anyVersion = fc.constantFrom(...versions);
+  const at = fc.constantFrom(LONG_AGO, JUST_NOW);
+  const anyRow = fc.record({
+    status: fc.constantFrom('processing', 'indexed', 'failed', 'deleted', 'erased'),
+    version: anyVersion,
+    ended_at: at,
+  });
+  const anyPhoto = fc.record({
+    row: fc.option(anyRow, { nil: undefined }),
+    object: fc.option(anyVersion, { nil: undefined }),
+    responses: fc.uniqueArray(fc.tuple(anyVersion, at), { selector: ([version]) => version }),
+  });
+  const seen = new Set<string>();
+  fc.assert(
+    fc.property(anyPhoto, ({ row: of, object: version, responses }) => {
+      const photos = of
+        ? [row(2, { status: of.status, object_version: of.version, ended_at: of.ended_at, face_count: 0 })]
+        : [];
+      const objects = version ? [object(2, { etag: version })] : [];
+      const found = compare(
+        world({
+          photos: [row(1), ...photos],
+          objects: [object(1), ...objects],
+          responses: [
+            response(1),
+            ...responses.map(([stored, storedAt]) => response(2, stored, storedAt)),
+            { key: `results/${EVENT}/notes.txt`, storedAt: LONG_AGO },
+          ],
+        }),
+        SETTLED,
+      ).flatMap((finding) => (finding.kind === 'needless_responses' ? [finding] : []));
+      const keys = found.flatMap((finding) => finding.keys);
+      const isThere = of?.status === 'indexed' || of?.status === 'failed';
+      for (const [stored, storedAt] of responses) {
+        const { key } = response(2, stored);
+        const isOfRow = isThere && of.version === stored;
+        const isOfObject = version === stored;
+        // What is neither the row's nor the bucket's goes once all of it is over.
+        const isOver = storedAt === LONG_AGO && (of === undefined || of.ended_at === LONG_AGO);
+        const isPlain = of?.status !== 'processing' && (version === undefined || of?.version === version);
+        if (isOfRow || (isOfObject && of?.status !== 'erased') || !isOver) {
+          expect(keys).not.toContain(key);
+          seen.add('kept');
+        } else if (isPlain && (isThere || version === undefined)) {
+          expect(keys).toContain(key);
+          seen.add('found');
+        }
+      }
+      expect(found.every((finding) => finding.photoId === photoId(2))).toBe(true);
+    }),
+    { numRuns: 500 },
+  );
+  expect([...seen].sort()).toEqual(['found', 'kept']);
 });
 
 test('does not touch faces that somebody else put there', () => {
