@@ -41,6 +41,12 @@ const INPUTS_HASH_FILE = 'rollcall-inputs-hash';
 /** Where assemblies are kept by what they were made of: a new state folder need not wait for a synthesis. */
 const CACHE = join(PROJECT_ROOT, 'node_modules/.cache/rollcall/assemblies');
 
+/** The same of the Lambdas' bundles, which are those of every configuration. */
+const BUNDLES = join(PROJECT_ROOT, 'node_modules/.cache/rollcall/bundles');
+
+/** All that the bundles are made of. */
+const BUNDLE_INPUTS = ['lambdas', 'lib/parts', 'package-lock.json'];
+
 const LOCKS = join(PROJECT_ROOT, 'node_modules/.cache/rollcall/locks');
 
 /** Gives an app that has not installed `rollcall` the construct of this folder. */
@@ -265,8 +271,24 @@ function appEnvironment(app: string): NodeJS.ProcessEnv {
     ...Object.fromEntries(own),
     PATH: path,
     CDK_VALIDATION: 'false',
+    ...bundlesToKeep(),
     ...(app !== PROJECT_ROOT && { NODE_OPTIONS: `--import ${pathToFileURL(OWN_PACKAGE).href}` }),
   };
+}
+
+/** Which bundles the app can take, or leave for the next; those of other sources are of no use any more. */
+function bundlesToKeep(): NodeJS.ProcessEnv {
+  const name = hashInputs(BUNDLE_INPUTS);
+  try {
+    mkdirSync(BUNDLES, { recursive: true });
+    accessSync(BUNDLES, constants.W_OK);
+    for (const other of readdirSync(BUNDLES).filter((one) => !one.startsWith(name))) {
+      rmSync(join(BUNDLES, other), { recursive: true, force: true });
+    }
+    return { ROLLCALL_BUNDLES: join(BUNDLES, name) };
+  } catch {
+    return {};
+  }
 }
 
 interface Manifest {

@@ -1,4 +1,13 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { BuildOptions, OutputFile } from 'esbuild';
@@ -48,6 +57,12 @@ export function bundleOptions(names: readonly string[]): BuildOptions & { write:
 /** Where the package has every Lambda bundled, in a folder of its name: who installs it needs neither esbuild nor the sources. */
 const PREPARED = path.join(PROJECT_ROOT, 'bundles');
 
+/**
+ * Where they are kept by whoever synthesises again and again, and gives each state of the sources a folder of its own: the local
+ * run. A deployment bundles anew.
+ */
+const KEPT = process.env.ROLLCALL_BUNDLES;
+
 const bundled = new Map<string, OutputFile[]>();
 
 /** Bundles Lambdas for `writeBundle`, all at once: what they share is read and parsed once. */
@@ -57,6 +72,9 @@ export function bundle(names: readonly string[]): void {
 
 /** The same for every Lambda, on the machine's other cores, beside what else the caller does until then. */
 export async function bundleAll(): Promise<void> {
+  if (madeBefore() !== undefined) {
+    return;
+  }
   const names = lambdaNames();
   keepBundles(names, (await esbuild().build(bundleOptions(names))).outputFiles);
 }
@@ -75,6 +93,28 @@ function keepBundles(names: readonly string[], outputFiles: readonly OutputFile[
       outputFiles.filter((file) => path.dirname(file.path) === path.join(OUTDIR, name)),
     );
   }
+  if (KEPT !== undefined) {
+    keepIn(KEPT);
+  }
+}
+
+/** Renamed when all of it is there, so that two can do this at once. */
+function keepIn(folder: string): void {
+  mkdirSync(path.dirname(folder), { recursive: true });
+  const fresh = mkdtempSync(`${folder}-`);
+  for (const name of bundled.keys()) {
+    write(name, path.join(fresh, name));
+  }
+  try {
+    renameSync(fresh, folder);
+  } catch {
+    rmSync(fresh, { recursive: true });
+  }
+}
+
+/** The folder with a folder for each bundle, where there is one. */
+function madeBefore(): string | undefined {
+  return [PREPARED, KEPT].find((folder) => folder !== undefined && existsSync(folder));
 }
 
 /** The folder that a Lambda's bundle is made of. */
@@ -85,13 +125,18 @@ export function bundleSource(name: string): string {
 
 /** Writes the bundle of a Lambda into a folder; the first one has all of them bundled that are not yet. */
 export function writeBundle(name: string, folder: string): void {
-  if (existsSync(PREPARED)) {
-    cpSync(path.join(PREPARED, name), folder, { recursive: true });
+  const made = madeBefore();
+  if (made !== undefined) {
+    cpSync(path.join(made, name), folder, { recursive: true });
     return;
   }
   if (!bundled.has(name)) {
     bundle(lambdaNames());
   }
+  write(name, folder);
+}
+
+function write(name: string, folder: string): void {
   mkdirSync(folder, { recursive: true });
   for (const file of bundled.get(name)!) {
     writeFileSync(path.join(folder, path.basename(file.path)), file.contents);

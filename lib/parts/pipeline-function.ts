@@ -75,7 +75,6 @@ export class PipelineFunction extends LambdaFunction {
         POWERTOOLS_SERVICE_NAME: SERVICE_NAME,
         POWERTOOLS_METRICS_NAMESPACE: metricsNamespace(scope),
         LOG_LEVEL: config.logLevel,
-        NODE_OPTIONS: '--enable-source-maps',
         ...(config.eventsFolder !== DEFAULT_EVENTS_FOLDER && {
           [environmentNames.eventsFolder]: config.eventsFolder,
         }),

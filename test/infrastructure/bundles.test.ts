@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import { bundleOptions, PROJECT_ROOT } from '../../lib/parts/bundle.ts';
 import { type Assembly, synthesise } from '../../local/synthesis.ts';
 
 const run = promisify(execFile);
@@ -78,6 +80,43 @@ test.each([
   },
   30_000,
 );
+
+test('an error that nobody expected says where in the sources it comes from, whatever else there is in its stack', async () => {
+  const core = path.join(outdir, 'core.ts');
+  await writeFile(
+    core,
+    `import { lambdaHandler } from ${JSON.stringify(path.join(PROJECT_ROOT, 'lambdas/shared/runtime/telemetry.ts'))};
+
+    function divide(photos: undefined): number {
+      return (photos as unknown as string[]).length;
+    }
+
+    export const handler = lambdaHandler(async () => divide(undefined));
+    `,
+  );
+  const { outputFiles } = await build({
+    ...bundleOptions([]),
+    entryPoints: [{ in: core, out: 'bundle/index' }],
+    outdir,
+  });
+  await mkdir(path.join(outdir, 'bundle'));
+  for (const file of outputFiles) {
+    await writeFile(file.path, file.contents);
+  }
+  const script = `
+    const { handler } = await import(${JSON.stringify(path.join(outdir, 'bundle/index.mjs'))});
+    const stacks = () => handler({}, {}).catch(({ stack, cause }) => [stack, cause.stack]);
+    console.log('first', JSON.stringify(await stacks()));`;
+  const stacksOf = async () => {
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script]);
+    return JSON.parse(/^first (.*)$/m.exec(stdout)![1]!) as string[];
+  };
+  const [own, cause] = await stacksOf();
+  expect(own).toMatch(/^InternalError: TypeError: .*\n {4}at .*telemetry\.ts:\d+:\d+/);
+  expect(cause).toMatch(/core\.ts:4:\d+\)?\n/);
+  await rm(path.join(outdir, 'bundle/index.mjs.map'));
+  expect((await stacksOf())[1]).toMatch(/index\.mjs:\d+:\d+/);
+}, 30_000);
 
 test('the migrations travel with the function that applies them', async () => {
   const copied = path.join(bundle('Schema/MigrateDatabase'), 'migrations');

@@ -9,6 +9,7 @@ import {
   metricNames,
   SERVICE_NAME,
 } from '../contract/names.ts';
+import { makeReadable } from './readable-stack.ts';
 
 export const logger = new Logger({ serviceName: SERVICE_NAME });
 export const metrics = new Metrics({
@@ -60,6 +61,10 @@ export function lambdaHandler<Result>(
         attempt: attemptOf(request),
       });
       countBy(telemetry, metricNames.failedAttempts, error.name);
+      if (error.name === 'InternalError') {
+        // Of all others nobody asks where in the code they come from.
+        makeReadable(error);
+      }
       throw error;
     } finally {
       // With nothing to print it would print that.
