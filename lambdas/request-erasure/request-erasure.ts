@@ -124,7 +124,7 @@ function once(
 ): Promise<Requested> {
   return sql.begin(async (transaction) => {
     await lockEvent(transaction, eventId, 'exclusive');
-    const before = await askedBy(transaction, executionArn);
+    const before = await askedBy(transaction, eventId, executionArn);
     if (before) {
       return known(transaction, before);
     }
@@ -136,9 +136,11 @@ function once(
   });
 }
 
-async function askedBy(sql: Transaction, executionArn: string): Promise<string | undefined> {
+async function askedBy(sql: Transaction, eventId: string, executionArn: string): Promise<string | undefined> {
   const [erasure] = await sql<{ id: string }[]>`
-    SELECT id FROM erasures WHERE execution_arn = ${executionArn} ORDER BY requested_at LIMIT 1`;
+    SELECT id FROM erasures
+    WHERE event_id = ${eventId} AND (execution_arn = ${executionArn} OR ${executionArn} = ANY (joined_by))
+    ORDER BY requested_at LIMIT 1`;
   return erasure?.id;
 }
 
@@ -163,7 +165,7 @@ async function deleteObject(
   await lockEvent(sql, event_id, 'shared');
   // A deletion gives no photo its row: a name that nobody uploaded says nothing of whose id it is.
   const rows = await lockRows(sql, key, object.key, () => key.photoId === key.keyId);
-  const before = (await erasureOfDeletion(sql, deletion)) ?? (await askedBy(sql, executionArn));
+  const before = await erasureOfDeletion(sql, deletion);
   if (before) {
     return known(sql, before);
   }
@@ -353,7 +355,13 @@ async function eraseEvent(
   await removeResults(sql, erasureId, [`results/${eventId}/`]);
   // Not the transaction's beginning, which can lie before the end of an upload that it had to wait for.
   await sql`UPDATE events SET erasure_requested_at = clock_timestamp() WHERE id = ${eventId}`;
-  return open ? known(sql, open.id) : opened(erasureId);
+  if (!open) {
+    return opened(erasureId);
+  }
+  await sql`
+    UPDATE erasures SET joined_by = array_append(joined_by, ${executionArn})
+    WHERE id = ${open.id} AND execution_arn <> ${executionArn}`;
+  return known(sql, open.id);
 }
 
 /** Asks for the erasure of every event past its retention period of which anything is left. */

@@ -143,6 +143,7 @@ const COLUMNS: Record<string, { nullable: string; defaults?: Record<string, stri
     defaults: {
       faces: '0',
       id: 'gen_random_uuid()',
+      joined_by: "'{}'::text[]",
       not_before: 'now()',
       photos: '0',
       postponed: '0',

@@ -625,6 +625,7 @@ describe('the outbox', () => {
       'faces',
       'finished_at',
       'id',
+      'joined_by',
       'last_error',
       'not_before',
       'photo_id',
