@@ -95,7 +95,12 @@ function deploymentOf(keys: readonly string[], misplaced: readonly string[] = []
       return { Payload: Buffer.from(JSON.stringify(rows[ask as keyof typeof rows] ?? [])) };
     },
   });
-  const outputs = { PhotoBucketName: 'photos', CollectionPrefix: 'rollcall-', OperatorFunctionName: 'ask' };
+  const outputs = {
+    PhotoBucketName: 'photos',
+    ResultsBucketName: 'results',
+    CollectionPrefix: 'rollcall-',
+    OperatorFunctionName: 'ask',
+  };
   return { s3, rekognition, lambda: lambda.client, outputs } as unknown as Deployment;
 }
 
