@@ -229,14 +229,6 @@ export const known: Readonly<Record<string, Step[]>> = {
     { op: 'run', of: '8', calls: 1 },
     put('9', 'P.jpg', 'A'),
   ],
-  'the same bytes again after their event was erased, and nobody tells of them': [
-    put('2', 'P.jpg', 'A'),
-    run('2'),
-    eraseEvent('3'),
-    run('3'),
-    put('5', 'P.jpg', 'A'),
-    { op: 'lose', of: '5' },
-  ],
   'the file is replaced between the look at it and the call, and comes back': [
     put('1', 'P.jpg', 'B'),
     run('1', 'IndexFaces'),

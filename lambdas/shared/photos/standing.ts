@@ -347,13 +347,23 @@ export function standingOfObject<Row extends PhotoState & { failure_retryable: b
     case 'indexed':
       return { is: place === 'same_bytes' ? 'copy' : 'indexed' };
     case 'erased':
-      // The same bytes, uploaded again since: the row is about those that went with their event.
-      return { is: erasedBefore === null ? 'erased' : 'unseen' };
+      return { is: isUploadedSince(object, erasedBefore) ? 'unseen' : 'erased' };
     case 'failed':
       return { is: 'failed', retryable: row.failure_retryable === true };
     default:
       return { is: 'unfinished' };
   }
+}
+
+/**
+ * A listing and an event tell the same upload's time in whole seconds, each by a clock of its own, and the erasure's is a third. In
+ * doubt the object is the one that went with its event.
+ */
+const CLOCKS_APART_MS = 60_000;
+
+/** Whether an object of the bytes that were erased was uploaded again after that. */
+export function isUploadedSince({ uploadedAt }: { uploadedAt: Date }, erasedBefore: Date | null): boolean {
+  return erasedBefore !== null && uploadedAt.getTime() >= erasedBefore.getTime() + CLOCKS_APART_MS;
 }
 
 /**

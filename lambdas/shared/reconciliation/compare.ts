@@ -7,7 +7,7 @@ import { parsePhotoKey, photoKeyOf } from '../contract/photo-key.ts';
 import { photoOfResult, resultsKey } from '../contract/stored-result.ts';
 import { type StoredObject, versionOf } from '../photos/execution-input.ts';
 import type { FaceRow, PhotoRow } from '../photos/row-types.ts';
-import { type KeyRows, standingOfObject } from '../photos/standing.ts';
+import { isUploadedSince, type KeyRows, standingOfObject } from '../photos/standing.ts';
 
 /** An event as it was read: first the faces, then collection and bucket, then the rest of the database. */
 export interface World {
@@ -302,7 +302,12 @@ function isUnfinished(
     case 'indexed':
       return objects.some((object) => object.key === row.object_key && !isAbout(row, object));
     case 'erased':
-      return objects.some(({ uploadedAt }) => erasedBefore === null || new Date(uploadedAt) >= erasedBefore);
+      return objects.some((object) => {
+        const uploadedAt = new Date(object.uploadedAt);
+        return isAbout(row, object)
+          ? isUploadedSince({ uploadedAt }, erasedBefore)
+          : erasedBefore === null || uploadedAt >= erasedBefore;
+      });
   }
 }
 

@@ -114,6 +114,12 @@ test('finds the same bytes again, uploaded after their event was erased', () => 
     });
   expect(kinds(erased(LONG_AGO))).toEqual([]);
   expect(kinds(erased('2026-05-01T11:30:00.000Z'))).toEqual(['never_seen']);
+  // By which of three clocks? In doubt it is what was erased, and its faces are nobody's.
+  const inDoubt = erased('2026-05-01T11:00:30.000Z');
+  expect(kinds(inDoubt)).toEqual([]);
+  expect(kinds({ ...inDoubt, collection: [inCollection(1)] })).toEqual(['stray_faces']);
+  const other = { ...inDoubt, objects: [object(1, { uploadedAt: '2026-05-01T11:00:30.000Z', etag: 'v2' })] };
+  expect(kinds({ ...other, collection: [inCollection(1)] })).toEqual(['never_seen']);
 });
 
 test('leaves alone what was erased', () => {
