@@ -97,7 +97,10 @@ export async function synthesise(options: SynthesisOptions): Promise<Assembly> {
           return;
         }
         // The project's own programs are in the PATH that it gets.
-        await runApp(app, settings.app.replace(/^npx /, ''), fresh, context, options.log);
+        const command = settings.app.replace(/^npx /, '');
+        await withBundles((environment) =>
+          runApp({ app, command, environment, outdir: fresh, context, log: options.log }),
+        );
         writeFileSync(join(fresh, INPUTS_HASH_FILE), hash);
         putIntoCache(hash, fresh);
         isNew = true;
@@ -223,19 +226,27 @@ function listFiles(path: string): string[] {
   }
 }
 
-async function runApp(
-  app: string,
-  command: string,
-  outdir: string,
-  context: string,
-  log: string,
-): Promise<void> {
+async function runApp({
+  app,
+  command,
+  environment,
+  outdir,
+  context,
+  log,
+}: {
+  app: string;
+  command: string;
+  environment: NodeJS.ProcessEnv;
+  outdir: string;
+  context: string;
+  log: string;
+}): Promise<void> {
   const logFile = createWriteStream(log);
   let output = '';
   const child = spawn(command, {
     shell: true,
     cwd: app,
-    env: { ...appEnvironment(app), CDK_OUTDIR: outdir, CDK_CONTEXT_JSON: context },
+    env: { ...appEnvironment(app), ...environment, CDK_OUTDIR: outdir, CDK_CONTEXT_JSON: context },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   for (const stream of [child.stdout, child.stderr]) {
@@ -271,23 +282,37 @@ function appEnvironment(app: string): NodeJS.ProcessEnv {
     ...Object.fromEntries(own),
     PATH: path,
     CDK_VALIDATION: 'false',
-    ...bundlesToKeep(),
     ...(app !== PROJECT_ROOT && { NODE_OPTIONS: `--import ${pathToFileURL(OWN_PACKAGE).href}` }),
   };
 }
 
-/** Which bundles the app can take, or leave for the next; those of other sources are of no use any more. */
-function bundlesToKeep(): NodeJS.ProcessEnv {
+/**
+ * Runs an app with the bundles that another one left, or that it leaves for the next. Where there are none, one makes them and
+ * others wait; those of other sources are of no use any more.
+ */
+async function withBundles(run: (environment: NodeJS.ProcessEnv) => Promise<void>): Promise<void> {
   const name = hashInputs(BUNDLE_INPUTS);
+  const folder = join(BUNDLES, name);
   try {
     mkdirSync(BUNDLES, { recursive: true });
     accessSync(BUNDLES, constants.W_OK);
     for (const other of readdirSync(BUNDLES).filter((one) => !one.startsWith(name))) {
       rmSync(join(BUNDLES, other), { recursive: true, force: true });
     }
-    return { ROLLCALL_BUNDLES: join(BUNDLES, name) };
   } catch {
-    return {};
+    return run({});
+  }
+  let isDone = false;
+  if (!existsSync(folder)) {
+    await oneAtATime(`bundles-${name}`, async () => {
+      if (!existsSync(folder)) {
+        await run({ ROLLCALL_BUNDLES: folder });
+        isDone = true;
+      }
+    });
+  }
+  if (!isDone) {
+    await run({ ROLLCALL_BUNDLES: folder });
   }
 }
 

@@ -36,8 +36,34 @@ export const equivalents: Equivalent[] = [
     change: '?. -> .',
     because: 'Without a body it throws, without a status: that is not a reason either.',
   },
+  ...[
+    ['if (before) {', 'before -> false'],
+    ['read.set(state, blocks);', 'read.set(state, blocks); -> ;'],
+    ['const KNOWN_AT_MOST = 4_096;', '4_096 -> 8192'],
+    ['if (!known.has(name)) {', '!known.has(name) -> true'],
+    ...[
+      'known.size >= KNOWN_AT_MOST -> true',
+      'known.size >= KNOWN_AT_MOST -> false',
+      '>= -> >',
+      '>= -> <',
+    ].map((change) => ['if (known.size >= KNOWN_AT_MOST) {', change]),
+    ['known.clear();', 'known.clear(); -> ;'],
+  ].map(([line, change]) => ({
+    file: 'lambdas/shared/line/turns.ts',
+    line: line!,
+    change: change!,
+    because: 'What is read once more is read alike: it takes longer, or more memory.',
+  })),
+  {
+    file: 'lambdas/shared/line/turns.ts',
+    line: 'const rounds = name.charCodeAt(0) === T ? roundsOf(name) : undefined;',
+    change: 'name.charCodeAt(0) === T -> true',
+    because: 'The pattern says the same of any name, and takes longer.',
+  },
+  {
+    file: 'lambdas/shared/line/turns.ts',
+    line: 'if (rounds > 0) {',
+    change: '> -> >=',
+    because: 'No rounds have no photos.',
+  },
 ];
-
-export function equivalentOf(file: string, change: string, line?: string): Equivalent | undefined {
-  return equivalents.find((one) => one.file === file && one.change === change && one.line === line);
-}
