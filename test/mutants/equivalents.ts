@@ -67,3 +67,7 @@ export const equivalents: Equivalent[] = [
     because: 'No rounds have no photos.',
   },
 ];
+
+export function equivalentOf(file: string, change: string, line?: string): Equivalent | undefined {
+  return equivalents.find((one) => one.file === file && one.change === change && one.line === line);
+}
