@@ -748,13 +748,13 @@ class Campaign {
         photo !== undefined && (this.#isLost(photo.id, 'event') || this.#isLost(photo.id, 'deletion'));
       const isExplained =
         (finding.kind === 'faces_lost' && collectionDeleted) ||
-        // Its answer, or its response, was lost before the photo was replaced, deleted or refused, or failed.
+        // Its answer, or its response, was lost before the photo was replaced, deleted, erased or refused, or failed.
         ((finding.kind === 'stray_faces' || finding.kind === 'needless_responses') &&
           photo !== undefined &&
           (photo.puts.length > 1 ||
             photo.deletions > 0 ||
             photo.vanishes ||
-            (row?.status === 'failed' && faults.length > 0))) ||
+            ((row?.status === 'failed' || row?.status === 'erased') && faults.length > 0))) ||
         ((finding.kind === 'never_seen' || finding.kind === 'no_end') && isLost) ||
         (finding.kind === 'object_gone' && (isLost || erasureStopped));
       if (!isExplained) {
