@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   createLambdaRuntime,
   type LambdaError,
@@ -116,7 +117,12 @@ describe('what the handler sees', () => {
     expect(
       lines.some((line) => line.startsWith(fn.name) && /\tERROR\ttrouble\rof two lines$/.test(line)),
     ).toBe(true);
-    expect(readFileSync(join(folder, 'logs', `${fn.name}.log`), 'utf8')).toContain('{"a":1}\n');
+    // The file is written behind the answer's back.
+    const log = () => readFileSync(join(folder, 'logs', `${fn.name}.log`), 'utf8');
+    for (let i = 0; i < 500 && !log().includes('{"a":1}\n'); i++) {
+      await sleep(10);
+    }
+    expect(log()).toContain('{"a":1}\n');
   });
 });
 
