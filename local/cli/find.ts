@@ -3,7 +3,6 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { allPages } from '../../cli/pages.ts';
 import { readPictureFile } from '../../cli/picture-file.ts';
 import { count, displayWidth, pad, printable, truncateMiddle } from '../../cli/text.ts';
-import { UserError } from '../../cli/user-error.ts';
 import { fromWorkingDirectory } from '../../cli/working-directory.ts';
 import { type FindPersonAnswer, MAX_FOUND, MAX_SELFIE_BYTES } from '../../lambdas/shared/contract/search.ts';
 import { selfieRefusal } from '../../lambdas/shared/contract/selfie.ts';
@@ -21,6 +20,7 @@ export function readSelfie(file: string, env: Readonly<Record<string, string | u
   return readPictureFile(fromWorkingDirectory(file, env), MAX_SELFIE_BYTES, selfieRefusal);
 }
 
+/** The photos of the person. A search that fails says so: the photos are indexed all the same. */
 export async function findPerson(
   cloud: Pick<Cloud, 'services' | 'outputs'>,
   { eventId, photos }: { eventId: string; photos: readonly Photo[] },
@@ -52,9 +52,20 @@ export async function findPerson(
       similarity,
       isAnswered: reason === null || reason === 'NobodyFound',
     };
+  } catch (error) {
+    if (!(error instanceof SearchFailure)) {
+      throw error;
+    }
+    const message = `The search failed: ${error.message}. The photos are indexed: the same command searches again.`;
+    return { photos: [], reason: 'SearchFailed', message, similarity: null, isAnswered: false };
   } finally {
     lambda.destroy();
   }
+}
+
+/** The function answered with an error. */
+class SearchFailure extends Error {
+  override readonly name = 'SearchFailure';
 }
 
 async function ask(lambda: LambdaClient, name: string, request: object): Promise<FindPersonAnswer> {
@@ -64,7 +75,7 @@ async function ask(lambda: LambdaClient, name: string, request: object): Promise
   const answer: unknown = JSON.parse(Buffer.from(payload ?? []).toString('utf8'));
   if (failed) {
     const { errorType, errorMessage } = answer as { errorType?: string; errorMessage?: string };
-    throw new UserError(`The search failed: ${errorType}: ${errorMessage}`, 1);
+    throw new SearchFailure(`${errorType}: ${errorMessage}`);
   }
   return answer as FindPersonAnswer;
 }

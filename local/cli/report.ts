@@ -41,10 +41,11 @@ export interface Report {
 export interface Found {
   /** The most similar first. */
   photos: { file: string | null; photoId: string; similarity: number }[];
-  reason: SearchReason | null;
+  /** `SearchFailed` where find-person did not answer. */
+  reason: SearchReason | 'SearchFailed' | null;
   message: string | null;
-  /** Percent from which on a face counted. */
-  similarity: number;
+  /** Percent from which on a face counted; null where nobody said. */
+  similarity: number | null;
   /** Whether the picture could be searched with, even where nobody was found. */
   isAnswered: boolean;
 }
