@@ -1154,6 +1154,8 @@ function billingOf(incidents: readonly Incident[]): {
   const calls = new Set<string>();
   /** Versions whose stored response is of use, by how many calls stored one. */
   const stored = new Map<string, number>();
+  /** Versions of which faces of their photo were erased since their response was stored: it is not trusted any more. */
+  const doubtful = new Set<string>();
   /** When each response of a version was stored. */
   const storedMs = new Map<string, number[]>();
   // Two objects with the same bytes are two versions, where both are on their way at once.
@@ -1172,6 +1174,7 @@ function billingOf(incidents: readonly Incident[]): {
         violations.push(`was billed again for ${version}, whose response was stored`);
       }
       stored.set(version, count);
+      doubtful.delete(version);
       storedMs.set(version, [...(storedMs.get(version) ?? []), atMs]);
     } else if (word === 'lost' && wasJustStoredAgain(storedMs.get(version), atMs)) {
       // Another execution of the same upload had read the one before, which was void.
@@ -1181,9 +1184,12 @@ function billingOf(incidents: readonly Incident[]): {
         stored.clear();
       } else {
         stored.delete(version);
+        for (const other of stored.keys()) {
+          doubtful.add(other);
+        }
       }
     } else if (word === 'lost') {
-      if (stored.delete(version)) {
+      if (stored.delete(version) && !doubtful.has(version)) {
         violations.push(`took the response of ${version} for lost, and nothing explains it`);
       } else {
         lost++;
