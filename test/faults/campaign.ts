@@ -1136,8 +1136,8 @@ function atRest(plan: FaultPlan): FaultPlan {
   };
 }
 
-/** So long after a response was stored, who read the one before may still tell of it. */
-const READ_BEFORE_MS = 2_000;
+/** So long after a response was stored, who read the one before may still tell of it: the time limit of PersistResults. */
+const READ_BEFORE_MS = 90_000;
 
 function wasJustStoredAgain(storedMs: readonly number[] = [], atMs: number): boolean {
   return storedMs.length > 1 && atMs - storedMs.at(-1)! < READ_BEFORE_MS;
