@@ -10,7 +10,10 @@ export interface Loopback {
 
 /** Has a server listen where only this machine reaches it, on a free port. */
 export async function listenOnLoopback(server: Server): Promise<Loopback> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     async stop() {

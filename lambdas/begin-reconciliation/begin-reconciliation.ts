@@ -1,5 +1,5 @@
 import type { RekognitionClient } from '@aws-sdk/client-rekognition';
-import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
 import { type ExecutionListItem, ListExecutionsCommand, type SFNClient } from '@aws-sdk/client-sfn';
 import { metricNames } from '../shared/contract/names.ts';
 import { eventsFolder, foldersByEvent } from '../shared/contract/photo-key.ts';
@@ -13,9 +13,10 @@ import {
   type Reconciliation,
 } from '../shared/reconciliation/contract.ts';
 import { eventsWithCollection } from '../shared/rekognition/collections.ts';
-import { s3Error, statesError } from '../shared/runtime/aws-errors.ts';
+import { statesError } from '../shared/runtime/aws-errors.ts';
 import type { Telemetry } from '../shared/runtime/telemetry.ts';
 import type { JsonObjects } from '../shared/storage/json-objects.ts';
+import { listPages } from '../shared/storage/list-pages.ts';
 
 export interface BeginReconciliationDeps {
   states: SFNClient;
@@ -157,24 +158,9 @@ async function latestExecutions(
 
 async function listFolders({ s3, photoBucket }: BeginReconciliationDeps): Promise<string[]> {
   const folders: string[] = [];
-  let ContinuationToken: string | undefined;
-  do {
-    const page = await s3
-      .send(
-        new ListObjectsV2Command({
-          Bucket: photoBucket,
-          Prefix: eventsFolder(),
-          Delimiter: '/',
-          ...(ContinuationToken && { ContinuationToken }),
-        }),
-      )
-      .catch((error: unknown) => {
-        throw s3Error(error, { operation: 'ListObjectsV2', bucket: photoBucket }, 'MissingConfiguration');
-      });
-    for (const { Prefix: folder } of page.CommonPrefixes ?? []) {
-      folders.push(folder!);
-    }
-    ContinuationToken = page.NextContinuationToken;
-  } while (ContinuationToken);
+  const listing = { Bucket: photoBucket, Prefix: eventsFolder(), Delimiter: '/' };
+  for await (const { CommonPrefixes: prefixes = [] } of listPages(s3, listing)) {
+    folders.push(...prefixes.map(({ Prefix: folder }) => folder!));
+  }
   return folders;
 }

@@ -2,7 +2,7 @@ import { PipelineError } from '../shared/contract/errors.ts';
 import { logEvents } from '../shared/contract/names.ts';
 import { versionIdOf } from '../shared/contract/payloads.ts';
 import { type PhotoKey, photoKeyOf } from '../shared/contract/photo-key.ts';
-import { resultsFolder, resultsKey } from '../shared/contract/stored-result.ts';
+import { eventResultsFolder, resultsFolder, resultsKey } from '../shared/contract/stored-result.ts';
 import type { Sql } from '../shared/database/connection.ts';
 import {
   boxOf,
@@ -352,7 +352,7 @@ async function eraseEvent(
   const erasureId =
     open?.id ??
     (await openErasure(sql, { event_id: eventId, reason, execution_arn: executionArn, photos: 0 }));
-  await removeResults(sql, erasureId, [`results/${eventId}/`]);
+  await removeResults(sql, erasureId, [eventResultsFolder(eventId)]);
   // Not the transaction's beginning, which can lie before the end of an upload that it had to wait for.
   await sql`UPDATE events SET erasure_requested_at = clock_timestamp() WHERE id = ${eventId}`;
   if (!open) {

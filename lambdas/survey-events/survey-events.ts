@@ -4,7 +4,7 @@ import {
   ListFacesCommand,
   type RekognitionClient,
 } from '@aws-sdk/client-rekognition';
-import { type _Object, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
+import type { _Object, S3Client } from '@aws-sdk/client-s3';
 import { PipelineError } from '../shared/contract/errors.ts';
 import { logEvents } from '../shared/contract/names.ts';
 import { eventResultsFolder } from '../shared/contract/stored-result.ts';
@@ -21,10 +21,10 @@ import {
   type SurveyedEvent,
 } from '../shared/reconciliation/contract.ts';
 import { unlessGone } from '../shared/rekognition/unless-gone.ts';
-import { s3Error } from '../shared/runtime/aws-errors.ts';
 import type { Telemetry } from '../shared/runtime/telemetry.ts';
 import { headObject } from '../shared/storage/head-object.ts';
 import type { JsonObjects } from '../shared/storage/json-objects.ts';
+import { listPages } from '../shared/storage/list-pages.ts';
 
 export interface SurveyEventsDeps {
   rekognition: RekognitionClient;
@@ -111,16 +111,9 @@ async function facesOf(deps: SurveyEventsDeps, CollectionId: string): Promise<Su
 }
 
 async function* list({ s3 }: SurveyEventsDeps, Bucket: string, Prefix: string): AsyncGenerator<_Object> {
-  let ContinuationToken: string | undefined;
-  do {
-    const page = await s3
-      .send(new ListObjectsV2Command({ Bucket, Prefix, ...(ContinuationToken && { ContinuationToken }) }))
-      .catch((error: unknown) => {
-        throw s3Error(error, { operation: 'ListObjectsV2', bucket: Bucket }, 'MissingConfiguration');
-      });
-    yield* page.Contents ?? [];
-    ContinuationToken = page.NextContinuationToken;
-  } while (ContinuationToken);
+  for await (const { Contents: contents = [] } of listPages(s3, { Bucket, Prefix })) {
+    yield* contents;
+  }
 }
 
 function timeOf(lastModified: Date | undefined): string {

@@ -67,16 +67,16 @@ const bundled = new Map<string, OutputFile[]>();
 
 /** Bundles Lambdas for `writeBundle`, all at once: what they share is read and parsed once. */
 export function bundle(names: readonly string[]): void {
-  keepBundles(names, esbuild().buildSync(bundleOptions(names)).outputFiles);
+  remember(names, esbuild().buildSync(bundleOptions(names)).outputFiles);
 }
 
 /** The same for every Lambda, on the machine's other cores, beside what else the caller does until then. */
 export async function bundleAll(): Promise<void> {
-  if (madeBefore() !== undefined) {
-    return;
+  if (madeBefore() === undefined) {
+    const names = lambdaNames();
+    remember(names, (await esbuild().build(bundleOptions(names))).outputFiles);
+    keepAll();
   }
-  const names = lambdaNames();
-  keepBundles(names, (await esbuild().build(bundleOptions(names))).outputFiles);
 }
 
 /** Loaded only where something is bundled: who installs the package does not have it. */
@@ -86,27 +86,27 @@ function esbuild(): typeof import('esbuild') {
   return createRequire(import.meta.url)('esbuild') as typeof import('esbuild');
 }
 
-function keepBundles(names: readonly string[], outputFiles: readonly OutputFile[]): void {
+function remember(names: readonly string[], outputFiles: readonly OutputFile[]): void {
   for (const name of names) {
     bundled.set(
       name,
       outputFiles.filter((file) => path.dirname(file.path) === path.join(OUTDIR, name)),
     );
   }
-  if (KEPT !== undefined) {
-    keepIn(KEPT);
-  }
 }
 
-/** Renamed when all of it is there, so that two can do this at once. */
-function keepIn(folder: string): void {
-  mkdirSync(path.dirname(folder), { recursive: true });
-  const fresh = mkdtempSync(`${folder}-`);
+/** For the next that wants them. Renamed when all of it is there, so that two can do this at once. */
+function keepAll(): void {
+  if (KEPT === undefined) {
+    return;
+  }
+  mkdirSync(path.dirname(KEPT), { recursive: true });
+  const fresh = mkdtempSync(`${KEPT}-`);
   for (const name of bundled.keys()) {
     write(name, path.join(fresh, name));
   }
   try {
-    renameSync(fresh, folder);
+    renameSync(fresh, KEPT);
   } catch {
     rmSync(fresh, { recursive: true });
   }
@@ -132,6 +132,7 @@ export function writeBundle(name: string, folder: string): void {
   }
   if (!bundled.has(name)) {
     bundle(lambdaNames());
+    keepAll();
   }
   write(name, folder);
 }

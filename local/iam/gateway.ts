@@ -6,8 +6,8 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { listenOnLoopback } from '../loopback.ts';
 import type { Authority, AwsCall } from './authority.ts';
 import { type Answer, denial, denialOnBehalf } from './denials.ts';
 import { readRequest, type Service, type ServiceRequest } from './requests.ts';
@@ -57,16 +57,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.headersTimeout = KEEP_ALIVE_MS + 1000;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
+  const { endpoint, stop } = await listenOnLoopback(server);
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint,
     async stop() {
-      server.closeAllConnections();
+      const stopped = stop();
       agent.destroy();
-      await new Promise((resolve) => server.close(resolve));
+      await stopped;
     },
   };
 }

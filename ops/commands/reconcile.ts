@@ -1,4 +1,5 @@
 import { count } from '../../cli/text.ts';
+import type { Question } from '../../lambdas/answer-operator/questions.ts';
 import { compare, type Finding, type FindingKind } from '../../lambdas/shared/reconciliation/compare.ts';
 import {
   deletionOf,
@@ -249,45 +250,46 @@ async function requestDeletions(
   return started.filter(Boolean).length;
 }
 
-async function removeStrays(deployment: Deployment, found: readonly Found[]): Promise<number> {
-  let requested = 0;
-  for (const { eventId, findings } of found) {
-    const faces = findings.flatMap((finding) =>
+function removeStrays(deployment: Deployment, found: readonly Found[]): Promise<number> {
+  return askFor(deployment, found, {
+    of: (finding) =>
       finding.kind === 'stray_faces'
         ? finding.faceIds.map((face_id) => ({ photo_id: finding.photoId, face_id }))
         : [],
-    );
-    for (const chunk of chunksOf(faces)) {
-      const answer = await ask(deployment, {
-        ask: 'remove_faces',
-        event_id: eventId,
-        collection_id: collectionId(deployment.outputs, eventId),
-        faces: chunk,
-      });
-      requested += answer.requested;
-    }
-  }
-  return requested;
+    question: (event_id, faces) => ({
+      ask: 'remove_faces',
+      event_id,
+      collection_id: collectionId(deployment.outputs, event_id),
+      faces,
+    }),
+  });
 }
 
-async function removeResponses(
+function removeResponses(deployment: Deployment, found: readonly Found[], settled: Date): Promise<number> {
+  return askFor(deployment, found, {
+    of: (finding) => (finding.kind === 'needless_responses' ? [finding.photoId] : []),
+    question: (event_id, photo_ids) => ({
+      ask: 'remove_responses',
+      event_id,
+      photo_ids,
+      before: settled.toISOString(),
+    }),
+  });
+}
+
+/** Asks for what is to be removed of each event, as much as one question holds at a time. @returns how much was asked for */
+async function askFor<Item>(
   deployment: Deployment,
   found: readonly Found[],
-  settled: Date,
+  removal: {
+    of(finding: Finding): Item[];
+    question(eventId: string, items: Item[]): Extract<Question, { ask: 'remove_faces' | 'remove_responses' }>;
+  },
 ): Promise<number> {
   let requested = 0;
   for (const { eventId, findings } of found) {
-    const photoIds = findings.flatMap((finding) =>
-      finding.kind === 'needless_responses' ? [finding.photoId] : [],
-    );
-    for (const chunk of chunksOf(photoIds)) {
-      const answer = await ask(deployment, {
-        ask: 'remove_responses',
-        event_id: eventId,
-        photo_ids: chunk,
-        before: settled.toISOString(),
-      });
-      requested += answer.requested;
+    for (const items of chunksOf(findings.flatMap((finding) => removal.of(finding)))) {
+      requested += (await ask(deployment, removal.question(eventId, items))).requested;
     }
   }
   return requested;

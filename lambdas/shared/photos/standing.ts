@@ -347,7 +347,7 @@ export function standingOfObject<Row extends PhotoState & { failure_retryable: b
     case 'indexed':
       return { is: place === 'same_bytes' ? 'copy' : 'indexed' };
     case 'erased':
-      return { is: isUploadedSince(object, erasedBefore) ? 'unseen' : 'erased' };
+      return { is: isUploadedSince(object.uploadedAt, erasedBefore) ? 'unseen' : 'erased' };
     case 'failed':
       return { is: 'failed', retryable: row.failure_retryable === true };
     default:
@@ -362,7 +362,7 @@ export function standingOfObject<Row extends PhotoState & { failure_retryable: b
 const CLOCKS_APART_MS = 60_000;
 
 /** Whether an object of the bytes that were erased was uploaded again after that. */
-export function isUploadedSince({ uploadedAt }: { uploadedAt: Date }, erasedBefore: Date | null): boolean {
+export function isUploadedSince(uploadedAt: Date, erasedBefore: Date | null): boolean {
   return erasedBefore !== null && uploadedAt.getTime() >= erasedBefore.getTime() + CLOCKS_APART_MS;
 }
 

@@ -258,12 +258,12 @@ function needlessResponses(
   settled: Date,
   isAwaited: (photoId: string) => boolean,
 ): Finding[] {
-  const ofPhotos = Map.groupBy(responses, ({ key }) => photoOfResult(key));
-  return [...ofPhotos].flatMap(([photoId, ofPhoto]): Finding[] => {
-    const row = photoId === undefined ? undefined : rows.get(photoId);
+  const ours = responses.filter(({ key }) => photoOfResult(key) !== undefined);
+  return [...Map.groupBy(ours, ({ key }) => photoOfResult(key)!)].flatMap(([photoId, ofPhoto]): Finding[] => {
+    const row = rows.get(photoId);
     // What its end replaced may still be on its way out.
     const isSettled = row === undefined || new Date(row.ended_at ?? row.created_at) < settled;
-    if (photoId === undefined || !isSettled || isAwaited(photoId)) {
+    if (!isSettled || isAwaited(photoId)) {
       return [];
     }
     const needed = neededResponse(eventId, row);
@@ -305,7 +305,7 @@ function isUnfinished(
       return objects.some((object) => {
         const uploadedAt = new Date(object.uploadedAt);
         return isAbout(row, object)
-          ? isUploadedSince({ uploadedAt }, erasedBefore)
+          ? isUploadedSince(uploadedAt, erasedBefore)
           : erasedBefore === null || uploadedAt >= erasedBefore;
       });
   }

@@ -13,7 +13,7 @@ const maps = new Map<string, SourceMap | undefined>();
  *
  * @returns the stack as it was where there is no map
  */
-export function readableStack(stack: string): string {
+function readableStack(stack: string): string {
   return stack.replaceAll(POSITION, (position, module: string, line: string, column: string) => {
     const origin = mapOf(module)?.findOrigin(Number(line), Number(column));
     return origin && 'fileName' in origin

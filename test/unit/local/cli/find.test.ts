@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { findPerson, renderFound } from '../../../../local/cli/find.ts';
 import type { Cloud } from '../../../../local/cloud.ts';
+import { listenOnLoopback } from '../../../../local/loopback.ts';
 
 /** A Lambda service whose function answers this. */
 async function withFunction<Result>(
@@ -13,15 +13,14 @@ async function withFunction<Result>(
     response.writeHead(200, failed ? { 'x-amz-function-error': 'Unhandled' } : {});
     response.end(JSON.stringify(body));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const { endpoint, stop } = await listenOnLoopback(server);
   try {
     return await work({
-      services: { endpoints: { lambda: `http://127.0.0.1:${port}` } },
+      services: { endpoints: { lambda: endpoint } },
       outputs: { FindPersonFunctionName: 'find-person' },
     } as never);
   } finally {
-    server.close();
+    await stop();
   }
 }
 
