@@ -14,9 +14,7 @@ const port = parentPort!;
 const answer = (message: DetectorAnswer) => port.postMessage(message);
 
 const analyser = await loadFaceAnalyser();
-// The first run of each network costs about a second more than the next.
-const blank = { width: 64, height: 64, data: new Uint8Array(64 * 64 * 3) };
-await analyser.analyse(blank, true);
+await analyser.warmUp();
 answer({ ready: true });
 
 port.on('message', async ({ image, attributes }: DetectorJob) => {

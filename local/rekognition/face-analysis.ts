@@ -1,6 +1,15 @@
 import { createRequire, registerHooks } from 'node:module';
 import path from 'node:path';
-import { clip, enlarge, type Patch, patchQuality, type Rect, type RgbImage, samplePatch } from './pixels.ts';
+import {
+  clip,
+  enlarge,
+  mirror,
+  type Patch,
+  patchQuality,
+  type Rect,
+  type RgbImage,
+  samplePatch,
+} from './pixels.ts';
 
 /** One face as the local models see it. Coordinates are ratios of the image's width and height. */
 export interface AnalysedFace {
@@ -30,6 +39,8 @@ const EXPRESSIONS = ['neutral', 'happy', 'sad', 'angry', 'fearful', 'disgusted',
 export type Expression = (typeof EXPRESSIONS)[number];
 
 const SSD_SIZE = 512;
+/** Of the first detector: below it, what it sees is noise. */
+const MIN_SCORE = 0.3;
 const TINY_SIZE = 224;
 const LANDMARK_SIZE = 112;
 const DESCRIPTOR_SIZE = 150;
@@ -72,6 +83,8 @@ interface TfjsCore {
 export interface FaceAnalyser {
   /** Finds the faces of an image, with a descriptor each; with age, gender and expressions if `attributes`. */
   analyse(image: RgbImage, attributes: boolean): Promise<AnalysedFace[]>;
+  /** Runs the detector once: its first run takes about half a second more than the next. */
+  warmUp(): Promise<void>;
 }
 
 /**
@@ -180,9 +193,9 @@ function createAnalyser(tf: TfjsCore, { nets, NetInput, SsdMobilenetv1Options }:
     });
   }
 
-  /** What a second, independent detector says of each box, seen with its surroundings: 0..1. */
-  function secondOpinions(image: RgbImage, boxes: Rect[]): number[] {
-    const patches = boxes.map((box) => samplePatch(image, clip(enlarge(box, 2), image), TINY_SIZE, 'end'));
+  /** What a second, independent detector says of each box, seen with its surroundings in a region: 0..1. */
+  function secondOpinions(image: RgbImage, boxes: Rect[], region: Rect): number[] {
+    const patches = boxes.map((box) => samplePatch(image, clip(enlarge(box, 2), region), TINY_SIZE, 'end'));
     const outputs = run(patches, TINY_SIZE, (input) => [
       nets.tinyFaceDetector.forwardInput(input, TINY_SIZE),
     ]);
@@ -198,18 +211,23 @@ function createAnalyser(tf: TfjsCore, { nets, NetInput, SsdMobilenetv1Options }:
 
   async function detect(image: RgbImage): Promise<{ score: number; rect: Rect }[]> {
     const whole = { x: 0, y: 0, width: image.width, height: image.height };
-    const found = await confirmed(image, whole, 0.4);
+    const found = await confirmed(image, whole);
     // A face that fills the frame is missed; with a margin around it, it is not.
-    return found.length > 0 ? found : confirmed(image, enlarge(whole, 2), 0.3);
+    return found.length > 0 ? found : confirmed(image, enlarge(whole, 2.5));
   }
 
-  async function confirmed(image: RgbImage, region: Rect, minConfidence: number) {
-    const boxes = await candidates(image, region, minConfidence);
+  /** Faces that both detectors see: the less sure the first is, the surer the second has to be. */
+  async function confirmed(image: RgbImage, region: Rect) {
+    const boxes = await candidates(image, region, MIN_SCORE);
     const opinions = secondOpinions(
       image,
       boxes.map(({ rect }) => rect),
+      region,
     );
-    return boxes.filter(({ score }, i) => (score >= 0.5 ? opinions[i]! >= 0.1 : opinions[i]! >= 0.3));
+    return boxes.flatMap(({ score, rect }, i) => {
+      const opinion = opinions[i]!;
+      return opinion >= Math.max(0.1, 2 * (0.55 - score)) ? [{ score: Math.max(score, opinion), rect }] : [];
+    });
   }
 
   async function analyse(image: RgbImage, withAttributes: boolean): Promise<AnalysedFace[]> {
@@ -218,10 +236,8 @@ function createAnalyser(tf: TfjsCore, { nets, NetInput, SsdMobilenetv1Options }:
     const landmarks = run(facePatches, LANDMARK_SIZE, (input) => [
       nets.faceLandmark68Net.forwardInput(input),
     ]).map(([points], i) => pointsInImage(facePatches[i]!, points!));
-    const descriptors = run(
+    const descriptors = describe(
       landmarks.map((points) => samplePatch(image, alignedSquare(points, image), DESCRIPTOR_SIZE, 'both')),
-      DESCRIPTOR_SIZE,
-      (input) => [nets.faceRecognitionNet.forwardInput(input)],
     );
     const attributes = withAttributes
       ? analyseAttributes(
@@ -238,9 +254,17 @@ function createAnalyser(tf: TfjsCore, { nets, NetInput, SsdMobilenetv1Options }:
       score,
       landmarks: landmarks[i]!.map((n, axis) => n / (axis % 2 === 0 ? image.width : image.height)),
       ...patchQuality(facePatches[i]!),
-      descriptor: descriptors[i]![0]!,
+      descriptor: descriptors[i]!,
       ...(attributes[i] && { attributes: attributes[i] }),
     }));
+  }
+
+  /** The mean of what the network says of a face and of its mirror image, which tells people apart better than either. */
+  function describe(faces: Patch[]): Float32Array[] {
+    const [straight, mirrored] = [faces, faces.map(mirror)].map((patches) =>
+      run(patches, DESCRIPTOR_SIZE, (input) => [nets.faceRecognitionNet.forwardInput(input)]),
+    );
+    return faces.map((_, i) => straight![i]![0]!.map((value, n) => (value + mirrored![i]![0]![n]!) / 2));
   }
 
   function analyseAttributes(patches: Patch[]): FaceAttributes[] {
@@ -264,7 +288,12 @@ function createAnalyser(tf: TfjsCore, { nets, NetInput, SsdMobilenetv1Options }:
     });
   }
 
-  return { analyse };
+  async function warmUp(): Promise<void> {
+    const blank = { width: 64, height: 64, data: new Uint8Array(64 * 64 * 3) };
+    await candidates(blank, { x: 0, y: 0, width: 64, height: 64 }, MIN_SCORE);
+  }
+
+  return { analyse, warmUp };
 }
 
 /** The landmark network answers in ratios of the face's box, which the patch holds centred. */

@@ -81,6 +81,22 @@ export function samplePatch(image: RgbImage, region: Rect, size: number, padding
   };
 }
 
+/** A patch with left and right exchanged. */
+export function mirror(patch: Patch): Patch {
+  const { data, size, content, toImage } = patch;
+  const mirrored = new Float32Array(data.length);
+  for (let from = 0; from < data.length; from += 3) {
+    const x = (from / 3) % size;
+    mirrored.set(data.subarray(from, from + 3), from + 3 * (size - 1 - 2 * x));
+  }
+  return {
+    data: mirrored,
+    size,
+    content: { ...content, x: size - content.x - content.width },
+    toImage: (u, v) => toImage(1 - u, v),
+  };
+}
+
 interface SourceLines {
   /** Columns (or rows) of the image, or BLACK or GREY. */
   first: Int32Array;
@@ -128,14 +144,17 @@ function value(pixels: Uint8Array, width: number, x: number, y: number, channel:
 }
 
 /** The part of a rectangle that lies in the image, on whole pixels. */
-export function clip(rect: Rect, image: { width: number; height: number }): Rect {
-  const x = Math.floor(Math.max(0, rect.x));
-  const y = Math.floor(Math.max(0, rect.y));
+export function clip(
+  rect: Rect,
+  { x: left = 0, y: top = 0, width, height }: Partial<Rect> & { width: number; height: number },
+): Rect {
+  const x = Math.floor(Math.max(left, rect.x));
+  const y = Math.floor(Math.max(top, rect.y));
   return {
     x,
     y,
-    width: Math.floor(Math.min(rect.x + rect.width, image.width) - x),
-    height: Math.floor(Math.min(rect.y + rect.height, image.height) - y),
+    width: Math.floor(Math.min(rect.x + rect.width, left + width) - x),
+    height: Math.floor(Math.min(rect.y + rect.height, top + height) - y),
   };
 }
 

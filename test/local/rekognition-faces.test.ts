@@ -132,6 +132,29 @@ test('finds the faces of real group photos, within one', async () => {
   }
 }, 60_000);
 
+test('a face that fills the frame is found', async () => {
+  const photo = await sample(4);
+  const { width, height } = await sharp(photo).metadata();
+  const { FaceRecords } = await index('sample4.jpg');
+  for (const { Face } of FaceRecords!) {
+    const { Left, Top, Width, Height } = Face!.BoundingBox!;
+    const side = Math.round(0.9 * Math.max(Width! * width, Height! * height));
+    const portrait = await sharp(photo)
+      .extract({
+        left: Math.round((Left! + Width! / 2) * width - side / 2),
+        top: Math.round((Top! + Height! / 2) * height - side / 2),
+        width: side,
+        height: side,
+      })
+      .resize(150)
+      .png()
+      .toBuffer();
+    const found = await indexBytes(portrait, { QualityFilter: 'AUTO' });
+    expect(found.FaceRecords).toHaveLength(1);
+    expect(found.FaceRecords![0]!.Face!.BoundingBox!.Height).toBeGreaterThan(0.6);
+  }
+}, 60_000);
+
 test('the same image under the same external id stores nothing twice, also when ten calls come at once', async () => {
   const first = await index('sample1.jpg');
   const { FaceCount } = await client.send(new sdk.DescribeCollectionCommand({ CollectionId: 'event' }));
