@@ -7,6 +7,8 @@ const config: Config = {
   // What `npm run package` makes.
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   extensionsToTreatAsEsm: ['.ts'],
+  globalSetup: '<rootDir>/test/support/before-all.ts',
+  globalTeardown: '<rootDir>/test/support/after-all.ts',
   testEnvironment: '<rootDir>/test/support/environment.ts',
   // One more than cores: the end-to-end tests wait more than they compute.
   maxWorkers: availableParallelism() + 1,

@@ -7,6 +7,7 @@ import { CollectionStore } from './collections.ts';
 import { Detector } from './detector.ts';
 import type { AnalysedFace } from './face-analysis.ts';
 import { type GetObject, ImageSource } from './images.ts';
+import { type FaceFinder, keepAnalyses } from './kept-analyses.ts';
 import {
   MAX_FACES_PER_COLLECTION,
   type Operation,
@@ -63,6 +64,8 @@ export interface RekognitionOptions {
   ) => void;
   /** Finds the faces instead of the models, for tests that are about anything but faces. */
   findFaces?: (image: RgbImage) => AnalysedFace[];
+  /** Where what was found in an image is kept, for this endpoint and for others: biometric data. Default: nowhere. */
+  analysesFolder?: string;
   /** Hears why a call was answered with InternalServerError. Default: one line on stderr. */
   onInternalError?: (operation: Operation, error: unknown) => void;
 }
@@ -103,9 +106,10 @@ export async function startRekognition(options: RekognitionOptions): Promise<Rek
     now: clock,
   });
   const { findFaces } = options;
-  const detector: Pick<Detector, 'analyse' | 'warmUp' | 'close'> = findFaces
+  const models: FaceFinder = findFaces
     ? { analyse: async ({ image }) => findFaces(image), warmUp() {}, async close() {} }
     : new Detector({ workers });
+  const detector = options.analysesFolder ? keepAnalyses(models, options.analysesFolder) : models;
   const images = new ImageSource({ detector, getObject: options.getObject, concurrency: workers + 1 });
   const handlers = createOperations({ store, images, region });
 

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,6 +9,9 @@ import path from 'node:path';
  */
 const FIRST = 21_000;
 const PORTS = 4_000;
+
+/** The ports are the whole machine's, and so are the claims to them, whatever a run has for a temporary folder. */
+const CLAIMS = process.env.ROLLCALL_PORT_CLAIMS ?? path.join(tmpdir(), 'rollcall-ports');
 
 const mine = new Set<string>();
 
@@ -25,7 +28,8 @@ export async function freePort(): Promise<number> {
 
 /** By a file that can be made once; one of a process that is gone says nothing. */
 function claim(port: number): boolean {
-  const file = path.join(tmpdir(), `rollcall-port-${port}`);
+  mkdirSync(CLAIMS, { recursive: true });
+  const file = path.join(CLAIMS, String(port));
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
       writeFileSync(file, String(process.pid), { flag: 'wx' });
@@ -45,6 +49,16 @@ function claim(port: number): boolean {
     }
   }
   return false;
+}
+
+/** Removes the claims of processes that are gone. */
+export function removeAbandonedClaims(): void {
+  mkdirSync(CLAIMS, { recursive: true });
+  for (const file of readdirSync(CLAIMS).map((name) => path.join(CLAIMS, name))) {
+    if (!isAlive(ownerOf(file))) {
+      takeAway(file);
+    }
+  }
 }
 
 /** Removes the file of a process that is gone, unless somebody else was faster and it is already theirs. */

@@ -1,0 +1,77 @@
+import { mkdtempSync, readdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { DetectorJob } from '../../local/rekognition/detector-worker.ts';
+import type { AnalysedFace } from '../../local/rekognition/face-analysis.ts';
+import { keepAnalyses } from '../../local/rekognition/kept-analyses.ts';
+
+const image = (shade: number, width = 2): DetectorJob['image'] => ({
+  width,
+  height: 8 / width,
+  data: new Uint8Array(24).fill(shade),
+});
+const face = (n: number): AnalysedFace => ({
+  box: { x: 0.1, y: 0.2, width: 0.3, height: 0.4 },
+  score: 0.9,
+  landmarks: new Float32Array([n, 0.5]),
+  brightness: 50,
+  sharpness: 60,
+  descriptor: new Float32Array([n, 1 / 3]),
+});
+
+let folder: string;
+let asked: DetectorJob[];
+const endpoint = () =>
+  keepAnalyses(
+    {
+      analyse: async (job) => {
+        asked.push(job);
+        return [face(job.image.data[0]!)];
+      },
+      warmUp() {},
+      async close() {},
+    },
+    folder,
+  );
+
+beforeEach(() => {
+  folder = path.join(mkdtempSync(path.join(tmpdir(), 'rollcall-analyses-')), 'new');
+  asked = [];
+});
+
+test('an image is looked at once, whichever endpoint it comes to, and the faces are the same to the last bit', async () => {
+  for (let i = 0; i < 3; i++) {
+    expect(await endpoint().analyse({ image: image(7), attributes: false })).toEqual([face(7)]);
+  }
+  expect(asked).toHaveLength(1);
+});
+
+test('other pixels, another shape and other attributes are another question', async () => {
+  const finder = endpoint();
+  for (const job of [
+    { image: image(7), attributes: false },
+    { image: image(8), attributes: false },
+    { image: image(7, 4), attributes: false },
+    { image: image(7), attributes: true },
+  ]) {
+    await finder.analyse(job);
+  }
+  expect(asked).toHaveLength(4);
+});
+
+test('a failure is not kept', async () => {
+  const failing = keepAnalyses(
+    { analyse: () => Promise.reject(new Error('hung')), warmUp() {}, async close() {} },
+    folder,
+  );
+  await expect(failing.analyse({ image: image(7), attributes: false })).rejects.toThrow('hung');
+  expect(await endpoint().analyse({ image: image(7), attributes: false })).toEqual([face(7)]);
+});
+
+test('only its owner reads what is kept', async () => {
+  await endpoint().analyse({ image: image(7), attributes: false });
+  const [file] = readdirSync(folder);
+  for (const kept of [folder, path.join(folder, file!)]) {
+    expect(statSync(kept).mode & 0o077).toBe(0);
+  }
+});
