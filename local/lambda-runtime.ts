@@ -82,12 +82,14 @@ export interface LambdaRuntime {
    * Invokes the function and waits for its result, as a Task with the function's ARN does.
    *
    * @param onStart gets what kills the execution environment that the invocation runs in
+   * @param signal tells that nobody waits for the result any more: what waits for an environment gives up, what runs goes on
    * @throws LambdaError
    */
   invoke(
     fn: LambdaFunction,
     payload: unknown,
     onStart?: (kill: () => Promise<void>) => void,
+    signal?: AbortSignal,
   ): Promise<unknown>;
   /** Ends the function's idle environments: the next invocations start cold. */
   recycle(fn: LambdaFunction): void;
@@ -141,7 +143,7 @@ export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntim
   }
 
   return {
-    async invoke(fn, payload, onStart) {
+    async invoke(fn, payload, onStart, signal) {
       checkActive(fn);
       const body = JSON.stringify(payload ?? null);
       if (Buffer.byteLength(body) > PAYLOAD_LIMIT_BYTES) {
@@ -150,7 +152,7 @@ export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntim
           `Request must be smaller than ${PAYLOAD_LIMIT_BYTES} bytes for the InvokeFunction operation`,
         );
       }
-      return JSON.parse(await poolOf(fn).invoke(body, onStart)) as unknown;
+      return JSON.parse(await poolOf(fn).invoke(body, onStart, signal)) as unknown;
     },
     recycle: (fn) => pools.get(fn.arn)?.recycle(),
     deactivate(fn, readyAfterMs) {
@@ -193,8 +195,12 @@ class Pool {
     this.#log.on('error', () => {});
   }
 
-  async invoke(payload: string, onStart?: (kill: () => Promise<void>) => void): Promise<string> {
-    const environment = await this.#take();
+  async invoke(
+    payload: string,
+    onStart: ((kill: () => Promise<void>) => void) | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<string> {
+    const environment = await this.#take(signal);
     onStart?.(() => environment.kill());
     const invocation = environment.invoke(payload);
     this.#busy.add(invocation);
@@ -223,10 +229,11 @@ class Pool {
     await new Promise((resolve) => this.#log.end(resolve));
   }
 
-  async #take(): Promise<ExecutionEnvironment> {
+  async #take(signal: AbortSignal | undefined): Promise<ExecutionEnvironment> {
     if (this.#stopped) {
       throw stopping();
     }
+    signal?.throwIfAborted();
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
       clearTimeout(idle.reaper);
       if (idle.isAlive) {
@@ -244,7 +251,15 @@ class Pool {
         }
       }, WORTH_A_START_MS).unref();
     }
-    return waiting.promise;
+    const giveUp = () => {
+      const at = this.#waiting.indexOf(waiting);
+      if (at >= 0) {
+        this.#waiting.splice(at, 1);
+        waiting.reject(signal!.reason);
+      }
+    };
+    signal?.addEventListener('abort', giveUp);
+    return waiting.promise.finally(() => signal?.removeEventListener('abort', giveUp));
   }
 
   /** Starts environments for those who wait, as many as there may be. */

@@ -209,7 +209,7 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
 interface Program {
   engine: StateMachine;
   /** The Tasks' resources by state. */
-  tasks: ReadonlyMap<string, string>;
+  tasks: ReadonlyMap<string, Task>;
   /** By state; the engine takes them for Tasks. */
   maps: ReadonlyMap<string, DistributedMapState>;
   /** 0 for none. */
@@ -283,9 +283,9 @@ function execute(
   const over = new AbortController();
   /** How it was ended from outside. */
   let stopped: Outcome | undefined;
-  const invoke: InvokeState = async (name, resource, payload) => {
+  const invoke: InvokeState = async (name, resource, payload, signal) => {
     if (resource === WAIT_RESOURCE) {
-      return waitScaled(payload, over.signal);
+      return waitScaled(payload, signal);
     }
     const map = maps.get(name);
     return map
@@ -295,9 +295,9 @@ function execute(
           executionArn,
           mapRuns,
           invoke,
-          signal: over.signal,
+          signal,
         })
-      : invokeResource(resource, payload, over.signal);
+      : invokeResource(resource, payload, signal);
   };
   const running = engine.run(structuredClone(input) as Parameters<typeof engine.run>[0], {
     overrides: { taskResourceLocalHandlers: taskHandlers(tasks, invoke, over.signal) },
@@ -493,23 +493,34 @@ type Outcome = Pick<ExecutionEnd, 'status' | 'output' | 'error' | 'cause'>;
 
 const TIMED_OUT: Outcome = { status: 'TIMED_OUT', error: 'States.Timeout' };
 
-type InvokeState = (name: string, resource: string, payload: unknown) => Promise<unknown>;
+type InvokeState = (
+  name: string,
+  resource: string,
+  payload: unknown,
+  signal: AbortSignal,
+) => Promise<unknown>;
 
 /** What the engine calls for each Task, with Step Functions' limits around it, until the execution is over. */
-function taskHandlers(tasks: ReadonlyMap<string, string>, invoke: InvokeState, over: AbortSignal) {
+function taskHandlers(tasks: ReadonlyMap<string, Task>, invoke: InvokeState, over: AbortSignal) {
   const ended = new Promise<never>((_, reject) => {
     over.addEventListener('abort', () => reject(new ExecutionIsOver()));
   });
   ended.catch(() => {});
   return Object.fromEntries(
-    [...tasks].map(([name, resource]) => [
+    [...tasks].map(([name, { resource, timeoutMs }]) => [
       name,
       async (payload: unknown) => {
         if (over.aborted) {
           throw new ExecutionIsOver();
         }
         checkPayload(payload, `The input of ${name}`);
-        const result = await Promise.race([invoke(name, resource, payload), ended]);
+        // The engine goes on when the state's time is up; what has not begun by then need not begin any more.
+        const timedOut = new AbortController();
+        const timer = setTimeout(() => timedOut.abort(), timeoutMs).unref();
+        const signal = AbortSignal.any([over, timedOut.signal]);
+        const result = await Promise.race([invoke(name, resource, payload, signal), ended]).finally(() =>
+          clearTimeout(timer),
+        );
         checkPayload(result, `The result of ${name}`);
         return result as never;
       },
@@ -603,8 +614,13 @@ class ExecutionIsOver extends Error {
   readonly isCatchable = false;
 }
 
-/** The Tasks' resources by state name, which is how the engine asks for them. Gives each Task its timeout. */
-function collectTasks(states: StateMachineDefinition['States'], tasks = new Map<string, string>()) {
+interface Task {
+  resource: string;
+  timeoutMs: number;
+}
+
+/** The Tasks by state name, which is how the engine asks for them. Gives each its timeout. */
+function collectTasks(states: StateMachineDefinition['States'], tasks = new Map<string, Task>()) {
   for (const [name, state] of Object.entries(states)) {
     if (state.Type === 'Map') {
       collectTasks((state.ItemProcessor ?? state.Iterator)!.States, tasks);
@@ -616,7 +632,8 @@ function collectTasks(states: StateMachineDefinition['States'], tasks = new Map<
       if (state.TimeoutSecondsPath === undefined) {
         state.TimeoutSeconds ??= NO_TASK_TIMEOUT_SECONDS;
       }
-      tasks.set(name, state.Resource);
+      const { Resource: resource, TimeoutSeconds: seconds = NO_TASK_TIMEOUT_SECONDS } = state;
+      tasks.set(name, { resource, timeoutMs: seconds * 1_000 });
     }
   }
   return tasks;

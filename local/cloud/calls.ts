@@ -30,7 +30,15 @@ export function invokerOf(
     if (!fn) {
       throw new LocalError('UnsupportedTemplateError', `The local run cannot call ${resource}.`);
     }
-    return between.invoke ? between.invoke(fn, payload, lambdas) : lambdas.invoke(fn, payload);
+    const runtime = signal ? whileAwaited(lambdas, signal) : lambdas;
+    return between.invoke ? between.invoke(fn, payload, runtime) : runtime.invoke(fn, payload);
+  };
+}
+
+function whileAwaited(lambdas: LambdaRuntime, signal: AbortSignal): LambdaRuntime {
+  return {
+    ...lambdas,
+    invoke: (fn, payload, onStart) => lambdas.invoke(fn, payload, onStart, signal),
   };
 }
 

@@ -68,6 +68,8 @@ async function admit(socket: Socket, context: SecureContext, options: DatabaseGa
     return;
   }
   socket.write('S');
+  // What comes in pieces goes on in pieces, each of which would wait 40 ms until the one before it is acknowledged.
+  socket.setNoDelay(true);
   const client = new TLSSocket(socket, { isServer: true, secureContext: context });
   client.on('error', () => socket.destroy());
   const startup = await readMessage(client, 0);
@@ -106,7 +108,7 @@ async function admit(socket: Socket, context: SecureContext, options: DatabaseGa
 }
 
 async function connectToServer({ port, certificateAuthority }: DatabaseGateOptions): Promise<TLSSocket> {
-  const plain = connect({ port, host: 'localhost' });
+  const plain = connect({ port, host: 'localhost', noDelay: true });
   await once(plain, 'connect');
   const request = Buffer.alloc(8);
   request.writeInt32BE(8, 0);

@@ -353,3 +353,43 @@ test('environments start a few at a time, whatever number of functions is called
   }
   expect(most).toBeLessThanOrEqual(availableParallelism());
 });
+
+test('an invocation that nobody waits for any more gives up its place, and one that runs goes on', async () => {
+  const told = join(folder, 'told');
+  writeFileSync(told, '');
+  const lines = () => readFileSync(told, 'utf8').trim().split('\n');
+  const fn = lambda(`import { appendFileSync, existsSync } from 'node:fs';
+    const tell = (line) => appendFileSync(${JSON.stringify(told)}, line + '\\n');
+    export const handler = async ({ name }) => {
+      tell(name + ' begins');
+      while (!existsSync(${JSON.stringify(`${told}.go`)})) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      tell(name + ' ends');
+    };`);
+  const signals = Array.from({ length: 6 }, () => new AbortController());
+  const calls = signals.map(({ signal }, i) => runtime.invoke(fn, { name: String(i) }, undefined, signal));
+  const outcomes = Promise.allSettled(calls);
+  while (lines().length < 2) {
+    await sleep(10);
+  }
+  expect(lines().sort()).toEqual(['0 begins', '1 begins']);
+  for (const abandoned of [0, 2, 4]) {
+    signals[abandoned]!.abort(new Error('timed out'));
+  }
+  await expect(runtime.invoke(fn, { name: '6' }, undefined, signals[4]!.signal)).rejects.toThrow('timed out');
+  writeFileSync(`${told}.go`, '');
+  expect((await outcomes).map(({ status }) => status === 'fulfilled')).toEqual([
+    true,
+    true,
+    false,
+    true,
+    false,
+    true,
+  ]);
+  expect(
+    lines()
+      .filter((line) => line.endsWith('ends'))
+      .sort(),
+  ).toEqual(['0 ends', '1 ends', '3 ends', '5 ends']);
+});

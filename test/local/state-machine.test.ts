@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-type Invoke = (resource: string, payload: never) => Promise<unknown>;
+type Invoke = (resource: string, payload: never, signal: AbortSignal) => Promise<unknown>;
 
 function machine(invoke: Invoke, definition: object = {}, work: object = {}): LocalStateMachine {
   return createStateMachine({
@@ -155,6 +155,16 @@ describe('time', () => {
       status: 'FAILED',
       error: 'States.Timeout',
     });
+  });
+
+  test('of a Task: whoever carries it out hears that nobody waits any more', async () => {
+    const heard = Promise.withResolvers<void>();
+    const waits = (_resource: string, _payload: unknown, signal: AbortSignal) => {
+      signal.addEventListener('abort', () => heard.resolve());
+      return new Promise(() => {});
+    };
+    await run(machine(waits, {}, { TimeoutSeconds: 1 }));
+    await heard.promise;
   });
 
   test('of the machine', async () => {
