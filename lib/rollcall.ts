@@ -299,6 +299,17 @@ export class Rollcall extends Construct {
         value: String(config.dailyImageCap),
         description: 'Images that may be indexed in a UTC day, if no operator says otherwise',
       },
+      ...(photographerCaps && {
+        DailyImagesPerPhotographer: {
+          value: String(config.dailyImagesPerPhotographer),
+          description:
+            'Images of one photographer that may be indexed in a UTC day, if no operator says otherwise',
+        },
+        PhotographersTableName: {
+          value: photographerCaps.table.tableName,
+          description: 'What photographers have indexed today',
+        },
+      }),
       IndexFacesPerSecond: {
         value: indexing.rate,
         description: 'IndexFaces calls a second that are aimed at, until the quota was read',

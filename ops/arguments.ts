@@ -112,7 +112,16 @@ export const commands = {
   cap: {
     starts: false,
     does: 'how many images may be indexed a day (UTC): shows it, sets it, or goes back to the configured number',
-    options: { images: 'COUNT', default: 'flag', ...changes, yes: 'flag' },
+    more: `  --photographer UUID  the cap of this photographer, not the account's; --event UUID of an event that has none
+`,
+    options: {
+      images: 'COUNT',
+      default: 'flag',
+      photographer: 'UUID',
+      event: 'UUID',
+      ...changes,
+      yes: 'flag',
+    },
   },
   'erase-person': {
     starts: true,
@@ -182,6 +191,7 @@ export interface Arguments {
   /** A UTC day, YYYY-MM-DD. */
   since: string | undefined;
   images: number | undefined;
+  photographer: string | undefined;
   default: boolean;
   limit: number;
   /** Minutes. */
@@ -349,6 +359,7 @@ export function parseOpsArguments(argv: readonly string[], env: Environment): Ar
     prefix: given.get('prefix'),
     by: usageKeys.find((key) => key === given.get('by')) ?? 'event',
     since: given.get('since'),
+    photographer: given.get('photographer')?.toLowerCase(),
     images: given.has('images') ? Number(given.get('images')) : undefined,
     default: given.has('default'),
     limit: Number(given.get('limit') ?? 20),

@@ -26,7 +26,7 @@ export function whyHeld(errors: ReadonlySet<string>): string | undefined {
     return "today's images are used up: npm run ops -- cap --images N --local";
   }
   if (errors.has('PhotographerCapReached')) {
-    return "the photographer's images of today are used up (dailyImagesPerPhotographer)";
+    return "the photographer's images of today are used up: npm run ops -- cap --photographer ID --images N --local";
   }
   return undefined;
 }

@@ -6,6 +6,7 @@ import { type CfnResource, listOf, type ReadableTemplate, type Statement } from 
 const { template: readable, artifact } = synthesisedStack();
 const external = synthesised(configurations.external);
 const tryOut = synthesised(configurations.otherwise);
+const capped = synthesised(configurations.photographerCapsAlone);
 
 describe('both buckets', () => {
   test.each(['PhotoBucket', 'ResultsBucket'])('%s is private, encrypted, and open over TLS only', (name) => {
@@ -669,6 +670,10 @@ describe('the stack', () => {
     ];
     expect(outputs.sort()).toEqual([...always, ...aurora].sort());
     expect(Object.keys(external.json.Outputs as object).sort()).toEqual([...always].sort());
+    expect(capped.json.Outputs).toMatchObject({
+      DailyImagesPerPhotographer: { Value: '500' },
+      PhotographersTableName: { Value: { Ref: expect.stringMatching(/^PhotographerCapsTable/) } },
+    });
   });
 
   test('logs the failures of executions, without the photos they are about', () => {

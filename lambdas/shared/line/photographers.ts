@@ -18,7 +18,9 @@ import {
   type DayCount,
   giveBack,
   imagesToday,
+  type LedgerState,
   nextDay,
+  type Premise,
   type Slot,
 } from './rules.ts';
 import type { SlotLedger } from './store.ts';
@@ -47,6 +49,9 @@ const COUNT_KEPT_MS = DAY_MS;
 const eventItem = (eventId: string) => `event#${eventId}`;
 const photographerItem = (photographerId: string) => `photographer#${photographerId}`;
 
+/** What an item of images says: the day's count, and the cap that an operator set in place of the configured one. */
+type CappedCount = DayCount & Pick<LedgerState, 'daily_image_cap'>;
+
 /** An image of one day's count. */
 export interface CountedImage {
   /** Of the item that counts it. */
@@ -74,7 +79,7 @@ export interface PhotographerCap {
 /** Of one function, which remembers what it last saw, as the slot ledger does. */
 export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): PhotographerCap {
   const photographers = memory<{ photographer: string; untilMs: number }>();
-  const counts = memory<DayCount>();
+  const counts = memory<CappedCount>();
 
   function photographerOf(eventId: string): string | undefined {
     const known = photographers.get(eventId);
@@ -82,7 +87,7 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
   }
 
   /** Notes what an item says: a count, and of an event whose it is. */
-  function note(eventId: string, id: string, item: Item): DayCount {
+  function note(eventId: string, id: string, item: Item): CappedCount {
     const { S: photographer } = item.photographer ?? {};
     if (photographer !== undefined) {
       photographers.set(eventId, { photographer, untilMs: deps.now() + REMEMBERED_MS });
@@ -93,7 +98,7 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
   }
 
   /** The item that an image of the event is counted in, as it is now. */
-  async function look(eventId: string): Promise<{ id: string; count: DayCount }> {
+  async function look(eventId: string): Promise<{ id: string; count: CappedCount }> {
     if (photographerOf(eventId) === undefined) {
       const id = eventItem(eventId);
       const count = note(eventId, id, await readItem(deps, id));
@@ -105,22 +110,24 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
     return { id, count: note(eventId, id, await readItem(deps, id)) };
   }
 
-  function remembered(eventId: string): { id: string; count: DayCount } | undefined {
+  function remembered(eventId: string): { id: string; count: CappedCount } | undefined {
     const photographer = photographerOf(eventId);
     const id = photographer === undefined ? eventItem(eventId) : photographerItem(photographer);
     const count = counts.get(id);
     return count && { id, count };
   }
 
-  function refuse({ id, count }: { id: string; count: DayCount }): never {
+  const capOf = (count: CappedCount) => count.daily_image_cap ?? imagesPerDay;
+
+  function refuse({ id, count }: { id: string; count: CappedCount }): never {
     const images = imagesToday(count, deps.now());
     throw new PipelineError(
       'PhotographerCapReached',
-      `${images} of ${imagesPerDay} images of ${id.replace('#', ' ')} are indexed today (UTC)`,
+      `${images} of ${capOf(count)} images of ${id.replace('#', ' ')} are indexed today (UTC)`,
     );
   }
 
-  const isFull = (count: DayCount) => imagesToday(count, deps.now()) >= imagesPerDay;
+  const isFull = (count: CappedCount) => imagesToday(count, deps.now()) >= capOf(count);
 
   return {
     async check(eventId) {
@@ -143,11 +150,12 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
           refuse(known);
         }
         const { id } = known;
-        const written = await writeItem(deps, id, counting(id, known.count, 1, imagesPerDay, deps.now()));
+        const { count } = known;
+        const written = await writeItem(deps, id, counting(id, count, 1, capOf(count), deps.now()));
         if ('item' in written) {
           return { id, day: note(eventId, id, written.item).day ?? 0 };
         }
-        // Another count, another day, or the event has got its photographer.
+        // Another count, another day, another cap, or the event has got its photographer.
         const conflict = written.conflict && note(eventId, id, written.conflict);
         known = conflict && remembered(eventId)?.id === id ? { id, count: conflict } : undefined;
         isFresh = known !== undefined;
@@ -203,7 +211,8 @@ async function writeOwner(
       new UpdateItemCommand({
         TableName: table,
         Key: { id: { S: eventItem(eventId) } },
-        UpdateExpression: 'SET photographer = :photographer, expiration = :expiration REMOVE #day, images',
+        UpdateExpression:
+          'SET photographer = :photographer, expiration = :expiration REMOVE #day, images, daily_image_cap',
         ExpressionAttributeNames: { '#day': 'day' },
         ExpressionAttributeValues: {
           ':photographer': { S: photographerId },
@@ -235,26 +244,87 @@ async function countMore(deps: PhotographersDeps, id: string, images: number): P
   throw new PipelineError('LedgerBusy', `Lost ${MAX_RACES} races to count images`);
 }
 
-/** The account's rule for a day's count; an event counts only while it is no one's. */
+/**
+ * The account's rule for a day's count; an event counts only while it is no one's. An item with a cap of its own is kept when its day
+ * is over.
+ */
 function counting(
   id: string,
-  count: DayCount,
+  count: CappedCount,
   images: number,
   cap: number | undefined,
   nowMs: number,
-): Change<'day' | 'images' | 'photographer' | 'expiration'> {
+): Change<'day' | 'images' | 'daily_image_cap' | 'photographer' | 'expiration'> {
   const { premises, ...change } = countImages(count, images, cap, nowMs);
+  const { daily_image_cap: ownCap } = count;
   return {
     ...change,
-    premises: [
-      ...premises,
-      ...(isOfEvent(id) ? [{ attribute: 'photographer' as const, is: undefined }] : []),
-    ],
-    set: { ...change.set, expiration: inSeconds(nextDay(nowMs) + COUNT_KEPT_MS) },
+    premises: [...premises, { attribute: 'daily_image_cap', is: ownCap }, ...noOnes(id)],
+    set: { ...change.set, ...(ownCap === undefined && { expiration: countExpiration(nowMs) }) },
   };
 }
 
-const isOfEvent = (id: string) => id.startsWith(eventItem(''));
+function countExpiration(nowMs: number): number {
+  return inSeconds(nextDay(nowMs) + COUNT_KEPT_MS);
+}
+
+/** Whose images a cap counts: a photographer's, or those of an event that has none. */
+export type CountedBy = { photographer: string } | { event: string };
+
+export interface CapView {
+  imagesToday: number;
+  /** What an operator set; undefined where the configured number holds. */
+  cap: number | undefined;
+  /** Of an event, whose it is: then its images count there. */
+  photographer: string | undefined;
+}
+
+/** The caps as an operator uses them. */
+export interface PhotographerCapSwitch {
+  /** @throws PipelineError `LedgerBusy`, `AccessDenied`, `MissingConfiguration` */
+  read(by: CountedBy): Promise<CapView>;
+  /**
+   * Sets the images a day, until it is set again; undefined goes back to the configured number.
+   *
+   * @throws PipelineError `LedgerBusy`, `AccessDenied`, `MissingConfiguration`
+   */
+  set(by: CountedBy, imagesPerDay: number | undefined): Promise<void>;
+}
+
+export function photographerCapSwitch(deps: PhotographersDeps): PhotographerCapSwitch {
+  const idOf = (by: CountedBy) => ('event' in by ? eventItem(by.event) : photographerItem(by.photographer));
+  return {
+    async read(by) {
+      const item = await readItem(deps, idOf(by));
+      const count = decodeLedger(item);
+      return {
+        imagesToday: imagesToday(count, deps.now()),
+        cap: count.daily_image_cap,
+        photographer: item.photographer?.S,
+      };
+    },
+    async set(by, imagesPerDay) {
+      const id = idOf(by);
+      const written = await writeItem(deps, id, {
+        premises: noOnes(id),
+        ...(imagesPerDay === undefined
+          ? { remove: ['daily_image_cap'], set: { expiration: countExpiration(deps.now()) } }
+          : { remove: ['expiration'], set: { daily_image_cap: imagesPerDay } }),
+      });
+      if ('conflict' in written) {
+        throw new PipelineError(
+          'LedgerBusy',
+          'The event has got its photographer meanwhile: set the cap there',
+        );
+      }
+    },
+  };
+}
+
+/** That an event has no photographer; of a photographer, nothing. */
+function noOnes(id: string): Premise<'photographer'>[] {
+  return id.startsWith(eventItem('')) ? [{ attribute: 'photographer', is: undefined }] : [];
+}
 
 function inSeconds(ms: number): number {
   return Math.ceil(ms / 1_000);

@@ -15,6 +15,9 @@ test('cap shows, sets, or goes back', () => {
   expect(parse('cap')).toMatchObject({ command: 'cap', images: undefined, default: false });
   expect(parse('cap', '--images', '250000', '--yes')).toMatchObject({ images: 250_000, yes: true });
   expect(parse('cap', '--default')).toMatchObject({ default: true });
+  expect(parse('cap', '--photographer', 'A0B1C2D3-0000-4000-8000-000000000001')).toMatchObject({
+    photographer: 'a0b1c2d3-0000-4000-8000-000000000001',
+  });
 });
 
 test.each([
@@ -25,6 +28,7 @@ test.each([
   [['cap', '--images', '0'], '--images takes a whole number from 1'],
   [['cap', '--images', '1e6'], '--images takes a whole number from 1'],
   [['cap', '--images'], '--images needs a value'],
+  [['cap', '--photographer', 'Jane'], '--photographer takes a UUID'],
 ])('%j is answered in one line', (argv, message) => {
   expect(() => parse(...argv)).toThrow(UserError);
   expect(() => parse(...argv)).toThrow(message);

@@ -13,6 +13,7 @@ import {
   eventOwners,
   type PhotographerCap,
   photographerCap,
+  photographerCapSwitch,
 } from '../../../../../lambdas/shared/line/photographers.ts';
 import { dayOf, type Slot } from '../../../../../lambdas/shared/line/rules.ts';
 import { awsError, fakeClient } from '../../../../support/fake-client.ts';
@@ -46,6 +47,7 @@ function fleet(imagesPerDay: number, clock = { now: NOON }) {
     clock,
     member: () => photographerCap(deps(), imagesPerDay),
     teller: () => eventOwners(deps()),
+    operator: photographerCapSwitch(deps()),
   };
 }
 
@@ -184,8 +186,57 @@ test('is told again when ten minutes are over, or of another photographer', asyn
   await expect(itemOf(`event#${event}`)).resolves.toMatchObject({ photographer: other });
 });
 
+test('an operator’s cap holds for one photographer, until the configured one is gone back to', async () => {
+  const { member, teller, operator, clock } = fleet(2);
+  const [event, theirs, photographer] = [randomUUID(), randomUUID(), randomUUID()];
+  await teller().tell(event, photographer);
+  await teller().tell(theirs, randomUUID());
+  const gate = member();
+  await expect(takeAtOnce([gate, member()], event, 4)).resolves.toBe(2);
+  await operator.set({ photographer }, 5);
+  await expect(operator.read({ photographer })).resolves.toEqual({
+    imagesToday: 2,
+    cap: 5,
+    photographer: undefined,
+  });
+  // Its memory says that it is full, and it looks.
+  await expect(takeAtOnce([gate, member()], event, 9)).resolves.toBe(3);
+  await expect(takeAtOnce([gate, member()], theirs, 9)).resolves.toBe(2);
+  await expect(gate.check(event)).rejects.toThrow('5 of 5 images of photographer');
+  // What is kept for the next days does not go when this one is over.
+  await expect(itemOf(`photographer#${photographer}`)).resolves.not.toHaveProperty('expiration');
+  clock.now += 3 * 24 * HOUR_MS;
+  await expect(takeAtOnce([gate], event, 1)).resolves.toBe(1);
+  await operator.set({ photographer }, 1);
+  // Its memory says that there is room, and its write says that there is none.
+  await expect(takeAtOnce([gate], event, 3)).resolves.toBe(0);
+  await operator.set({ photographer }, undefined);
+  await expect(takeAtOnce([gate, member()], event, 3)).resolves.toBe(1);
+  await expect(itemOf(`photographer#${photographer}`)).resolves.toMatchObject({
+    expiration: String(dayAfterNext(clock.now)),
+  });
+});
+
+test('an event without a photographer has its own until it gets one', async () => {
+  const { member, teller, operator } = fleet(1);
+  const [event, photographer] = [randomUUID(), randomUUID()];
+  await operator.set({ event }, 3);
+  await expect(takeAtOnce([member()], event, 9)).resolves.toBe(3);
+  await teller().tell(event, photographer);
+  await expect(operator.read({ event })).resolves.toEqual({ imagesToday: 0, cap: undefined, photographer });
+  await expect(member().check(event)).rejects.toThrow(`3 of 1 images of photographer ${photographer}`);
+  await expect(operator.set({ event }, 9)).rejects.toMatchObject({ name: 'LedgerBusy' });
+  await expect(itemOf(`event#${event}`)).resolves.toHaveProperty('expiration');
+});
+
+/** Seconds since the epoch: a day after the end of this one. */
+function dayAfterNext(nowMs: number): number {
+  return (Math.floor(nowMs / (24 * HOUR_MS)) + 2) * 24 * 3_600;
+}
+
 /** What the items have to say, of a world without races. */
 class Model {
+  readonly #caps = new Map<string, number>();
   readonly #counts = new Map<string, { day: number; images: number }>();
   readonly #owners = new Map<string, string>();
   readonly #cap: number;
@@ -205,7 +256,16 @@ class Model {
   }
 
   hasRoom(event: string, today: number): boolean {
-    return this.images(this.idOf(event), today) < this.#cap;
+    const id = this.idOf(event);
+    return this.images(id, today) < (this.#caps.get(id) ?? this.#cap);
+  }
+
+  setCap(id: string, cap: number | undefined): void {
+    if (cap === undefined) {
+      this.#caps.delete(id);
+    } else {
+      this.#caps.set(id, cap);
+    }
   }
 
   add(id: string, today: number, images: number): number {
@@ -227,6 +287,7 @@ class Model {
     const images = this.images(own, today);
     this.#owners.set(event, photographer);
     this.#counts.delete(own);
+    this.#caps.delete(own);
     if (images > 0) {
       this.add(`photographer#${photographer}`, today, images);
     }
@@ -255,6 +316,14 @@ test('whatever functions remember, each counts, refuses and gives back as if the
         event: fc.nat(3),
       }),
     },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        does: fc.constant('set' as const),
+        event: fc.nat(3),
+        cap: fc.option(fc.integer({ min: 1, max: 6 }), { nil: undefined }),
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ does: fc.constant('wait' as const), ms: fc.nat(18 * HOUR_MS) }) },
   );
   await fc.assert(
@@ -262,7 +331,7 @@ test('whatever functions remember, each counts, refuses and gives back as if the
       fc.integer({ min: 1, max: 4 }),
       fc.array(step, { maxLength: 25 }),
       async (cap, steps) => {
-        const { member, teller, clock } = fleet(cap);
+        const { member, teller, operator, clock } = fleet(cap);
         const members = Array.from({ length: 3 }, member);
         const tellers = Array.from({ length: 2 }, teller);
         const events = Array.from({ length: 4 }, () => randomUUID());
@@ -279,6 +348,11 @@ test('whatever functions remember, each counts, refuses and gives back as if the
               await members[each.who]!.giveBack(image);
               model.giveBack(image);
             }
+          } else if (each.does === 'set') {
+            const id = model.idOf(events[each.event]!);
+            const [kind, of] = id.split('#') as [string, string];
+            await operator.set(kind === 'event' ? { event: of } : { photographer: of }, each.cap);
+            model.setCap(id, each.cap);
           } else if (each.does === 'tell') {
             const [event, photographer] = [events[each.event]!, photographers[each.event % 2]!];
             await tellers[each.who]!.tell(event, photographer);
