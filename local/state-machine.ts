@@ -514,15 +514,19 @@ function taskHandlers(tasks: ReadonlyMap<string, Task>, invoke: InvokeState, ove
           throw new ExecutionIsOver();
         }
         checkPayload(payload, `The input of ${name}`);
-        // The engine goes on when the state's time is up; what has not begun by then need not begin any more.
+        // When its time is up, the engine goes on by itself; what has not begun by then need not begin any more.
         const timedOut = new AbortController();
         const timer = setTimeout(() => timedOut.abort(), timeoutMs).unref();
         const signal = AbortSignal.any([over, timedOut.signal]);
-        const result = await Promise.race([invoke(name, resource, payload, signal), ended]).finally(() =>
-          clearTimeout(timer),
-        );
-        checkPayload(result, `The result of ${name}`);
-        return result as never;
+        try {
+          const result = await Promise.race([invoke(name, resource, payload, signal), ended]);
+          checkPayload(result, `The result of ${name}`);
+          return result as never;
+        } catch (error) {
+          return timedOut.signal.aborted ? new Promise<never>(() => {}) : Promise.reject(error);
+        } finally {
+          clearTimeout(timer);
+        }
       },
     ]),
   );

@@ -159,11 +159,16 @@ describe('time', () => {
 
   test('of a Task: whoever carries it out hears that nobody waits any more', async () => {
     const heard = Promise.withResolvers<void>();
-    const waits = (_resource: string, _payload: unknown, signal: AbortSignal) => {
-      signal.addEventListener('abort', () => heard.resolve());
-      return new Promise(() => {});
-    };
-    await run(machine(waits, {}, { TimeoutSeconds: 1 }));
+    const waits = (_resource: string, _payload: unknown, signal: AbortSignal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(signal.reason);
+          heard.resolve();
+        });
+      });
+    await expect(run(machine(waits, {}, { TimeoutSeconds: 1 }))).resolves.toMatchObject({
+      error: 'States.Timeout',
+    });
     await heard.promise;
   });
 
