@@ -325,6 +325,12 @@ export class Rollcall extends Construct {
       ...(config.eventsFolder !== DEFAULT_EVENTS_FOLDER && {
         EventsFolder: { value: config.eventsFolder, description: 'Where the events are in the photo bucket' },
       }),
+      ...(folder !== undefined && {
+        UploadsFolder: {
+          value: folder,
+          description: 'Where uploads are looked for in the photo bucket, which has files of others too',
+        },
+      }),
       ...(gallery && {
         ApiUrl: {
           value: gallery.api.apiEndpoint,

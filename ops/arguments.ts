@@ -102,7 +102,11 @@ export const commands = {
     options: { prefix: 'PREFIX', ...costs },
     oneOf: ['prefix'],
   },
-  pause: { starts: false, does: 'stops billed calls; photos wait, for about six days', options: changes },
+  pause: {
+    starts: false,
+    does: 'stops indexing; photos wait, for about six days; searches go on',
+    options: changes,
+  },
   resume: { starts: false, does: 'goes on after a pause', options: changes },
   cost: {
     starts: false,

@@ -58,7 +58,9 @@ export async function readMisplaced(deployment: Deployment): Promise<MisplacedIn
 
 /** What lies beside the folders of events. What S3's console makes of an empty folder is not an upload. */
 async function listMisplaced(deployment: Deployment): Promise<string[]> {
-  const top = await listLevel(deployment, '');
+  // In a bucket of somebody's own, what lies beside that folder is theirs.
+  const isOwn = deployment.outputs.UploadsFolder === undefined;
+  const top = isOwn ? await listLevel(deployment, '') : { keys: [], folders: [] };
   const events = await listLevel(deployment, eventsFolder());
   const keys = [...top.keys, ...events.keys];
   const others = [

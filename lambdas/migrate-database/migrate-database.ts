@@ -40,6 +40,7 @@ export async function migrateDatabase(
     // After the migrations: a view stands in the way of one that takes a column away.
     await moveFromPublic(transaction, schema, textOf);
     await letRead(transaction, schema);
+    await letPromise(transaction);
   });
   return applied;
 }
@@ -133,10 +134,25 @@ const GALLERY_VIEWS = ['gallery_events', 'gallery_photos', 'event_progress', 'ga
 /** What each role may read, where somebody has made it: `migrations/bootstrap.sql`, or the owner of an external database. */
 export const READERS = {
   // An application: later versions only add columns to these.
-  rollcall_reader: ['events', 'photos', 'faces', 'usage', 'erasures', ...GALLERY_VIEWS],
+  rollcall_reader: ['events', 'photos', 'faces', 'usage', 'erasures', 'searches', ...GALLERY_VIEWS],
   // The API, which needs no table.
   rollcall_gallery: GALLERY_VIEWS,
 } as const;
+
+/** The rows that an application's own role may make beforehand, by their columns: docs/uploads.md. */
+const PROMISES = [
+  'INSERT (id, name, photographer_id, expires_at), UPDATE (name, photographer_id, expires_at) ON events',
+  'INSERT (id, event_id, object_key) ON photos',
+] as const;
+
+async function letPromise(transaction: TransactionSql): Promise<void> {
+  const [exists] = await transaction`SELECT FROM pg_roles WHERE rolname = 'rollcall_application'`;
+  if (exists) {
+    for (const promise of PROMISES) {
+      await transaction.unsafe(`GRANT ${promise} TO rollcall_application`);
+    }
+  }
+}
 
 async function letRead(transaction: TransactionSql, schema: string): Promise<void> {
   for (const [role, relations] of Object.entries(READERS)) {

@@ -29,8 +29,8 @@ export interface RollcallConfig {
   /**
    * IndexFaces calls per second that the account may make in this Region: the pace of the whole pipeline.
    *
-   * Default: the Region's default quota (50 in us-east-1, us-west-2 and eu-west-1, 5 elsewhere), looked up when the stack
-   * is deployed. Set it when your quota was raised, or lower when other software shares the account.
+   * Default: the quota that Service Quotas names, read every ten seconds while calls are made; until it was read, the Region's default
+   * (50 in us-east-1, us-west-2 and eu-west-1, 5 elsewhere). Set it, lower, when other software shares the account.
    * Too high only costs throttled calls, because the pace adapts; too low wastes quota. 1,000 photos take 1,000 / rate seconds.
    */
   readonly indexFacesPerSecond: number | undefined;

@@ -22,8 +22,8 @@ export type VpcDatabaseProps = VpcDatabaseBySecret | VpcDatabaseByIam;
 interface VpcDatabasePlace {
   readonly vpc: IVpc;
   /**
-   * Where the functions that use the database run: subnets from which S3 can be reached, and Secrets Manager where there is a secret,
-   * by a NAT gateway or by VPC endpoints.
+   * Where the functions that use the database run: subnets from which S3 and DynamoDB can be reached, and Secrets Manager where there is a
+   * secret, by a NAT gateway or by VPC endpoints.
    *
    * Default: the private subnets with a way out.
    */
@@ -138,7 +138,7 @@ function bySecret(secret: ISecret): Login {
       DatabaseSecretArn: { value: secret.secretArn, description: "Secret with the database's login" },
     },
     port: POSTGRES_PORT,
-    asks: 'S3 and Secrets Manager',
+    asks: 'S3, DynamoDB and Secrets Manager',
     environment: () => ({
       [environmentNames.databaseAuth]: 'secret',
       [environmentNames.databaseSecretArn]: secret.secretArn,
@@ -158,7 +158,7 @@ function byIam(server: VpcDatabaseByIam['server'], databaseName: string, given: 
       },
     },
     port,
-    asks: 'S3',
+    asks: 'S3 and DynamoDB',
     environment: (user) => ({
       [environmentNames.databaseAuth]: 'iam',
       [environmentNames.databaseHost]: host,

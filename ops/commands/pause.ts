@@ -2,14 +2,14 @@ import type { Context, Result } from '../context.ts';
 import { hint } from '../hint.ts';
 import { ledgerOf, readLedger } from '../ledger.ts';
 
-/** Stops billed calls for everyone; photos wait in their executions. */
+/** Stops indexing for everyone; photos wait in their executions, and searches go on. */
 export async function pause(context: Context): Promise<Result> {
   const { pausedSince } = await readLedger(context.deployment);
   if (pausedSince) {
     return result(pausedSince, `It has been paused since ${pausedSince}.`, context);
   }
   if (context.args.dryRun) {
-    return result(null, 'Would stop billed calls: photos would wait, for about six days at most.', context);
+    return result(null, 'Would stop indexing: photos would wait, for about six days at most.', context);
   }
   await ledgerOf(context.deployment).pause();
   return result(
