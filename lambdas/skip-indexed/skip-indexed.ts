@@ -94,7 +94,8 @@ async function addVersions(
 async function knownPhotos(sql: Sql, candidates: readonly PhotoKey[]): Promise<Map<string, KnownPhoto>> {
   const ids = [...new Set(candidates.flatMap(({ photoId, keyId }) => [photoId, keyId]))];
   const rows = await sql<KnownPhoto[]>`
-    SELECT id, event_id, status, object_key, object_version, object_sequencer, other_objects, failure_retryable
+    SELECT id, event_id, status, object_key, object_version, object_sequencer, other_objects, failure_code,
+      failure_retryable, coalesce(indexed_at, failed_at) AS ended_at
     FROM photos WHERE id IN (SELECT jsonb_array_elements_text(${sql.json(ids)})::uuid)`;
   return new Map(rows.map((row) => [row.id, row]));
 }

@@ -152,6 +152,11 @@ const themes: readonly Theme[] = [
     contents: ['A', 'A', 'B'],
     weights: { put: 40, delete: 25, time: 6, again: 4, fault: 8, stop: 6, interrupt: 20 },
   },
+  {
+    keys: ['P.jpg', 'P.JPG', 'thumbs/P.jpg'],
+    contents: ['A', 'A', 'B'],
+    weights: { put: 40, delete: 25, lose: 25, rename: 10, again: 4, stop: 4 },
+  },
 ];
 
 export interface GeneratorOptions {
@@ -163,7 +168,10 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
   const random = seededRandom(Math.imul(seed, 0x9e3779b1) ^ 0x5bd1e995);
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!;
   const { keys, contents, ...theme } = pick(themes);
-  const weights: Weights = { ...theme.weights, ...(loseEvents && { lose: 8 }) };
+  const weights: Weights = {
+    ...theme.weights,
+    ...(loseEvents && { lose: Math.max(8, theme.weights.lose ?? 0) }),
+  };
   const steps: Step[] = [];
   /** Whatever can be run, the newest last. */
   const labels: string[] = [];

@@ -229,6 +229,22 @@ export const known: Readonly<Record<string, Step[]>> = {
     { op: 'run', of: '8', calls: 1 },
     put('9', 'P.jpg', 'A'),
   ],
+  'a copy is gone before its turn, and nobody was told of the file, nor of the deletion': [
+    put('1', 'P.jpg', 'A'),
+    { op: 'lose', of: '1' },
+    { op: 'copy', id: '2', from: 'P.jpg', key: 'P.JPG' },
+    remove('3', 'P.JPG'),
+    { op: 'lose', of: '3' },
+    run('2'),
+  ],
+  'a file is gone before its turn, and nobody was told that it was, nor that it is there again': [
+    put('1', 'P.jpg', 'A'),
+    remove('2', 'P.jpg'),
+    { op: 'lose', of: '2' },
+    run('1'),
+    put('3', 'P.jpg', 'A'),
+    { op: 'lose', of: '3' },
+  ],
   'the file is replaced between the look at it and the call, and comes back': [
     put('1', 'P.jpg', 'B'),
     run('1', 'IndexFaces'),

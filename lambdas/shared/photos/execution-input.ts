@@ -1,6 +1,6 @@
 /** Inputs of executions that were not started by an S3 event: of backfill and of the operator. */
 import { type ExecutionInput, type Lane, type SkipReason, versionIdOf } from '../contract/payloads.ts';
-import { type KeyRows, type PhotoState, sequencerOfObject, standingOfObject } from './standing.ts';
+import { type KeyRows, type PhotoWithEnd, sequencerOfObject, standingOfObject } from './standing.ts';
 
 /** An object of the photo bucket as it is now. */
 export interface StoredObject {
@@ -15,9 +15,8 @@ export interface StoredObject {
 }
 
 /** What the database knows of a photo. */
-export interface KnownPhoto extends PhotoState {
+export interface KnownPhoto extends PhotoWithEnd {
   id: string;
-  failure_retryable: boolean | null;
 }
 
 /** What tells the object from earlier and later ones under its key. */

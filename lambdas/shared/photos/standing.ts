@@ -316,6 +316,14 @@ export interface SeenObject {
   uploadedAt: Date;
 }
 
+/** A photo's row with its last end. */
+export interface PhotoWithEnd extends PhotoState {
+  failure_code: string | null;
+  failure_retryable: boolean | null;
+  /** When it was indexed or failed. */
+  ended_at: string | Date | null;
+}
+
 /**
  * What the rows say of an object that lies in the bucket now:
  * `indexed`; `erased`, and to be left so; `copy` of another key's photo; `failed`, with whether another try can help;
@@ -325,8 +333,8 @@ export type ObjectStanding =
   | { is: 'indexed' | 'erased' | 'copy' | 'unfinished' | 'unseen' }
   | { is: 'failed'; retryable: boolean };
 
-export function standingOfObject<Row extends PhotoState & { failure_retryable: boolean | null }>(
-  rows: KeyRows<Row>,
+export function standingOfObject(
+  rows: KeyRows<PhotoWithEnd>,
   object: SeenObject,
   erasedBefore: Date | null,
 ): ObjectStanding {
@@ -349,10 +357,25 @@ export function standingOfObject<Row extends PhotoState & { failure_retryable: b
     case 'erased':
       return { is: isUploadedSince(object.uploadedAt, erasedBefore) ? 'unseen' : 'erased' };
     case 'failed':
-      return { is: 'failed', retryable: row.failure_retryable === true };
+      return saysGone(row, place, object)
+        ? { is: 'unseen' }
+        : { is: 'failed', retryable: row.failure_retryable === true };
     default:
       return { is: 'unfinished' };
   }
+}
+
+/**
+ * Whether the row failed because an object was gone, and this is another one of the same bytes: under another key, or uploaded since.
+ * Other failures of the bytes are this object's too.
+ */
+function saysGone(row: PhotoWithEnd, place: ReturnType<typeof placeOf>, { uploadedAt }: SeenObject): boolean {
+  if (row.failure_code !== 'InvalidS3Object') {
+    return false;
+  }
+  // A listing tells the time in whole seconds. One more execution is what an upload in the second of the failure costs.
+  const failedMs = row.ended_at === null ? Number.POSITIVE_INFINITY : new Date(row.ended_at).getTime();
+  return place === 'same_bytes' || uploadedAt.getTime() >= Math.floor(failedMs / 1_000) * 1_000;
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   othersWith,
   othersWithout,
   type PhotoState,
+  type PhotoWithEnd,
   saysAll,
   sequencerAfter,
   sequencerOfObject,
@@ -267,9 +268,9 @@ test('of several keys of one photo id each object has a row, or is a copy of one
       }
       for (const key of keys) {
         const last = lastOf(list, key);
-        const about: KeyRows<PhotoState & { failure_retryable: boolean | null }> = {
-          photo: withRetryable(rows.get('photo')),
-          own: withRetryable(rows.get(`own of ${key}`)),
+        const about: KeyRows<PhotoWithEnd> = {
+          photo: withEnd(rows.get('photo')),
+          own: withEnd(rows.get(`own of ${key}`)),
         };
         if (last?.version !== undefined) {
           const object = { event_id: EVENT, key, version: last.version, uploadedAt: new Date(0) };
@@ -329,7 +330,7 @@ test('an object that lies in the bucket can be indexed whatever its rows say, an
       apply(rows, { key: 'P.jpg', version, sequencer: sequencerOfObject(about, { key: 'P.jpg', version }) });
       const object = { event_id: EVENT, key: 'P.jpg', version, uploadedAt: new Date(0) };
       const { is } = standingOfObject(
-        { photo: withRetryable(rows.get('photo')), own: withRetryable(rows.get('own of P.jpg')) },
+        { photo: withEnd(rows.get('photo')), own: withEnd(rows.get('own of P.jpg')) },
         object,
         null,
       );
@@ -339,9 +340,40 @@ test('an object that lies in the bucket can be indexed whatever its rows say, an
   );
 });
 
-function withRetryable(row: PhotoState | undefined) {
-  return row && { ...row, failure_retryable: false };
+function withEnd(row: PhotoState | undefined): PhotoWithEnd | undefined {
+  return row && { ...row, failure_code: 'InvalidImageFormat', failure_retryable: false, ended_at: null };
 }
+
+test('a failure of the bytes is that of every object of them; that an object is gone is said of none that is there since', () => {
+  const failedMs = Date.parse('2026-05-01T12:00:00.700Z');
+  const codes = ['InvalidImageFormat', 'ImageTooLarge', 'PhotoIdTaken', 'InvalidS3Object'];
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...codes),
+      fc.constantFrom('P.jpg', 'P.JPG'),
+      fc.integer({ min: -100, max: 100 }),
+      (code, key, seconds) => {
+        const uploadedAt = new Date(Math.floor(failedMs / 1_000) * 1_000 + 1_000 * seconds);
+        const row: PhotoWithEnd = {
+          event_id: EVENT,
+          status: 'failed',
+          object_key: 'P.jpg',
+          object_version: 'A',
+          object_sequencer: '1',
+          other_objects: null,
+          failure_code: code,
+          failure_retryable: false,
+          ended_at: new Date(failedMs).toISOString(),
+        };
+        const object = { event_id: EVENT, key, version: 'A', uploadedAt };
+        const isAnother = code === 'InvalidS3Object' && (key !== row.object_key || seconds >= 0);
+        expect(standingOfObject({ photo: row, own: undefined }, object, null)).toEqual(
+          isAnother ? { is: 'unseen' } : { is: 'failed', retryable: false },
+        );
+      },
+    ),
+  );
+});
 
 describe('an erased event', () => {
   const row: PhotoState = {
