@@ -22,7 +22,7 @@ export interface ConfirmErasureDeps {
 /** Rows deleted in one transaction: within a second or two. */
 const MAX_FACE_ROWS = 20_000;
 /** How long an erasure that failed past its retries is left alone, so that others get their turn. */
-const POSTPONED_HOURS = 1;
+export const POSTPONED_HOURS = 1;
 const MAX_ERROR_LENGTH = 500;
 
 /**

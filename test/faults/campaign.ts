@@ -9,6 +9,7 @@ import {
 } from '@aws-sdk/client-s3';
 import postgres from 'postgres';
 import { UserError } from '../../cli/user-error.ts';
+import { POSTPONED_HOURS } from '../../lambdas/confirm-erasure/confirm-erasure.ts';
 import { failureKind, isFailureName } from '../../lambdas/shared/contract/errors.ts';
 import { resultsKey } from '../../lambdas/shared/contract/stored-result.ts';
 import type { Receipt } from '../../lambdas/shared/erasure/contract.ts';
@@ -563,7 +564,8 @@ class Campaign {
 
   /**
    * An execution that was stopped in its turn holds up the others for 15 minutes. Here that time is over as soon as none of
-   * its functions can be at work any more.
+   * its functions can be at work any more. What an error puts off for an hour is put off for ten seconds, and the daily run, which
+   * tries it again, comes then: photos wait for it.
    */
   async #endTurns(isOver: () => boolean): Promise<void> {
     const { cloud } = this.#harness;
@@ -576,6 +578,14 @@ class Campaign {
         if (holder && holder.status !== 'RUNNING' && !this.#harness.isRemoving()) {
           await this.#sql`
             UPDATE erasure_turn SET until = now() - interval '1 second' WHERE execution_arn = ${turn.execution_arn}`;
+        }
+        const due = await this.#sql`
+          UPDATE erasures SET not_before = now()
+          WHERE finished_at IS NULL AND not_before > now()
+            AND not_before < now() + make_interval(hours => ${POSTPONED_HOURS}) - interval '10 seconds'
+          RETURNING id`;
+        if (due.length > 0) {
+          await startErasure(this.#deployment, { request: 'outbox' });
         }
       } catch {
         // PostgreSQL is unavailable just now: the turn ends when it is back.
