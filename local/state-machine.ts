@@ -208,7 +208,7 @@ export function createStateMachine(options: StateMachineOptions): LocalStateMach
 /** A definition, as it is run. */
 interface Program {
   engine: StateMachine;
-  /** The Tasks' resources by state. */
+  /** By state. */
   tasks: ReadonlyMap<string, Task>;
   /** By state; the engine takes them for Tasks. */
   maps: ReadonlyMap<string, DistributedMapState>;

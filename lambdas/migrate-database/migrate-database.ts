@@ -107,10 +107,14 @@ async function createSchema(transaction: TransactionSql, schema: string): Promis
   if (!exists) {
     await transaction`CREATE SCHEMA ${transaction(schema)}`;
   }
-  const [pipeline] = await transaction`SELECT FROM pg_roles WHERE rolname = 'rollcall_pipeline'`;
-  if (pipeline) {
+  if (await hasRole(transaction, 'rollcall_pipeline')) {
     await transaction`GRANT USAGE ON SCHEMA ${transaction(schema)} TO rollcall_pipeline`;
   }
+}
+
+async function hasRole(transaction: TransactionSql, name: string): Promise<boolean> {
+  const [role] = await transaction`SELECT FROM pg_roles WHERE rolname = ${name}`;
+  return role !== undefined;
 }
 
 /** `up` writes the record itself, inside the migration's transaction. */
@@ -146,8 +150,7 @@ const PROMISES = [
 ] as const;
 
 async function letPromise(transaction: TransactionSql): Promise<void> {
-  const [exists] = await transaction`SELECT FROM pg_roles WHERE rolname = 'rollcall_application'`;
-  if (exists) {
+  if (await hasRole(transaction, 'rollcall_application')) {
     for (const promise of PROMISES) {
       await transaction.unsafe(`GRANT ${promise} TO rollcall_application`);
     }
@@ -156,8 +159,7 @@ async function letPromise(transaction: TransactionSql): Promise<void> {
 
 async function letRead(transaction: TransactionSql, schema: string): Promise<void> {
   for (const [role, relations] of Object.entries(READERS)) {
-    const [exists] = await transaction`SELECT FROM pg_roles WHERE rolname = ${role}`;
-    if (exists) {
+    if (await hasRole(transaction, role)) {
       await transaction`GRANT USAGE ON SCHEMA ${transaction(schema)} TO ${transaction(role)}`;
       await transaction.unsafe(`GRANT SELECT ON ${relations.join(', ')} TO ${role}`);
     }

@@ -149,8 +149,7 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
         if (isFull(known.count)) {
           refuse(known);
         }
-        const { id } = known;
-        const { count } = known;
+        const { id, count } = known;
         const written = await writeItem(deps, id, counting(id, count, 1, capOf(count), deps.now()));
         if ('item' in written) {
           return { id, day: note(eventId, id, written.item).day ?? 0 };
