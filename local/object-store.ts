@@ -130,6 +130,13 @@ export async function startObjectStore(
     return object;
   };
 
+  const listObjects = s3Store.listObjects.bind(s3Store);
+  s3Store.listObjects = (...about) => {
+    const listing = listObjects(...about);
+    // As S3 does, in a listing as in a header: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    return { ...listing, objects: listing.objects.map(inWholeSeconds) };
+  };
+
   const stored = (bucket: string, key: string): StoredObject | undefined => {
     try {
       return s3Store.headObject(bucket, key);
@@ -184,6 +191,10 @@ function keepIn(
     queue.persistence = persistence;
   }
   return persistence;
+}
+
+function inWholeSeconds<Stored extends StoredObject>(object: Stored): Stored {
+  return { ...object, lastModified: new Date(Math.floor(object.lastModified.getTime() / 1_000) * 1_000) };
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html */

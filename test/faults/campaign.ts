@@ -274,7 +274,7 @@ class Campaign {
     const accepted = await this.#accepted();
     this.#checkEndStates(afterFaults, accepted);
     const raw = await this.#findings();
-    this.#checkExplained(raw, afterFaults);
+    this.#checkExplained(raw, afterFaults, await this.#erasures());
 
     const reconciliations = await this.#reconcile();
     this.#phase('reconciliation');
@@ -672,13 +672,23 @@ class Campaign {
       await this.#harness.cloud.idle();
       await Promise.all(this.#striking);
       const { last_resort: ends } = await readQueues(this.#deployment);
-      quiet = ends === 0 && !this.#harness.holdsEvents() ? quiet + 1 : 0;
+      const isQuiet = ends === 0 && !this.#harness.holdsEvents() && !(await this.#hasPostponed());
+      quiet = isQuiet ? quiet + 1 : 0;
       if (Date.now() > deadline) {
         this.#violate(undefined, `after ${after} it did not settle within ${SETTLE_LIMIT_MS / 1000} s`);
         return;
       }
       await sleep(150);
     }
+  }
+
+  /** Whether an erasure that an error put off has yet to be tried again. */
+  async #hasPostponed(): Promise<boolean> {
+    const postponed = await this.#sql`
+      SELECT FROM erasures
+      WHERE event_id IN (${this.#eventId}, ${this.#erasedEventId}) AND finished_at IS NULL AND not_before > now()
+      LIMIT 1`;
+    return postponed.length > 0;
   }
 
   async #rows(): Promise<PhotoRow[]> {
@@ -745,7 +755,14 @@ class Campaign {
   }
 
   /** What is found right after the faults has to be explained by one of them. */
-  #checkExplained(findings: readonly Finding[], rows: readonly PhotoRow[]): void {
+  #checkExplained(
+    findings: readonly Finding[],
+    rows: readonly PhotoRow[],
+    erasures: readonly ErasureRow[],
+  ): void {
+    const leaving = new Set(
+      erasures.filter(({ finished_at }) => finished_at === null).map(({ photo_id }) => photo_id),
+    );
     const byId = new Map(rows.map((row) => [row.id, row]));
     const everywhere = (this.#incidents.get('*') ?? []).map(({ what }) => what);
     const collectionDeleted = everywhere.some((what) => what.includes('collection_deleted'));
@@ -764,6 +781,8 @@ class Campaign {
           (photo.puts.length > 1 ||
             photo.deletions > 0 ||
             photo.vanishes ||
+            // Asked for, and left to the daily run by the execution that was to remove it.
+            (erasureStopped && leaving.has(photo.id)) ||
             ((row?.status === 'failed' || row?.status === 'erased') && faults.length > 0))) ||
         ((finding.kind === 'never_seen' || finding.kind === 'no_end') && isLost) ||
         (finding.kind === 'object_gone' && (isLost || erasureStopped));

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
@@ -8,6 +9,8 @@ import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   UploadPartCommand,
@@ -150,6 +153,24 @@ test('a deleted object sends one event, later than all of its versions', async (
   expect(gone!.object).not.toHaveProperty('size');
   expect(gone!.object.sequencer > stored!.object.sequencer).toBe(true);
   expect(store.currentEvent('photos', 'one.jpg')).toBeUndefined();
+});
+
+test('an upload has one time, of whole seconds, whoever tells it', async () => {
+  const Key = 'events/e/one-time.jpg';
+  const listed = async () => {
+    const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: 'photos', Prefix: Key }));
+    return Contents[0]!.LastModified!.toISOString();
+  };
+  // Not in the first milliseconds of a second.
+  await sleep(Math.max(0, 100 - (Date.now() % 1_000)));
+  await put(Key, 'hello');
+  const told = new Date(events[0]!.time).toISOString();
+  const { LastModified } = await s3.send(new HeadObjectCommand({ Bucket: 'photos', Key }));
+  expect(LastModified!.toISOString()).toBe(told);
+  expect(await listed()).toBe(told);
+  await stop();
+  await start();
+  expect(await listed()).toBe(told);
 });
 
 test('an object that is not there has no event', () => {
