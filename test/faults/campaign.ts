@@ -441,7 +441,9 @@ class Campaign {
     return (this.#incidents.get(photoId) ?? []).some(
       (incident) =>
         incident.what === `${what}: lost` ||
-        (what === 'deletion' && incident.what === 'execution ABORTED : RequestErasure'),
+        // However often it tried.
+        (what === 'deletion' &&
+          /^execution ABORTED : RequestErasure(?!.* > ListErasures)/.test(incident.what)),
     );
   }
 
