@@ -31,7 +31,7 @@ import { UNLIMITED } from '../../ops/time-limit.ts';
 import { cpuSeconds } from './cpu.ts';
 import type { Harness } from './harness.ts';
 import { brokenPhoto, faceAt, GROUPS, photoWith } from './photos.ts';
-import { type FaultPlan, faultPlan, type Outage, type Refusal } from './plan.ts';
+import { atRest, type FaultPlan, faultPlan, type Outage, type Refusal } from './plan.ts';
 import { etagOf, executionPrefix, type Incident, type Run } from './scene.ts';
 import { Follower, noteStates, Searcher } from './watchers.ts';
 
@@ -1144,27 +1144,6 @@ function truthOf(photo: Photo, accepted: readonly Accepted[]): string[] {
           ? ['failed InvalidParameter']
           : ['indexed']),
   ];
-}
-
-/** The same photos, and no fault. */
-function atRest(plan: FaultPlan): FaultPlan {
-  return {
-    ...plan,
-    rekognition: () => undefined,
-    s3: () => undefined,
-    dynamodb: () => undefined,
-    statement: () => undefined,
-    connect: () => undefined,
-    afterCommit: () => false,
-    lambda: () => undefined,
-    execution: () => undefined,
-    erasureLambda: () => undefined,
-    erasureExecution: () => undefined,
-    event: () => ({ copies: 1, delayMs: 0, apartMs: 0 }),
-    deletion: () => ({ copies: 1, delayMs: 0, apartMs: 0 }),
-    result: () => undefined,
-    outages: [],
-  };
 }
 
 /** So long after a response was stored, who read the one before may still tell of it: the time limit of PersistResults. */

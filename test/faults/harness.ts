@@ -31,11 +31,16 @@ export interface HarnessOptions {
   stateDir: string;
   postgresPort: number;
   time: { retries: number; lambdas: number; queues: number };
+  /** CDK context beside cdk.json's. */
+  context?: Readonly<Record<string, string>>;
   onStep?: (text: string) => void;
 }
 
 /** A minute of retries takes four seconds, and a function dies after a tenth of its time: record and retries stay in proportion. */
 export const CAMPAIGN_TIME = { retries: 0.06, lambdas: 0.1, queues: 0.01 } as const;
+
+/** Half an hour of waiting takes a quarter of a minute. */
+export const SCALED_TO_WAIT = { ...CAMPAIGN_TIME, retries: 0.01 } as const;
 
 /** As fast as it goes: the pace has its own benchmark. */
 const NO_QUOTAS = {
@@ -61,6 +66,7 @@ export async function startHarness(options: HarnessOptions): Promise<Harness> {
       postgresPort: options.postgresPort,
       ...(options.onStep && { onStep: options.onStep }),
       time: options.time,
+      ...(options.context && { context: options.context }),
       appliedQuota: () => 1_000,
       rekognition: {
         quotas: NO_QUOTAS,

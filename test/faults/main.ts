@@ -9,12 +9,19 @@ import { count, formatDuration } from '../../cli/text.ts';
 import { exitCodes, UserError } from '../../cli/user-error.ts';
 import { freePort } from '../support/free-port.ts';
 import { runSeed, type SeedReport } from './campaign.ts';
-import { CAMPAIGN_TIME, type Harness, type HarnessOptions, startHarness } from './harness.ts';
+import { CAMPAIGN_TIME, type Harness, type HarnessOptions, SCALED_TO_WAIT, startHarness } from './harness.ts';
 import { runHistories } from './histories.ts';
-import { backfillInTwoGoes, databaseAway, databaseGone, type ScenarioReport } from './scenarios.ts';
+import {
+  backfillInTwoGoes,
+  databaseAway,
+  databaseGone,
+  IMAGES_OF_ONE,
+  photographerCap,
+  type ScenarioReport,
+} from './scenarios.ts';
 
 const usage = `Usage: npm run faults -- [--seed N] [--seeds N] [--photos N] [--json]
-       npm run faults -- --scenario NAME [--photos N] [--json]
+       npm run faults -- --scenario NAME [--photos N] [--seed N] [--json]
        npm run faults -- --histories N [--seed S] [--table] [--json]
 
 Sends photos through the local pipeline, uploads them again, copies, renames and deletes them, erases people and an event,
@@ -24,8 +31,9 @@ checks what must hold. With --histories: random orders of uploads, deletions, er
   --seed N     the first seed (1, of histories a random one); the same seed strikes at the same places
   --seeds N    how many seeds (1)
   --photos N   photos a seed (200)
-  --scenario   database-away (PostgreSQL for a minute, in real time), database-gone (for longer than all retries) or
-               backfill (stopped in its middle and started again) instead of seeds
+  --scenario   database-away (PostgreSQL for a minute, in real time), database-gone (for longer than all retries), backfill
+               (stopped in its middle and started again) or photographer-cap (reached and raised while faults strike) instead
+               of seeds
   --histories  how many histories, each of a seed of its own
   --table      the shortest history of each kind of violation in one line, and not only of the most frequent one in full
   --json       one line of JSON a seed; of histories one for all, as the last line
@@ -33,7 +41,9 @@ checks what must hold. With --histories: random orders of uploads, deletions, er
 
 const scenarios: Record<
   string,
-  { time: HarnessOptions['time']; run(harness: Harness, photos: number): Promise<ScenarioReport> }
+  Pick<HarnessOptions, 'time' | 'context'> & {
+    run(harness: Harness, photos: number, seed: number): Promise<ScenarioReport>;
+  }
 > = {
   'database-away': {
     time: { retries: 1, lambdas: 1, queues: 0.01 },
@@ -47,6 +57,11 @@ const scenarios: Record<
     time: { retries: 1, lambdas: 1, queues: 0.01 },
     run: (harness, photos) =>
       backfillInTwoGoes(harness, { objects: photos, indexed: Math.round(photos * 0.4) }),
+  },
+  'photographer-cap': {
+    time: SCALED_TO_WAIT,
+    context: { 'rollcall.dailyImagesPerPhotographer': String(IMAGES_OF_ONE) },
+    run: (harness, photos, seed) => photographerCap(harness, { photos, seed }),
   },
 };
 
@@ -63,16 +78,16 @@ async function strike(): Promise<number> {
   const harness = await startHarness({
     stateDir,
     postgresPort: await freePort(),
-    time: scenario ? scenarios[scenario]!.time : CAMPAIGN_TIME,
+    time: CAMPAIGN_TIME,
+    ...(scenario && scenarios[scenario]),
     onStep: (text) => process.stderr.write(`${text}\n`),
   });
   let violations = 0;
   try {
     if (scenario) {
-      process.stdout.write(
-        `${JSON.stringify(await scenarios[scenario]!.run(harness, photos), null, json ? 0 : 2)}\n`,
-      );
-      return exitCodes.done;
+      const report = await scenarios[scenario]!.run(harness, photos, seed);
+      process.stdout.write(`${JSON.stringify(report, null, json ? 0 : 2)}\n`);
+      return report.violations?.length ? exitCodes.incomplete : exitCodes.done;
     }
     for (let current = seed; current < seed + seeds; current++) {
       const report = await runSeed(harness, { seed: current, photos });
@@ -132,6 +147,11 @@ function readOptions(): Options {
   if (scenario !== undefined && !Object.hasOwn(scenarios, scenario)) {
     throw new UserError(
       `--scenario takes one of ${Object.keys(scenarios).join(', ')}, not ${JSON.stringify(scenario)}.`,
+    );
+  }
+  if (scenario === 'photographer-cap' && Number(values.photos ?? 200) <= 2 * IMAGES_OF_ONE) {
+    throw new UserError(
+      `--scenario photographer-cap takes more than ${2 * IMAGES_OF_ONE} photos: half of them have to come to the cap.`,
     );
   }
   return {

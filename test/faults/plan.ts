@@ -203,6 +203,27 @@ export function faultPlan(seed: number, photos: number): FaultPlan {
   };
 }
 
+/** The same photos, and no fault. */
+export function atRest(plan: FaultPlan): FaultPlan {
+  return {
+    ...plan,
+    rekognition: () => undefined,
+    s3: () => undefined,
+    dynamodb: () => undefined,
+    statement: () => undefined,
+    connect: () => undefined,
+    afterCommit: () => false,
+    lambda: () => undefined,
+    execution: () => undefined,
+    erasureLambda: () => undefined,
+    erasureExecution: () => undefined,
+    event: () => ({ copies: 1, delayMs: 0, apartMs: 0 }),
+    deletion: () => ({ copies: 1, delayMs: 0, apartMs: 0 }),
+    result: () => undefined,
+    outages: [],
+  };
+}
+
 function outages(chance: (what: string) => number, photos: number): Outage[] {
   const kinds: [Outage['kind'], probability: number, ms: number][] = [
     ['postgres_away', 0.7, 3_000],
