@@ -1,5 +1,5 @@
 /** Two stages run beside each other on one machine, and neither knows of the other. */
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,8 @@ import { logEvents } from '../../lambdas/shared/contract/names.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { ask } from '../../ops/database.ts';
 import { localDeployment } from '../../ops/deployment.ts';
+import { SCALED_TO_WAIT, startHarness } from '../faults/harness.ts';
+import { IMAGES_OF_ONE, photographerCap } from '../faults/scenarios.ts';
 import { freePort } from '../support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 import { withinOneDay } from '../support/midnight.ts';
@@ -124,3 +126,26 @@ test("of a photographer's photos exactly the cap is billed, whatever event they 
     await admin.end();
   }
 }, 180_000);
+
+test('that holds while functions die and calls fail, and until an operator raises it for that photographer', async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-capped-'));
+  folders.push(stateDir);
+  const photos = 3 * IMAGES_OF_ONE;
+  const seed = Number(process.env.FAST_CHECK_SEED ?? randomInt(2 ** 31));
+  const harness = await startHarness({
+    stateDir,
+    postgresPort: await freePort(),
+    time: SCALED_TO_WAIT,
+    context: { 'rollcall.dailyImagesPerPhotographer': String(IMAGES_OF_ONE) },
+  });
+  try {
+    const report = await photographerCap(harness, { photos, seed });
+    expect({ seed, ...report }).toMatchObject({
+      violations: [],
+      indexed: photos,
+      held: photos / 2 - IMAGES_OF_ONE,
+    });
+  } finally {
+    await harness.stop();
+  }
+}, 600_000);

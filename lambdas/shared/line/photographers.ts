@@ -16,6 +16,7 @@ import {
   type Change,
   countImages,
   type DayCount,
+  dayOf,
   giveBack,
   imagesToday,
   type LedgerState,
@@ -98,12 +99,19 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
   }
 
   /** The item that an image of the event is counted in, as it is now. */
-  async function look(eventId: string): Promise<{ id: string; count: CappedCount }> {
+  async function look(
+    eventId: string,
+    { counts: isCounting }: { counts: boolean },
+  ): Promise<{ id: string; count: CappedCount }> {
     if (photographerOf(eventId) === undefined) {
       const id = eventItem(eventId);
-      const count = note(eventId, id, await readItem(deps, id));
+      const item = await readItem(deps, id);
+      const count = note(eventId, id, item);
       if (photographerOf(eventId) === undefined) {
         return { id, count };
+      }
+      if (isCounting) {
+        await handOver(deps, eventId, item);
       }
     }
     const id = photographerItem(photographerOf(eventId)!);
@@ -131,7 +139,7 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
 
   return {
     async check(eventId) {
-      const now = await look(eventId);
+      const now = await look(eventId, { counts: false });
       if (isFull(now.count)) {
         refuse(now);
       }
@@ -143,7 +151,7 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
       for (let race = 0; race < MAX_RACES; race++) {
         if (!known || (isFull(known.count) && !isFresh)) {
           // Nobody is sent away without a look.
-          known = await look(eventId);
+          known = await look(eventId, { counts: true });
           isFresh = true;
         }
         if (isFull(known.count)) {
@@ -156,6 +164,9 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
         }
         // Another count, another day, another cap, or the event has got its photographer.
         const conflict = written.conflict && note(eventId, id, written.conflict);
+        if (written.conflict && id === eventItem(eventId)) {
+          await handOver(deps, eventId, written.conflict);
+        }
         known = conflict && remembered(eventId)?.id === id ? { id, count: conflict } : undefined;
         isFresh = known !== undefined;
       }
@@ -172,7 +183,7 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
 /** What tells the gate whose an event is. */
 export interface EventOwners {
   /**
-   * Writes it down, once in a while for each event. One write and, the first time, up to three more calls.
+   * Writes it down, once in a while for each event. One write and, where the event has counted for itself, three more calls.
    *
    * @throws PipelineError `LedgerBusy`, `AccessDenied`, `MissingConfiguration`
    */
@@ -188,17 +199,13 @@ export function eventOwners(deps: PhotographersDeps): EventOwners {
       if (last?.photographer === photographerId && last.untilMs > nowMs) {
         return;
       }
-      const before = await writeOwner(deps, eventId, photographerId, nowMs);
-      const images = imagesToday(decodeLedger(before), nowMs);
-      if (images > 0) {
-        await countMore(deps, photographerItem(photographerId), images);
-      }
+      await handOver(deps, eventId, await writeOwner(deps, eventId, photographerId, nowMs));
       told.set(eventId, { photographer: photographerId, untilMs: nowMs + REMEMBERED_MS });
     },
   };
 }
 
-/** @returns the item as it was: from this write on, nobody counts in it */
+/** @returns the item as it is: from this write on, nobody counts in it */
 async function writeOwner(
   { dynamodb, table }: PhotographersDeps,
   eventId: string,
@@ -210,14 +217,12 @@ async function writeOwner(
       new UpdateItemCommand({
         TableName: table,
         Key: { id: { S: eventItem(eventId) } },
-        UpdateExpression:
-          'SET photographer = :photographer, expiration = :expiration REMOVE #day, images, daily_image_cap',
-        ExpressionAttributeNames: { '#day': 'day' },
+        UpdateExpression: 'SET photographer = :photographer, expiration = :expiration REMOVE daily_image_cap',
         ExpressionAttributeValues: {
           ':photographer': { S: photographerId },
           ':expiration': { N: String(inSeconds(nowMs + OWNED_FOR_MS)) },
         },
-        ReturnValues: 'ALL_OLD',
+        ReturnValues: 'ALL_NEW',
       }),
     );
     return Attributes;
@@ -226,15 +231,48 @@ async function writeOwner(
   }
 }
 
-/** Where this fails, the event's first images are not counted: the cap is that much larger for the day. */
-async function countMore(deps: PhotographersDeps, id: string, images: number): Promise<void> {
+/**
+ * Counts for its photographer what an event had counted for itself, once: whoever sees that it is left in the event's item does it,
+ * also after somebody else died in the middle of it.
+ *
+ * @param item the event's, with its photographer
+ */
+async function handOver(deps: PhotographersDeps, eventId: string, item: Item): Promise<void> {
+  const { S: photographer } = item.photographer ?? {};
+  if (photographer === undefined || item.images === undefined) {
+    return;
+  }
+  const images = imagesToday(decodeLedger(item), deps.now());
+  if (images > 0) {
+    await countOnce(deps, photographerItem(photographer), images, handedOver(eventId));
+  }
+  await writeItem(deps, eventItem(eventId), { premises: [], remove: ['day', 'images'] });
+}
+
+/** In the photographer's item: the day on which this event's own count went over. */
+const HANDED_OVER = 'handed_over_';
+const handedOver = (eventId: string) => `${HANDED_OVER}${eventId.replaceAll('-', '_')}`;
+
+/** @param mark the attribute that says on which day these images were counted */
+async function countOnce(deps: PhotographersDeps, id: string, images: number, mark: string): Promise<void> {
   let item = await readItem(deps, id);
   for (let race = 0; race < MAX_RACES; race++) {
-    const written = await writeItem(
-      deps,
-      id,
-      counting(id, decodeLedger(item), images, undefined, deps.now()),
+    const count = decodeLedger(item);
+    const day = Math.max(dayOf(deps.now()), count.day ?? 0);
+    const marks = Object.entries(item).flatMap(([name, { N }]) =>
+      name.startsWith(HANDED_OVER) ? [{ name, day: Number(N) }] : [],
     );
+    const before = marks.find(({ name }) => name === mark)?.day;
+    if (before === day) {
+      return;
+    }
+    const change: Change<string> = counting(id, count, images, undefined, deps.now());
+    const written = await writeItem(deps, id, {
+      ...change,
+      premises: [...change.premises, { attribute: mark, is: before }],
+      set: { ...change.set, [mark]: day },
+      remove: marks.filter((old) => old.name !== mark && old.day < day).map(({ name }) => name),
+    });
     if ('item' in written) {
       return;
     }

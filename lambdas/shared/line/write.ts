@@ -6,10 +6,14 @@ import {
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import { ledgerError } from '../runtime/aws-errors.ts';
+import { sendOnce } from '../runtime/clients.ts';
 import type { Item } from './item.ts';
 import type { Change, Premise } from './rules.ts';
 
 /**
+ * Where an answer is lost the SDK writes again. Then a count that grows grows twice, which costs somebody an image of the day; one that
+ * is taken from is written once, for otherwise more would be billed than was counted.
+ *
  * @param returns the item after the write, or as it was before it
  * @returns the item, or the item that broke a premise and so prevented it; undefined where there is none, or
  *   DynamoDB did not send it along
@@ -21,16 +25,18 @@ export async function writeItem(
   change: Change<string>,
   returns: 'ALL_NEW' | 'ALL_OLD' = 'ALL_NEW',
 ): Promise<{ item: Item } | { conflict: Item | undefined }> {
+  const command = new UpdateItemCommand({
+    TableName: table,
+    Key: { id: { S: id } },
+    ...expressions(change),
+    ReturnValues: returns,
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+  });
+  if (takesAway(change)) {
+    sendOnce(command);
+  }
   try {
-    const { Attributes } = await dynamodb.send(
-      new UpdateItemCommand({
-        TableName: table,
-        Key: { id: { S: id } },
-        ...expressions(change),
-        ReturnValues: returns,
-        ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-      }),
-    );
+    const { Attributes } = await dynamodb.send(command);
     return { item: Attributes ?? {} };
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) {
@@ -38,6 +44,10 @@ export async function writeItem(
     }
     throw ledgerError(error);
   }
+}
+
+function takesAway({ add = {} }: Change<string>): boolean {
+  return Object.values(add).some((by = 0) => by < 0);
 }
 
 /** A change as DynamoDB's expressions; placeholders, because some attribute names are reserved words. */

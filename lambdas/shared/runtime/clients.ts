@@ -18,3 +18,37 @@ export function clientOptions(requestTimeoutMs: number, maxAttempts: number) {
     },
   };
 }
+
+/** A command of the SDK, as far as it matters here. */
+interface Sendable {
+  middlewareStack: {
+    add(
+      middleware: <Args, Output>(next: (args: Args) => Promise<Output>) => (args: Args) => Promise<Output>,
+      options: { step: 'finalizeRequest'; priority: 'low'; name: string },
+    ): void;
+  };
+}
+
+/**
+ * Has the SDK send a command once, whatever its client would do: where an answer is lost nobody knows whether the command was carried
+ * out, and the SDK would send it again.
+ * https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+ */
+export function sendOnce(command: Sendable): void {
+  let failure: unknown;
+  // Within the SDK's own retries, which are of the same step.
+  command.middlewareStack.add(
+    (next) => async (args) => {
+      if (failure !== undefined) {
+        throw failure;
+      }
+      try {
+        return await next(args);
+      } catch (error) {
+        failure = error;
+        throw error;
+      }
+    },
+    { step: 'finalizeRequest', priority: 'low', name: 'sendOnce' },
+  );
+}

@@ -12,11 +12,13 @@ import {
   cappedGate,
   eventOwners,
   type PhotographerCap,
+  type PhotographersDeps,
   photographerCap,
   photographerCapSwitch,
 } from '../../../../../lambdas/shared/line/photographers.ts';
 import { dayOf, type Slot } from '../../../../../lambdas/shared/line/rules.ts';
 import { awsError, fakeClient } from '../../../../support/fake-client.ts';
+import { loseAnswers } from '../../../../support/lost-answers.ts';
 import { useTable } from '../../../../support/table.ts';
 
 const TABLE = 'photographers';
@@ -26,6 +28,8 @@ const HOUR_MS = 3_600_000;
 
 const table = useTable(TABLE, 'expiration');
 let requests: string[] = [];
+/** Whether the answer to the next request is lost, after DynamoDB has done what it was asked for. */
+let isAnswerLost = (): boolean => false;
 
 beforeAll(async () => {
   table.client.middlewareStack.add(
@@ -35,9 +39,11 @@ beforeAll(async () => {
     },
     { step: 'initialize' },
   );
+  loseAnswers(table.client, () => isAnswerLost());
 });
 beforeEach(() => {
   requests = [];
+  isAnswerLost = () => false;
 });
 
 /** Functions with a memory of their own each, at one moment. */
@@ -390,6 +396,58 @@ test('whatever functions remember, each counts, refuses and gives back as if the
   );
 });
 
+/** The next answers that are lost: of each request, also of the SDK's own repetitions. */
+const losses = fc.array(fc.boolean(), { maxLength: 60 });
+
+test('whichever answers are lost, what is billed is counted', async () => {
+  const step = fc.record({
+    does: fc.constantFrom(
+      'take' as const,
+      'take' as const,
+      'take' as const,
+      'giveBack' as const,
+      'tell' as const,
+    ),
+    who: fc.nat(1),
+    event: fc.nat(1),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 20 }), losses, async (steps, lost) => {
+      const { member, teller } = fleet(1_000);
+      const members = [member(), member()];
+      const tellers = [teller(), teller()];
+      const events = [randomUUID(), randomUUID()];
+      const photographer = randomUUID();
+      const taken: CountedImage[] = [];
+      let left = [...lost];
+      isAnswerLost = () => left.shift() ?? false;
+      const busy = (error: unknown) => expect(error).toMatchObject({ name: 'LedgerBusy' });
+      for (const { does, who, event } of steps) {
+        if (does === 'take') {
+          await members[who]!.take(events[event]!).then((image) => taken.push(image), busy);
+        } else if (does === 'tell') {
+          await tellers[who]!.tell(events[event]!, photographer).catch(busy);
+        } else {
+          const image = taken.pop();
+          // Given back or not: nothing is billed for it.
+          await (image && members[who]!.giveBack(image).catch(busy));
+        }
+      }
+      left = [];
+      const counted = await Promise.all(
+        [...events.map((event) => `event#${event}`), `photographer#${photographer}`].map(imagesOf),
+      );
+      expect(counted.reduce((sum, images) => sum + images, 0)).toBeGreaterThanOrEqual(taken.length);
+      // And once it is told, by the photographer alone.
+      for (const event of events) {
+        await teller().tell(event, photographer);
+      }
+      await expect(imagesOf(`photographer#${photographer}`)).resolves.toBeGreaterThanOrEqual(taken.length);
+    }),
+    { numRuns: 25 },
+  );
+});
+
 describe('the gate', () => {
   const slot: Slot = { slotMs: NOON, intervalMs: 20, cuts: 0, day: 20260501 };
   const image: CountedImage = { id: 'photographer#p', day: 20260501 };
@@ -490,18 +548,28 @@ test.each([
 });
 
 test('gives up after as many lost races as the ledger does', async () => {
-  const { client: dynamodb, calls } = fakeClient<DynamoDBClient>({
-    GetItem: () => ({}),
-    UpdateItem: ({ UpdateExpression }) => {
-      if (String(UpdateExpression).includes('photographer')) {
-        return { Attributes: { day: { N: '20260501' }, images: { N: '1' } } };
-      }
-      throw new ConditionalCheckFailedException({ message: 'lost', $metadata: {} });
-    },
-  });
-  const deps = { dynamodb, table: TABLE, now: () => NOON };
-  for (const asked of [photographerCap(deps, 5).take('e'), eventOwners(deps).tell('e', 'p')]) {
-    await expect(asked).rejects.toMatchObject({ name: 'LedgerBusy' });
+  const isOwners = ({ UpdateExpression }: Record<string, unknown>) =>
+    String(UpdateExpression).includes(':photographer');
+  async function writesUntilItGivesUp(
+    doing: (deps: PhotographersDeps) => Promise<unknown>,
+    isLost: (input: Record<string, unknown>) => boolean,
+  ): Promise<number> {
+    const { client: dynamodb, calls } = fakeClient<DynamoDBClient>({
+      GetItem: () => ({ Item: { day: { N: '20260501' }, images: { N: '1' } } }),
+      UpdateItem(input) {
+        if (isLost(input as Record<string, unknown>)) {
+          throw new ConditionalCheckFailedException({ message: 'lost', $metadata: {} });
+        }
+        return { Attributes: { photographer: { S: 'p' }, day: { N: '20260501' }, images: { N: '1' } } };
+      },
+    });
+    await expect(doing({ dynamodb, table: TABLE, now: () => NOON })).rejects.toMatchObject({
+      name: 'LedgerBusy',
+    });
+    return calls.filter(([command]) => command === 'UpdateItem').length;
   }
-  expect(calls.filter(([command]) => command === 'UpdateItem')).toHaveLength(20 + 1 + 20);
+  const take = (deps: PhotographersDeps) => photographerCap(deps, 5).take('e');
+  const tell = (deps: PhotographersDeps) => eventOwners(deps).tell('e', 'p');
+  await expect(writesUntilItGivesUp(take, () => true)).resolves.toBe(20);
+  await expect(writesUntilItGivesUp(tell, (input) => !isOwners(input))).resolves.toBe(1 + 20);
 });

@@ -16,6 +16,7 @@ import {
 } from '../../../../../lambdas/shared/line/rules.ts';
 import { type SlotLedger, slotLedger } from '../../../../../lambdas/shared/line/store.ts';
 import { fakeClient } from '../../../../support/fake-client.ts';
+import { loseAnswers } from '../../../../support/lost-answers.ts';
 import { seededRandom } from '../../../../support/random.ts';
 import { useTable } from '../../../../support/table.ts';
 
@@ -25,6 +26,8 @@ const config = { perSecond: 50 };
 
 const table = useTable(TABLE);
 let requests: string[];
+/** Whether the answer to a request is lost, after DynamoDB has done what it was asked for. */
+let isAnswerLost = (): boolean => false;
 
 beforeAll(async () => {
   table.client.middlewareStack.add(
@@ -34,8 +37,10 @@ beforeAll(async () => {
     },
     { step: 'initialize' },
   );
+  loseAnswers(table.client, () => isAnswerLost());
 });
 beforeEach(async () => {
+  isAnswerLost = () => false;
   await setItem({});
   requests = [];
 });
@@ -217,6 +222,21 @@ describe('many callers at once', () => {
     await expect(join(fleetMember())).resolves.toBeGreaterThan(0);
     await fleetMember().setDailyImageCap(undefined);
     await expect(fleetMember({ now }).takeSlot({ lane: 'live', placeMs: now })).resolves.toBeDefined();
+  });
+
+  test('an image is given back once, also where DynamoDB’s answer is lost', async () => {
+    await setItem({ day: 20260501, images: 7 });
+    const slot: Slot = { slotMs: NOON, intervalMs: 20, cuts: 0, day: 20260501 };
+    isAnswerLost = () => true;
+    await expect(fleetMember().giveBack(slot)).rejects.toMatchObject({ name: 'LedgerBusy' });
+    isAnswerLost = () => false;
+    await expect(fleetMember().read()).resolves.toMatchObject({ images: 6 });
+    // What counts up is tried again by the SDK, and counts too much rather than too little.
+    const [read, written] = [false, true];
+    const lost = [read, written];
+    isAnswerLost = () => lost.shift() ?? false;
+    await fleetMember().takeSlot({ lane: 'live', placeMs: NOON });
+    await expect(fleetMember().read()).resolves.toMatchObject({ images: 8 });
   });
 });
 
