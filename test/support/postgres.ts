@@ -27,6 +27,18 @@ export interface TestDatabase {
 /** How the functions reach it: as on Aurora, or as an external one behind a pooler in transaction mode. */
 type Way = 'direct' | 'pooled';
 
+/** Nothing of it has to outlive the server, so little is written ahead: every test file copies the data. */
+const SETTINGS = {
+  fsync: 'off',
+  full_page_writes: 'off',
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  wal_recycle: 'off',
+  min_wal_size: '2MB',
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+};
+
 /** A server on a free port, whose data are in this folder. */
 async function serverIn(folder: string): Promise<{ server: EmbeddedPostgres; port: number }> {
   const port = await freePort();
@@ -39,7 +51,7 @@ async function serverIn(folder: string): Promise<{ server: EmbeddedPostgres; por
     persistent: true,
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C', '--wal-segsize=1'],
-    postgresFlags: ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    postgresFlags: Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     onLog: () => {},
   });
   return { server, port };
