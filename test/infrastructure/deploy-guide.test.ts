@@ -124,13 +124,55 @@ describe('the policy for operators', () => {
     );
   }
 
-  test('has every call of the commands, and nothing else', () => {
-    const files = readdirSync(ops, { recursive: true, encoding: 'utf8' }).filter(
-      (file) => file.endsWith('.ts') && !/doctor/.test(file),
+  const files = readdirSync(ops, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !/doctor/.test(file))
+    .map((file) => path.join(ops, file));
+  const [, json] = /<!-- operators -->\n```json\n([\s\S]*?)```/.exec(guide)!;
+  const { Statement: statements } = JSON.parse(json!) as {
+    Statement: { Action: string[]; Resource: string[] }[];
+  };
+
+  /** ARNs as CloudFormation makes them, of the resource that an output names. */
+  function arnOf(output: string): string {
+    const { json: app } = synthesised(configurations.tryOut);
+    const { Value: value } = (app.Outputs as Record<string, { Value: unknown }>)[output]!;
+    const id = (value as { Ref?: string }).Ref ?? (value as { 'Fn::GetAtt': string[] })['Fn::GetAtt'][0]!;
+    const name = `Rollcall-${id}-1A2B3C`;
+    const prefixes: Record<string, string> = {
+      'AWS::Lambda::Function': 'lambda:REGION:ACCOUNT:function:',
+      'AWS::DynamoDB::Table': 'dynamodb:REGION:ACCOUNT:table/',
+      'AWS::SQS::Queue': 'sqs:REGION:ACCOUNT:',
+      'AWS::StepFunctions::StateMachine': 'states:REGION:ACCOUNT:stateMachine:',
+      'AWS::S3::Bucket': 's3:::',
+    };
+    const { Type: type } = app.Resources[id]!;
+    return `arn:aws:${prefixes[type]}${type === 'AWS::S3::Bucket' ? name.toLowerCase() : name}`;
+  }
+
+  test('is for every resource that the commands ask for', () => {
+    const patterns = statements.flatMap(({ Resource }) =>
+      Resource.map((arn) => new RegExp(`^${arn.replaceAll('*', '.*')}$`)),
     );
-    const called = new Set(files.flatMap((file) => calledBy(path.join(ops, file))));
-    const [, json] = /<!-- operators -->\n```json\n([\s\S]*?)```/.exec(guide)!;
-    const { Statement: statements } = JSON.parse(json!) as { Statement: { Action: string[] }[] };
+    const used = new Set(
+      files.flatMap((file) =>
+        [
+          ...readFileSync(file, 'utf8').matchAll(/\b(\w+(?:Arn|BucketName|TableName|FunctionName|Url))\b/g),
+        ].map(([, name]) => name!),
+      ),
+    );
+    const outputs = Object.keys(synthesised(configurations.tryOut).json.Outputs!);
+    const asked = outputs.filter((output) => used.has(output) && !/Api|Web|Database|Dashboard/.test(output));
+    expect(asked.length).toBeGreaterThan(10);
+    expect(asked.map(arnOf).filter((arn) => !patterns.some((pattern) => pattern.test(arn)))).toEqual([]);
+    // And of every resource that it names there is one.
+    const own = statements.flatMap(({ Resource }) => Resource).filter((arn) => /rollcall-[a-z]/i.test(arn));
+    const isAsked = (arn: string) =>
+      asked.map(arnOf).some((one) => new RegExp(`^${arn.replaceAll('*', '.*')}$`).test(one));
+    expect(own.filter((arn) => !isAsked(arn))).toEqual([]);
+  });
+
+  test('has every call of the commands, and nothing else', () => {
+    const called = new Set(files.flatMap(calledBy));
     // HEAD is a GetObject, the ledger is read and written by its own module, and a version's deletion is a right of its own.
     const others = ['s3:GetObject', 'dynamodb:GetItem', 'dynamodb:UpdateItem', 's3:DeleteObjectVersion'];
     expect(statements.flatMap(({ Action }) => Action).sort()).toEqual(
