@@ -67,7 +67,11 @@ export interface History {
 /** More calls than an execution makes. */
 export const TO_THE_END = 40;
 
-type OpName = Exclude<Step['op'], 'run' | 'settle' | 'copy' | 'find' | 'follow'> | 'rename' | 'interrupt';
+type OpName =
+  | Exclude<Step['op'], 'run' | 'settle' | 'copy' | 'find' | 'follow'>
+  | 'rename'
+  | 'interrupt'
+  | 'vanish';
 type Weights = Partial<Record<OpName, number>>;
 
 interface Theme {
@@ -156,6 +160,11 @@ const themes: readonly Theme[] = [
     keys: ['P.jpg', 'P.JPG', 'thumbs/P.jpg'],
     contents: ['A', 'A', 'B'],
     weights: { put: 40, delete: 25, lose: 25, rename: 10, again: 4, stop: 4 },
+  },
+  {
+    keys: ['P.jpg', 'P.JPG'],
+    contents: ['A'],
+    weights: { put: 20, delete: 10, rename: 10, stop: 5, again: 4, vanish: 40 },
   },
 ];
 
@@ -260,6 +269,26 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
       case 'time':
         steps.push({ op });
         return;
+      case 'vanish': {
+        // A file goes before its turn, and its bytes are under another name, whose execution may be cut off. Who ends when is open.
+        const [from, key] = pick([['P.JPG', 'P.jpg'] as const, ['P.jpg', 'P.JPG'] as const]);
+        const [file, copy, gone] = [starts(), starts(), starts()];
+        steps.push(
+          { op: 'put', id: file, key: from, content: pick(contents) },
+          { op: 'copy', id: copy, from, key },
+        );
+        const ends = [file, copy, gone];
+        if (random() < 0.6) {
+          steps.push({ op: 'run', of: copy, calls: 1 + Math.floor(random() * 4) }, { op: 'stop', of: copy });
+          ends[1] = `${copy}!`;
+        }
+        steps.push({ op: 'delete', id: gone, key: from });
+        for (; ends.length > 0; ) {
+          const [of] = ends.splice(Math.floor(random() * ends.length), 1);
+          steps.push({ op: 'run', of: of!, calls: TO_THE_END });
+        }
+        return;
+      }
       case 'interrupt': {
         // An erasure is held up, or somebody takes its turn, and goes on when there are new faces.
         operate(pick(erasing));

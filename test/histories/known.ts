@@ -245,6 +245,16 @@ export const known: Readonly<Record<string, Step[]>> = {
     put('3', 'P.jpg', 'A'),
     { op: 'lose', of: '3' },
   ],
+  'a copy’s execution is cut off, the file’s finds it gone, and its deletion is told last': [
+    put('1', 'P.jpg', 'A'),
+    { op: 'copy', id: '2', from: 'P.jpg', key: 'P.JPG' },
+    { op: 'run', of: '2', calls: 1 },
+    { op: 'stop', of: '2' },
+    run('2!'),
+    remove('3', 'P.jpg'),
+    run('1'),
+    run('3'),
+  ],
   'the file is replaced between the look at it and the call, and comes back': [
     put('1', 'P.jpg', 'B'),
     run('1', 'IndexFaces'),

@@ -15,6 +15,7 @@ import {
   othersWith,
   othersWithout,
   type PhotoState,
+  SAID_OF_ONE_OBJECT,
   saysAll,
 } from './standing.ts';
 
@@ -341,7 +342,10 @@ export async function noteEnd(sql: Transaction, row: PhotoRow, executionArn: str
   await sql`UPDATE photos SET execution_arn = ${executionArn} WHERE id = ${row.id}`;
 }
 
-/** The row's own object is gone: from here on the row is about a copy of it. */
+/**
+ * The row's own object is gone: from here on the row is about a copy of it. That the object was found gone is not said of the copy,
+ * which so has no end yet.
+ */
 export async function moveToCopy(
   sql: Transaction,
   row: PhotoRow,
@@ -356,6 +360,14 @@ export async function moveToCopy(
       object_sequencer = ${copy.sequencer},
       other_objects = ${others === null ? null : sql.json(others as never)}
     WHERE id = ${row.id}`;
+  await sql`
+    UPDATE photos SET
+      status = 'processing',
+      failure_code = NULL,
+      failure_message = NULL,
+      failure_retryable = NULL,
+      failed_at = NULL
+    WHERE id = ${row.id} AND status = 'failed' AND failure_code = ${SAID_OF_ONE_OBJECT}`;
 }
 
 /** Writes down what happened to a key that the row is not about. */

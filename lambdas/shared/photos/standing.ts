@@ -365,17 +365,22 @@ export function standingOfObject(
   }
 }
 
+/** The failure that says nothing of other objects of the same bytes; the others are those of the bytes, or of the moment. */
+export const SAID_OF_ONE_OBJECT = 'InvalidS3Object';
+
 /**
  * Whether the row failed because an object was gone, and this is another one of the same bytes: under another key, or uploaded since.
  * Other failures of the bytes are this object's too.
  */
 function saysGone(row: PhotoWithEnd, place: ReturnType<typeof placeOf>, { uploadedAt }: SeenObject): boolean {
-  if (row.failure_code !== 'InvalidS3Object') {
+  if (row.failure_code !== SAID_OF_ONE_OBJECT) {
     return false;
   }
-  // A listing tells the time in whole seconds. One more execution is what an upload in the second of the failure costs.
   const failedMs = row.ended_at === null ? Number.POSITIVE_INFINITY : new Date(row.ended_at).getTime();
-  return place === 'same_bytes' || uploadedAt.getTime() >= Math.floor(failedMs / 1_000) * 1_000;
+  // S3's listing tells whole seconds. One more execution is what an upload in the second of the failure costs.
+  const isWhole = uploadedAt.getTime() % 1_000 === 0;
+  const sinceMs = isWhole ? Math.floor(failedMs / 1_000) * 1_000 : failedMs;
+  return place === 'same_bytes' || uploadedAt.getTime() >= sinceMs;
 }
 
 /**

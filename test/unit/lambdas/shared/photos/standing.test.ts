@@ -1,5 +1,6 @@
 /** The one rule of ownership, on its own: any order of the events of a few keys ends the same. */
 import fc from 'fast-check';
+import type { FailureName } from '../../../../../lambdas/shared/contract/errors.ts';
 import {
   canonicalSequencer,
   compareSequencers,
@@ -14,6 +15,7 @@ import {
   othersWithout,
   type PhotoState,
   type PhotoWithEnd,
+  SAID_OF_ONE_OBJECT,
   saysAll,
   sequencerAfter,
   sequencerOfObject,
@@ -346,7 +348,7 @@ function withEnd(row: PhotoState | undefined): PhotoWithEnd | undefined {
 
 test('a failure of the bytes is that of every object of them; that an object is gone is said of none that is there since', () => {
   const failedMs = Date.parse('2026-05-01T12:00:00.700Z');
-  const codes = ['InvalidImageFormat', 'ImageTooLarge', 'PhotoIdTaken', 'InvalidS3Object'];
+  const codes: FailureName[] = ['InvalidImageFormat', 'ImageTooLarge', 'PhotoIdTaken', SAID_OF_ONE_OBJECT];
   fc.assert(
     fc.property(
       fc.constantFrom(...codes),
@@ -366,7 +368,7 @@ test('a failure of the bytes is that of every object of them; that an object is 
           ended_at: new Date(failedMs).toISOString(),
         };
         const object = { event_id: EVENT, key, version: 'A', uploadedAt };
-        const isAnother = code === 'InvalidS3Object' && (key !== row.object_key || seconds >= 0);
+        const isAnother = code === SAID_OF_ONE_OBJECT && (key !== row.object_key || seconds >= 0);
         expect(standingOfObject({ photo: row, own: undefined }, object, null)).toEqual(
           isAnother ? { is: 'unseen' } : { is: 'failed', retryable: false },
         );
