@@ -297,7 +297,7 @@ export async function writeFailed(
 
 /**
  * The photo was uploaded before its event was erased. A row that still has faces is left to that erasure, and one that is about
- * another key by now says what became of that one.
+ * another key by now says what became of that one; both learn that the object is there, for a deletion before it may be told later.
  */
 export async function writeErased(
   sql: Transaction,
@@ -307,6 +307,7 @@ export async function writeErased(
 ): Promise<void> {
   const isOfOther = row.object_key !== object.key && row.object_version !== null;
   if (row.status === 'indexed' || isOfOther) {
+    await moveFence(sql, row, object);
     return;
   }
   const others = await replaceObject(sql, row, object);
@@ -381,7 +382,7 @@ export async function rememberOther(
     UPDATE photos SET other_objects = ${sql.json(othersWith(row, key, other) as never)} WHERE id = ${row.id}`;
 }
 
-/** The same bytes were uploaded again: the row stays as it is, and what was uploaded before that is older than it. */
+/** The key was uploaded again: the row stays as it is, and what was uploaded before that is older than it. */
 export async function moveFence(sql: Transaction, row: PhotoRow, object: ObjectState): Promise<void> {
   const fence = fenceOf({ photo: row, own: undefined }, object.key);
   if (compareSequencers(object.sequencer, fence?.sequencer ?? null) <= 0) {
