@@ -10,8 +10,8 @@ import { logEvents } from '../../lambdas/shared/contract/names.ts';
 import { type Cloud, startCloud } from '../../local/cloud.ts';
 import { ask } from '../../ops/database.ts';
 import { localDeployment } from '../../ops/deployment.ts';
-import { SCALED_TO_WAIT, startHarness } from '../faults/harness.ts';
-import { IMAGES_OF_ONE, photographerCap } from '../faults/scenarios.ts';
+import { startHarness } from '../faults/harness.ts';
+import { CAPPED, IMAGES_OF_ONE, photographerCap } from '../faults/scenarios.ts';
 import { freePort } from '../support/free-port.ts';
 import { findMadeFaces, madePhoto } from '../support/made-photos.ts';
 import { withinOneDay } from '../support/midnight.ts';
@@ -136,8 +136,7 @@ test('that holds while functions die and calls fail, and until an operator raise
   const harness = await startHarness({
     stateDir,
     postgresPort: await freePort(),
-    time: SCALED_TO_WAIT,
-    context: { 'rollcall.dailyImagesPerPhotographer': String(IMAGES_OF_ONE) },
+    ...CAPPED,
   });
   try {
     const report = await photographerCap(harness, { photos, seed });

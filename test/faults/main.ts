@@ -9,10 +9,11 @@ import { count, formatDuration } from '../../cli/text.ts';
 import { exitCodes, UserError } from '../../cli/user-error.ts';
 import { freePort } from '../support/free-port.ts';
 import { runSeed, type SeedReport } from './campaign.ts';
-import { CAMPAIGN_TIME, type Harness, type HarnessOptions, SCALED_TO_WAIT, startHarness } from './harness.ts';
+import { CAMPAIGN_TIME, type Harness, type HarnessOptions, startHarness } from './harness.ts';
 import { runHistories } from './histories.ts';
 import {
   backfillInTwoGoes,
+  CAPPED,
   databaseAway,
   databaseGone,
   IMAGES_OF_ONE,
@@ -59,8 +60,7 @@ const scenarios: Record<
       backfillInTwoGoes(harness, { objects: photos, indexed: Math.round(photos * 0.4) }),
   },
   'photographer-cap': {
-    time: SCALED_TO_WAIT,
-    context: { 'rollcall.dailyImagesPerPhotographer': String(IMAGES_OF_ONE) },
+    ...CAPPED,
     run: (harness, photos, seed) => photographerCap(harness, { photos, seed }),
   },
 };

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { ListExecutionsCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
 import postgres from 'postgres';
+import { photoKeyOf } from '../../lambdas/shared/contract/photo-key.ts';
 import type { PhotoStatus } from '../../lambdas/shared/photos/standing.ts';
 import { compare } from '../../lambdas/shared/reconciliation/compare.ts';
 import { parseOpsArguments } from '../../ops/arguments.ts';
@@ -18,7 +19,7 @@ import { silent } from '../../ops/progress.ts';
 import { readWorld } from '../../ops/reading.ts';
 import { UNLIMITED } from '../../ops/time-limit.ts';
 import { withinOneDay } from '../support/midnight.ts';
-import type { Harness } from './harness.ts';
+import { type Harness, type HarnessOptions, SCALED_TO_WAIT } from './harness.ts';
 import { photoWith } from './photos.ts';
 import { atRest, faultPlan } from './plan.ts';
 
@@ -214,6 +215,13 @@ async function stopBackfills({ states, outputs }: Deployment): Promise<void> {
 
 /** The images of one photographer a day, in the scenario of their cap. */
 export const IMAGES_OF_ONE = 20;
+
+/** What that scenario's harness is started with. */
+export const CAPPED = {
+  time: SCALED_TO_WAIT,
+  context: { 'rollcall.dailyImagesPerPhotographer': String(IMAGES_OF_ONE) },
+} as const satisfies Partial<HarnessOptions>;
+
 const HELD_WITHIN_MS = 5 * 60_000;
 
 /**
@@ -243,10 +251,11 @@ export async function photographerCap(
   const billed = new Map<string, number>();
   let faults = 0;
   // Only what strikes a photo on its way: the database and the events have scenarios of their own.
-  const { rekognition, dynamodb, lambda } = faultPlan(seed, photos);
+  const plan = faultPlan(seed, photos);
+  const { rekognition, dynamodb, lambda } = plan;
   harness.setRun({
     eventIds: events.map(({ id }) => id),
-    plan: { ...atRest(faultPlan(seed, photos)), rekognition, dynamodb, lambda },
+    plan: { ...atRest(plan), rekognition, dynamodb, lambda },
     refusalOf: () => undefined,
     vanishes: () => false,
     struck: () => faults++,
@@ -260,9 +269,8 @@ export async function photographerCap(
   const billedOfMine = () => mine.reduce((sum, event) => sum + (billed.get(event) ?? 0), 0);
   const ended = new Set<string>();
   const stopListening = harness.onExecutionEnd(({ input }) => {
-    const [, photoId] =
-      /\/([^/]+)\.jpg$/.exec((input as { object?: { key?: string } })?.object?.key ?? '') ?? [];
-    ended.add(photoId ?? '');
+    const { object } = (input ?? {}) as { object?: { key?: string } };
+    ended.add(photoKeyOf(object?.key ?? '')?.photoId ?? '');
   });
   for (let sent = 0; sent < photos; sent++) {
     const turn = Math.floor(sent / 2);

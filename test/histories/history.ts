@@ -209,6 +209,7 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
     return id;
   };
   const erasing = (['delete', 'person', 'event'] as const).filter((name) => (weights[name] ?? 0) > 4);
+  const otherCase = () => pick([['P.JPG', 'P.jpg'] as const, ['P.jpg', 'P.JPG'] as const]);
   const calls = () => (random() < 0.3 ? TO_THE_END : 1 + Math.floor(random() * 12));
 
   const operate = (op: OpName): void => {
@@ -220,7 +221,7 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
         return;
       }
       case 'rename': {
-        const [from, key] = pick([['P.JPG', 'P.jpg'] as const, ['P.jpg', 'P.JPG'] as const]);
+        const [from, key] = otherCase();
         steps.push({ op: 'copy', id: starts(), from, key }, { op: 'delete', id: starts(), key: from });
         return;
       }
@@ -271,7 +272,7 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
         return;
       case 'vanish': {
         // A file goes before its turn, and its bytes are under another name, whose execution may be cut off. Who ends when is open.
-        const [from, key] = pick([['P.JPG', 'P.jpg'] as const, ['P.jpg', 'P.JPG'] as const]);
+        const [from, key] = otherCase();
         const [file, copy, gone] = [starts(), starts(), starts()];
         steps.push(
           { op: 'put', id: file, key: from, content: pick(contents) },
@@ -283,7 +284,7 @@ export function generate(seed: number, { loseEvents }: GeneratorOptions): Histor
           ends[1] = `${copy}!`;
         }
         steps.push({ op: 'delete', id: gone, key: from });
-        for (; ends.length > 0; ) {
+        while (ends.length > 0) {
           const [of] = ends.splice(Math.floor(random() * ends.length), 1);
           steps.push({ op: 'run', of: of!, calls: TO_THE_END });
         }

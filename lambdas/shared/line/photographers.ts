@@ -14,9 +14,9 @@ import { memory } from './memory.ts';
 import { MAX_RACES } from './remembered-item.ts';
 import {
   type Change,
+  countedDay,
   countImages,
   type DayCount,
-  dayOf,
   giveBack,
   imagesToday,
   type LedgerState,
@@ -258,7 +258,7 @@ async function countOnce(deps: PhotographersDeps, id: string, images: number, ma
   let item = await readItem(deps, id);
   for (let race = 0; race < MAX_RACES; race++) {
     const count = decodeLedger(item);
-    const day = Math.max(dayOf(deps.now()), count.day ?? 0);
+    const day = countedDay(count, deps.now());
     const marks = Object.entries(item).flatMap(([name, { N }]) =>
       name.startsWith(HANDED_OVER) ? [{ name, day: Number(N) }] : [],
     );

@@ -187,6 +187,11 @@ export function dayOf(ms: number): number {
   return Number(new Date(ms).toISOString().slice(0, 10).replaceAll('-', ''));
 }
 
+/** The day that an image of this moment counts for: the count's own, where that is later. */
+export function countedDay({ day = 0 }: DayCount, nowMs: number): number {
+  return Math.max(dayOf(nowMs), day);
+}
+
 /** Slots that were given on the UTC day of this moment; of the day that the ledger has reached, where that is later. */
 export function imagesToday({ day = 0, images = 0 }: DayCount, nowMs: number): number {
   return day >= dayOf(nowMs) ? images : 0;
@@ -380,7 +385,7 @@ export function countImages(
   cap: number | undefined,
   nowMs: number,
 ): Change<'day' | 'images'> {
-  const day = Math.max(dayOf(nowMs), state.day ?? 0);
+  const day = countedDay(state, nowMs);
   const premises: Premise<'day' | 'images'>[] = [{ attribute: 'day', is: state.day }];
   if (day !== state.day) {
     return { premises, set: { day, images } };

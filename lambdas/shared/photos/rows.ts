@@ -361,14 +361,16 @@ export async function moveToCopy(
       object_sequencer = ${copy.sequencer},
       other_objects = ${others === null ? null : sql.json(others as never)}
     WHERE id = ${row.id}`;
-  await sql`
-    UPDATE photos SET
-      status = 'processing',
-      failure_code = NULL,
-      failure_message = NULL,
-      failure_retryable = NULL,
-      failed_at = NULL
-    WHERE id = ${row.id} AND status = 'failed' AND failure_code = ${SAID_OF_ONE_OBJECT}`;
+  if (row.status === 'failed') {
+    await sql`
+      UPDATE photos SET
+        status = 'processing',
+        failure_code = NULL,
+        failure_message = NULL,
+        failure_retryable = NULL,
+        failed_at = NULL
+      WHERE id = ${row.id} AND failure_code = ${SAID_OF_ONE_OBJECT}`;
+  }
 }
 
 /** Writes down what happened to a key that the row is not about. */
