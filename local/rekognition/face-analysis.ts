@@ -73,11 +73,29 @@ interface FaceApi {
 }
 interface TfjsCore {
   Tensor: { prototype: object };
+  getKernel(name: string, backend: string): Kernel;
+  unregisterKernel(name: string, backend: string): void;
+  registerKernel(kernel: Kernel): void;
   reshape(tensor: Tensor, shape: number[]): Tensor;
   cast(tensor: Tensor, type: 'float32' | 'int32'): Tensor;
   setBackend(name: string): Promise<boolean>;
   ready(): Promise<void>;
   tensor3d(data: Float32Array, shape: [number, number, number], type: 'float32'): Tensor;
+}
+
+interface TensorInfo {
+  shape: number[];
+  dtype: string;
+}
+interface Kernel {
+  kernelFunc(call: {
+    inputs: TensorInfo[];
+    attrs: { axis: number };
+    backend: {
+      makeOutput(shape: number[], type: string): TensorInfo;
+      typedArrayFromHeap(tensor: TensorInfo): Float32Array;
+    };
+  }): TensorInfo;
 }
 
 export interface FaceAnalyser {
@@ -120,6 +138,37 @@ function registerChainedOps(tf: TfjsCore): void {
   };
 }
 
+/**
+ * tfjs joins tensors along their last axis with one copy for each pixel and tensor. face-api has the channels' means joined so
+ * for every run of a network, which took an eighth of all the time that an image takes.
+ */
+function joinChannelsAtOnce(tf: TfjsCore): void {
+  const concat = tf.getKernel('Concat', 'wasm');
+  tf.unregisterKernel('Concat', 'wasm');
+  tf.registerKernel({
+    ...concat,
+    kernelFunc(call) {
+      const { inputs, attrs, backend } = call;
+      const last = inputs[0]!.shape.length - 1;
+      if (
+        attrs.axis !== last ||
+        inputs.some(({ shape, dtype }) => shape[last] !== 1 || dtype !== 'float32')
+      ) {
+        return concat.kernelFunc(call);
+      }
+      const output = backend.makeOutput([...inputs[0]!.shape.slice(0, -1), inputs.length], 'float32');
+      const joined = backend.typedArrayFromHeap(output);
+      for (const [channel, input] of inputs.entries()) {
+        const values = backend.typedArrayFromHeap(input);
+        for (let i = 0; i < values.length; i++) {
+          joined[i * inputs.length + channel] = values[i]!;
+        }
+      }
+      return output;
+    },
+  });
+}
+
 /** Loads tfjs on WASM and the models (about a second, 30 MB on disk). Inference blocks the thread it runs on. */
 export async function loadFaceAnalyser(): Promise<FaceAnalyser> {
   giveTfjsCoreForTfjs();
@@ -134,6 +183,7 @@ export async function loadFaceAnalyser(): Promise<FaceAnalyser> {
   wasm.setWasmPaths(`${path.dirname(require.resolve('@tensorflow/tfjs-backend-wasm'))}/`, false);
   await tf.setBackend('wasm');
   await tf.ready();
+  joinChannelsAtOnce(tf);
   const models = path.join(path.dirname(require.resolve('@vladmandic/face-api/package.json')), 'model');
   for (const net of Object.values(loadedNets(faceApi))) {
     await net.loadFromDisk(models);
