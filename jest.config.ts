@@ -10,8 +10,8 @@ const config: Config = {
   globalSetup: '<rootDir>/test/support/before-all.ts',
   globalTeardown: '<rootDir>/test/support/after-all.ts',
   testEnvironment: '<rootDir>/test/support/environment.ts',
-  // One more than cores: the end-to-end tests wait more than they compute.
-  maxWorkers: availableParallelism() + 1,
+  // Two more than cores: the end-to-end tests wait as much as they compute.
+  maxWorkers: availableParallelism() + 2,
   // What a file leaves in its worker's memory makes the next ones slower: a sixth of the whole run.
   workerIdleMemoryLimit: '500MB',
   setupFiles: ['<rootDir>/test/support/seed.ts', '<rootDir>/test/support/clock.ts'],

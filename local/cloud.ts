@@ -17,7 +17,8 @@ import { startDynamodb } from './cloud/tables.ts';
 import { runTriggers } from './cloud/triggers.ts';
 import type { BusEvent } from './event-router.ts';
 import { type HttpApi, httpRoutes, startHttpApi } from './http-api.ts';
-import { createCluster, freeOr, releasePort } from './postgres.ts';
+import { createOrCopyCluster } from './kept-cluster.ts';
+import { freeOr, releasePort } from './postgres.ts';
 import { localResources } from './resources.ts';
 import { rollcallOutputs } from './rollcall-outputs.ts';
 import { announce, type RunningCloud } from './running-cloud.ts';
@@ -72,7 +73,7 @@ async function startServices(setup: Setup) {
     }),
     startPhotoServices(setup, bus),
     startApi(setup),
-    createCluster(inState('postgres')),
+    createOrCopyCluster(inState('postgres')),
   );
 
   const address = await openDatabase(setup, assembly);

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { deserialize, serialize } from 'node:v8';
 import type { Detector } from './detector.ts';
 import type { DetectorJob } from './detector-worker.ts';
@@ -11,27 +12,76 @@ export type FaceFinder = Pick<Detector, 'analyse' | 'warmUp' | 'close'>;
 
 /**
  * Finds faces as `finder` does, but each image's only once for all endpoints that share the folder: what the models find in an
- * image is always the same. The models load when the first image comes that nobody has seen.
+ * image is always the same. Who comes while another process is at an image waits for it. The models load when the first image comes
+ * that nobody has seen.
  */
 export function keepAnalyses(finder: FaceFinder, folder: string): FaceFinder {
   return {
     async analyse(job) {
       const file = path.join(folder, nameOf(job));
-      const kept = await readFile(file).catch(() => undefined);
-      if (kept) {
-        return deserialize(kept) as AnalysedFace[];
-      }
-      const faces = await finder.analyse(job);
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      // Renamed when it is whole: others may be reading.
-      const fresh = `${file}.${randomUUID()}`;
-      await writeFile(fresh, serialize(faces), { mode: 0o600 });
-      await rename(fresh, file);
-      return faces;
+      const kept = (await read(file)) ?? (await readOnceMade(file));
+      if (kept) {
+        return kept;
+      }
+      try {
+        const faces = await finder.analyse(job);
+        // Renamed when it is whole: others may be reading.
+        const fresh = `${file}.${randomUUID()}`;
+        await writeFile(fresh, serialize(faces), { mode: 0o600 });
+        await rename(fresh, file);
+        return faces;
+      } finally {
+        await rm(claimOf(file), { force: true });
+      }
     },
     warmUp() {},
     close: () => finder.close(),
   };
+}
+
+async function read(file: string): Promise<AnalysedFace[] | undefined> {
+  const kept = await readFile(file).catch(() => undefined);
+  return kept && (deserialize(kept) as AnalysedFace[]);
+}
+
+/** Waits while another process is at this image. Undefined where nobody is: then it is claimed for this one. */
+async function readOnceMade(file: string): Promise<AnalysedFace[] | undefined> {
+  const claim = claimOf(file);
+  for (;;) {
+    const isMine = await writeFile(claim, String(process.pid), { flag: 'wx', mode: 0o600 }).then(
+      () => true,
+      () => false,
+    );
+    const made = await read(file);
+    if (made && isMine) {
+      await rm(claim, { force: true });
+    }
+    if (made || isMine) {
+      return made;
+    }
+    const holder = await readFile(claim, 'utf8').catch(() => '');
+    // One that was killed never ends it; two images of this process are the same for whoever came first.
+    if (holder !== '' && (Number(holder) === process.pid || !isAlive(Number(holder)))) {
+      return undefined;
+    }
+    await sleep(LOOK_AGAIN_MS);
+  }
+}
+
+const LOOK_AGAIN_MS = 50;
+
+function claimOf(file: string): string {
+  return `${file}.claim`;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function nameOf({ image: { width, height, data }, attributes }: DetectorJob): string {

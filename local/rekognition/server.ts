@@ -105,11 +105,7 @@ export async function startRekognition(options: RekognitionOptions): Promise<Rek
     facesPerCollection: options.facesPerCollection ?? MAX_FACES_PER_COLLECTION,
     now: clock,
   });
-  const { findFaces } = options;
-  const models: FaceFinder = findFaces
-    ? { analyse: async ({ image }) => findFaces(image), warmUp() {}, async close() {} }
-    : new Detector({ workers });
-  const detector = options.analysesFolder ? keepAnalyses(models, options.analysesFolder) : models;
+  const detector = faceFinder(options, workers);
   const images = new ImageSource({ detector, getObject: options.getObject, concurrency: workers + 1 });
   const handlers = createOperations({ store, images, region });
 
@@ -202,6 +198,15 @@ export async function startRekognition(options: RekognitionOptions): Promise<Rek
       await closed;
     },
   };
+}
+
+/** What is kept is what the models find: what a test finds instead is nobody else's. */
+function faceFinder({ findFaces, analysesFolder }: RekognitionOptions, workers: number): FaceFinder {
+  if (findFaces) {
+    return { analyse: async ({ image }) => findFaces(image), warmUp() {}, async close() {} };
+  }
+  const models = new Detector({ workers });
+  return analysesFolder ? keepAnalyses(models, analysesFolder) : models;
 }
 
 function byOperation<T>(value: (operation: Operation) => T): Record<Operation, T> {

@@ -23,6 +23,7 @@ beforeAll(async () => {
   cloud = await startCloud({
     stateDir,
     postgresPort: await freePort(),
+    lambdaConcurrency: 1,
     rekognition: {
       findFaces: findMadeFaces,
       onCall(operation, { CollectionId }) {

@@ -43,6 +43,7 @@ beforeAll(async () => {
   cloud = await startCloud({
     stateDir,
     postgresPort: await freePort(),
+    lambdaConcurrency: 1,
     onLambdaOutput: (_, line) => output.push(line),
   });
   lambda = new LambdaClient({ ...localClientOptions, endpoint: cloud.services.endpoints.lambda });

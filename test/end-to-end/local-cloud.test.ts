@@ -30,6 +30,7 @@ async function start(): Promise<void> {
   cloud = await startCloud({
     stateDir,
     postgresPort,
+    lambdaConcurrency: 1,
     onLambdaOutput: (_, line) => output.push(line),
   });
   cloud.onExecutionEnd((end) => ends.push(end));

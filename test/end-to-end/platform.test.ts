@@ -24,6 +24,7 @@ beforeAll(async () => {
   cloud = await startCloud({
     stateDir,
     postgresPort: await freePort(),
+    lambdaConcurrency: 1,
     app: resolve(import.meta.dirname, '../../examples/platform'),
     keeps: false,
     rekognition: { findFaces: findMadeFaces },

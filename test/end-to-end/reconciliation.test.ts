@@ -32,6 +32,7 @@ beforeAll(async () => {
   cloud = await startCloud({
     stateDir,
     postgresPort: await freePort(),
+    lambdaConcurrency: 1,
     rekognition: { findFaces: findMadeFaces },
     time: { retries: 0.02 },
     between: {

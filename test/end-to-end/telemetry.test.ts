@@ -54,6 +54,7 @@ beforeAll(async () => {
   cloud = await startCloud({
     stateDir,
     postgresPort: await freePort(),
+    lambdaConcurrency: 1,
     onLambdaOutput: (_, line) => lines.push(line),
     time: { retries: 0.1 },
     rekognition: {

@@ -14,10 +14,10 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** Together they set every option to something else than its default. */
 const configurations: [string, Record<string, unknown>][] = [
   ['defaults', {}],
-  ['a try-out', { removal: 'destroy', tracing: true, auroraMinCapacity: 0.5, auroraMaxCapacity: 16 }],
   [
-    'an external database',
+    'a try-out on an external database',
     {
+      removal: 'destroy',
       database: 'external',
       databaseSecretArn: SECRET,
       databaseCaCertificate: AUTHORITY,
@@ -46,6 +46,8 @@ const configurations: [string, Record<string, unknown>][] = [
       tracing: true,
       availabilityZones: ['us-east-1b', 'us-east-1c', 'us-east-1d'],
       auroraBackupDays: 35,
+      auroraMinCapacity: 0.5,
+      auroraMaxCapacity: 16,
       criticalEmails: ['oncall@example.org'],
       warningEmails: ['team@example.org'],
       alarmThresholds: { spendTodayUsd: 50 },

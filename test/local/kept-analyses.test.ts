@@ -1,9 +1,14 @@
-import { mkdtempSync, readdirSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { CreateCollectionCommand, IndexFacesCommand, RekognitionClient } from '@aws-sdk/client-rekognition';
+import sharp from 'sharp';
+import { localClientOptions } from '../../local/clients.ts';
 import type { DetectorJob } from '../../local/rekognition/detector-worker.ts';
 import type { AnalysedFace } from '../../local/rekognition/face-analysis.ts';
 import { keepAnalyses } from '../../local/rekognition/kept-analyses.ts';
+import { startRekognition } from '../../local/rekognition/server.ts';
 
 const image = (shade: number, width = 2): DetectorJob['image'] => ({
   width,
@@ -74,4 +79,53 @@ test('only its owner reads what is kept', async () => {
   for (const kept of [folder, path.join(folder, file!)]) {
     expect(statSync(kept).mode & 0o077).toBe(0);
   }
+});
+
+test('what a test finds instead of the models is kept for nobody', async () => {
+  const server = await startRekognition({
+    dataDir: path.join(path.dirname(folder), 'collections'),
+    analysesFolder: folder,
+    findFaces: () => [face(1)],
+    getObject: () => Promise.reject(new Error('There is no object')),
+  });
+  const client = new RekognitionClient({ ...localClientOptions, endpoint: server.endpoint });
+  try {
+    await client.send(new CreateCollectionCommand({ CollectionId: 'event' }));
+    const Bytes = await sharp({ create: { width: 100, height: 100, channels: 3, background: 'grey' } })
+      .png()
+      .toBuffer();
+    const { FaceRecords } = await client.send(
+      new IndexFacesCommand({ CollectionId: 'event', Image: { Bytes }, QualityFilter: 'NONE' }),
+    );
+    expect(FaceRecords).toHaveLength(1);
+    expect(existsSync(folder)).toBe(false);
+  } finally {
+    client.destroy();
+    await server.close();
+  }
+});
+
+test('who is killed in the middle of an image keeps nobody from it', async () => {
+  const { pid: ended } = spawnSync(process.execPath, ['--version']);
+  const job = { image: image(7), attributes: false };
+  await endpoint().analyse(job);
+  const [name] = readdirSync(folder);
+  renameSync(path.join(folder, name!), path.join(folder, 'gone'));
+  writeFileSync(path.join(folder, `${name}.claim`), String(ended));
+  expect(await endpoint().analyse(job)).toEqual([face(7)]);
+  expect(asked).toHaveLength(2);
+  expect(readdirSync(folder).sort()).toEqual([name!, 'gone'].sort());
+});
+
+test('an image that another process is at is waited for', async () => {
+  const job = { image: image(7), attributes: false };
+  await endpoint().analyse(job);
+  const [name] = readdirSync(folder);
+  const [file, claim] = [path.join(folder, name!), path.join(folder, `${name}.claim`)];
+  renameSync(file, `${file}.elsewhere`);
+  writeFileSync(claim, String(process.ppid));
+  const waiting = endpoint().analyse(job);
+  renameSync(`${file}.elsewhere`, file);
+  expect(await waiting).toEqual([face(7)]);
+  expect(asked).toHaveLength(1);
 });

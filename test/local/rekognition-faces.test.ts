@@ -26,6 +26,8 @@ async function start(): Promise<void> {
   server = await startRekognition({
     dataDir,
     workers: 1,
+    // What other files have had found in these pictures is found here.
+    ...(process.env.ROLLCALL_ANALYSES && { analysesFolder: process.env.ROLLCALL_ANALYSES }),
     quotas: Object.fromEntries(operations.map((operation) => [operation, Number.POSITIVE_INFINITY])),
     getObject: async (bucket, key) => {
       const file = files.get(`${bucket}/${key}`);

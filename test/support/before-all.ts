@@ -12,6 +12,8 @@ export default function beforeAll(): void {
   // As root, PostgreSQL runs as another user.
   chmodSync(folder, 0o755);
   process.env.TMPDIR = folder;
-  // Dozens of clouds see the same few pictures.
+  // Dozens of clouds see the same few pictures, start with the same empty database and load the same modules.
   process.env.ROLLCALL_ANALYSES = path.join(folder, 'analyses');
+  process.env.ROLLCALL_CLUSTER = path.join(folder, 'cluster');
+  process.env.NODE_COMPILE_CACHE = path.join(folder, 'compiled');
 }

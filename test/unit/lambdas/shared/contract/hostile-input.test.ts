@@ -34,6 +34,7 @@ import {
   rekognitionError,
   s3Error,
 } from '../../../../../lambdas/shared/runtime/aws-errors.ts';
+import { anyCharacter } from '../../../../support/any-text.ts';
 import { cases } from '../../../../support/effort.ts';
 import { fakeClient } from '../../../../support/fake-client.ts';
 import { recordingTelemetry } from '../../../../support/recording-telemetry.ts';
@@ -44,7 +45,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Text of every plane of Unicode, with control characters, halves of surrogate pairs and what paths are tricked with. */
 const text = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 60 }),
+  fc.string({ unit: anyCharacter, maxLength: 60 }),
   fc.string({ unit: 'grapheme', maxLength: 60 }),
   fc
     .array(

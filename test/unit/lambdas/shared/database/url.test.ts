@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { PipelineError } from '../../../../../lambdas/shared/contract/errors.ts';
 import { parseDatabaseSecret, parseDatabaseUrl } from '../../../../../lambdas/shared/database/url.ts';
+import { anyCharacter } from '../../../../support/any-text.ts';
 
 /** What is refused, as its one line; undefined where the URL is taken. */
 function refusal(url: string): string | undefined {
@@ -17,7 +18,7 @@ function refusal(url: string): string | undefined {
 
 /** Any text that PostgreSQL could take for a password: no NUL, and nothing that UTF-8 cannot say. */
 const password = fc
-  .string({ unit: 'binary', minLength: 1, maxLength: 20 })
+  .string({ unit: anyCharacter, minLength: 1, maxLength: 20 })
   .filter((text) => !text.includes('\0') && text.isWellFormed());
 
 /** Passwords as generators make them, with what URLs are sensitive to. */
