@@ -26,7 +26,7 @@ import { createBucketsAndQueues } from './stand-ins.ts';
 import { openStateFolder } from './state-folder.ts';
 import type { LocalStateMachine } from './state-machine.ts';
 import { synthesise } from './synthesis.ts';
-import { resolveTemplate } from './template.ts';
+import { type ResolvedTemplate, resolveTemplate } from './template.ts';
 
 export type { Cloud, CloudOptions } from './cloud/contract.ts';
 export type { BusEvent } from './event-router.ts';
@@ -105,7 +105,7 @@ async function runStack(setup: Setup, services: Services) {
   const { assembly, stack, authority, bus, objects, s3, faces, httpApi, tables } = services;
   const { postgres, dataApi, secrets } = services;
   const machines = new Map<string, LocalStateMachine>();
-  const { byArn, invoke, controlEndpoint } = await startFunctions(setup, {
+  const { byArn, invoke, prepare, controlEndpoint } = await startFunctions(setup, {
     stack,
     assembly,
     authority,
@@ -120,6 +120,10 @@ async function runStack(setup: Setup, services: Services) {
       secretsmanager: secrets.endpoint,
     },
   });
+  if (setup.options.preparesFunctions) {
+    // Nothing waits for them.
+    void prepare(calledByPipeline(stack, byArn));
+  }
   await runTriggers(stack, assembly, inState('triggers.json'), async (name, resource) => {
     step(name);
     await invoke(resource, {});
@@ -134,6 +138,17 @@ async function runStack(setup: Setup, services: Services) {
   httpApi.serve(httpRoutes(stack), invoke);
   const idle = () => untilIdle(machines, subscriptions, background);
   return { machines, router, idle, controlEndpoint };
+}
+
+/** The functions of the photo pipeline's states, in the order in which the template names them. */
+function calledByPipeline(stack: ResolvedTemplate, byArn: ReadonlyMap<string, unknown>): string[] {
+  const { StateMachineArn } = rollcallOutputs(stack.outputs());
+  const pipeline = stack
+    .resources('AWS::StepFunctions::StateMachine')
+    .find(({ local }) => local.ref === StateMachineArn)!;
+  return Object.values(pipeline.get<object>('DefinitionSubstitutions') ?? {}).filter((value) =>
+    byArn.has(value),
+  );
 }
 
 /** Tells others of it, resumes what an earlier run could not finish, and hands it out. */

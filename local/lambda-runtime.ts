@@ -91,6 +91,8 @@ export interface LambdaRuntime {
     onStart?: (kill: () => Promise<void>) => void,
     signal?: AbortSignal,
   ): Promise<unknown>;
+  /** Starts an environment where the function has none, before anybody calls it. Resolves when it is ready, or will never be. */
+  prepare(fn: LambdaFunction): Promise<void>;
   /** Ends the function's idle environments: the next invocations start cold. */
   recycle(fn: LambdaFunction): void;
   /**
@@ -154,6 +156,7 @@ export function createLambdaRuntime(options: LambdaRuntimeOptions): LambdaRuntim
       }
       return JSON.parse(await poolOf(fn).invoke(body, onStart, signal)) as unknown;
     },
+    prepare: (fn) => poolOf(fn).prepare(),
     recycle: (fn) => pools.get(fn.arn)?.recycle(),
     deactivate(fn, readyAfterMs) {
       inactive.set(fn.arn, { readyAfterMs });
@@ -209,6 +212,22 @@ class Pool {
     } finally {
       this.#busy.delete(invocation);
       this.#giveBack(environment);
+    }
+  }
+
+  async prepare(): Promise<void> {
+    if (this.#all.size + this.#starting > 0) {
+      return;
+    }
+    this.#starting++;
+    const giveBack = await this.#starts.take();
+    this.#starting--;
+    if (!this.#stopped) {
+      const environment = this.#start();
+      await environment.started.finally(giveBack);
+      this.#giveBack(environment);
+    } else {
+      giveBack();
     }
   }
 

@@ -55,6 +55,7 @@ async function start(argv: readonly string[]): Promise<number> {
     cloud = await startCloud({
       stateDir,
       postgresPort: args.postgresPort,
+      preparesFunctions: true,
       onStep: (text) => {
         // Whoever no longer wants it need not wait for all of it.
         interruption.signal.throwIfAborted();

@@ -28,6 +28,8 @@ export interface CloudOptions {
   onInvocation?: (functionName: string, used: InvocationUsage) => void;
   /** Execution environments of one function at most; default one for each core, two at least. */
   lambdaConcurrency?: number;
+  /** Whether the functions that index photos start before the first photo comes. Default: false, when it comes. */
+  preparesFunctions?: boolean;
   /** Quotas, faults and detector threads of the local Rekognition. */
   rekognition?: Pick<
     RekognitionOptions,

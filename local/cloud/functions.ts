@@ -43,6 +43,8 @@ export interface Functions {
   /** By ARN. */
   byArn: ReadonlyMap<string, LambdaFunction>;
   invoke: Invoke;
+  /** Starts environments for functions, one after the other: the machine has other things to do. */
+  prepare(arns: readonly string[]): Promise<void>;
   /** Where the API of Step Functions and Lambda is. */
   controlEndpoint: string;
 }
@@ -72,7 +74,16 @@ export async function startFunctions(setup: Setup, given: FunctionsOptions): Pro
     }),
   );
   const invoke = invokerOf(machines, byArn, runtime, options.between ?? {});
-  return { byArn, invoke, controlEndpoint: control.endpoint };
+  return {
+    byArn,
+    invoke,
+    async prepare(arns) {
+      for (const arn of arns) {
+        await runtime.prepare(byArn.get(arn)!);
+      }
+    },
+    controlEndpoint: control.endpoint,
+  };
 }
 
 function startRuntime(

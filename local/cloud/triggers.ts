@@ -4,9 +4,10 @@ import type { LambdaError } from '../lambda-runtime.ts';
 import { LocalError } from '../local-error.ts';
 import type { Assembly } from '../synthesis.ts';
 import type { ResolvedTemplate } from '../template.ts';
+import { together } from './setup.ts';
 
 /**
- * Calls the functions that a deployment calls (the triggers module of the CDK), in the order of their dependencies, where
+ * Calls the functions that a deployment calls (the triggers module of the CDK), each after those that it depends on, where
  * another version of them was called the last time.
  *
  * @throws LocalError `DeploymentError`
@@ -21,18 +22,21 @@ export async function runTriggers(
     ? (JSON.parse(readFileSync(doneFile, 'utf8')) as Record<string, string>)
     : {};
   const triggers = new Map(stack.resources('Custom::Trigger').map((trigger) => [trigger.logicalId, trigger]));
-  const visited = new Set<string>();
+  const runs = new Map<string, Promise<void>>();
 
-  async function run(logicalId: string): Promise<void> {
+  function runOnce(logicalId: string): Promise<void> {
+    const run = runs.get(logicalId) ?? runAfterOthers(logicalId);
+    runs.set(logicalId, run);
+    return run;
+  }
+
+  async function runAfterOthers(logicalId: string): Promise<void> {
     const trigger = triggers.get(logicalId);
-    if (!trigger || visited.has(logicalId)) {
+    if (!trigger) {
       return;
     }
-    visited.add(logicalId);
     const { DependsOn = [], Properties } = template.Resources[logicalId]!;
-    for (const dependency of [DependsOn].flat()) {
-      await run(dependency);
-    }
+    await Promise.all([DependsOn].flat().map(runOnce));
     // The logical id of a function's version holds a hash of its code and configuration.
     const { Ref: version } = Properties!.HandlerArn as { Ref: string };
     if (done[logicalId] === version) {
@@ -49,7 +53,5 @@ export async function runTriggers(
     renameSync(`${doneFile}.new`, doneFile);
   }
 
-  for (const logicalId of triggers.keys()) {
-    await run(logicalId);
-  }
+  await together(...[...triggers.keys()].map(runOnce));
 }

@@ -47,7 +47,7 @@ export interface RekognitionOptions {
   region?: string;
   /** Calls per second; what is not named has the Region's default. */
   quotas?: Partial<Quotas>;
-  /** Detector threads, one core and 400 MB each. Default: one less than there are cores, at least 1, at most 4. */
+  /** Detector threads, one core and 400 MB each. Default: one a core, at most 4. */
   workers?: number;
   /** Loads the models right after the start, not with the first image. Default true. */
   warmUp?: boolean;
@@ -97,7 +97,7 @@ const KEEP_ALIVE_MS = 120_000;
  */
 export async function startRekognition(options: RekognitionOptions): Promise<RekognitionServer> {
   const { region = 'us-east-1', host = '127.0.0.1', clock = Date.now, intercept } = options;
-  const workers = options.workers ?? Math.max(1, Math.min(4, availableParallelism() - 1));
+  const workers = options.workers ?? Math.min(4, availableParallelism());
   const onInternalError = options.onInternalError ?? reportInternalError;
 
   const store = await CollectionStore.open({

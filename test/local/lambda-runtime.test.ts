@@ -106,6 +106,28 @@ describe('what the handler sees', () => {
     expect(results.reduce((sum, { calls }) => Math.max(sum, calls), 0)).toBeGreaterThanOrEqual(3);
   });
 
+  test('is an environment that was prepared, which has not run it before', async () => {
+    const fn = lambda(`const startedAt = Date.now(); let calls = 0;
+      export const handler = async () => ({ pid: process.pid, calls: ++calls, startedAt });`);
+    await runtime.prepare(fn);
+    const readyAt = Date.now();
+    const first = (await runtime.invoke(fn, {})) as { pid: number; calls: number; startedAt: number };
+    expect(first.calls).toBe(1);
+    expect(first.startedAt).toBeLessThanOrEqual(readyAt);
+    // There is one already.
+    await runtime.prepare(fn);
+    expect(await runtime.invoke(fn, {})).toMatchObject({ pid: first.pid, calls: 2 });
+  });
+
+  test('is another one where the prepared one died at once', async () => {
+    const flag = join(folder, 'died-once');
+    const fn = lambda(`import { existsSync, writeFileSync } from 'node:fs';
+      if (!existsSync('${flag}')) { writeFileSync('${flag}', ''); process.exit(1); }
+      export const handler = async () => 'here';`);
+    await runtime.prepare(fn);
+    expect(await runtime.invoke(fn, {})).toBe('here');
+  });
+
   test('undefined becomes null, and what it prints is heard', async () => {
     const fn = lambda(`export const handler = async () => {
       process.stdout.write('{"a":1}\\n');
