@@ -16,6 +16,7 @@ import dynalite from 'dynalite';
 import { Level } from 'level';
 import { localClientOptions } from './clients.ts';
 import { LocalError } from './local-error.ts';
+import { tellRefusedItems } from './refused-items.ts';
 
 /** A table of the template, as far as it means anything here. */
 export interface TableDefinition {
@@ -68,6 +69,7 @@ async function serve(path: string | undefined): Promise<Tables> {
   if (path !== undefined) {
     await untilReadable(path);
   }
+  tellRefusedItems();
   const server = dynalite({ ...(path !== undefined && { path }), createTableMs: 0 });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

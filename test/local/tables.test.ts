@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GetItemCommand, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
+import {
+  type ConditionalCheckFailedException,
+  GetItemCommand,
+  PutItemCommand,
+  ScanCommand,
+  UpdateItemCommand,
+} from '@aws-sdk/client-dynamodb';
 import { Level } from 'level';
 import { startTables, type TableDefinition } from '../../local/tables.ts';
 
@@ -53,4 +59,31 @@ test('a store that cannot be read is said to be so', async () => {
   await (await startTables(path, [])).stop();
   writeFileSync(join(path, 'CURRENT'), 'nothing');
   await expect(startTables(path, [])).rejects.toThrow(/broken cannot be read .*npm run local:reset/);
+});
+
+test('a refused write tells the item that it asked for, as DynamoDB does', async () => {
+  const tables = await startTables(undefined, [{ name: 'records', create, expiry: undefined }]);
+  const Item = { id: { S: 'one' }, count: { N: '3' } };
+  await tables.client.send(new PutItemCommand({ TableName: 'records', Item }));
+  const refused = (id: string, tells: 'ALL_OLD' | 'NONE') =>
+    tables.client
+      .send(
+        new UpdateItemCommand({
+          TableName: 'records',
+          Key: { id: { S: id } },
+          UpdateExpression: 'SET #count = :one',
+          ConditionExpression: '#count = :one',
+          ExpressionAttributeNames: { '#count': 'count' },
+          ExpressionAttributeValues: { ':one': { N: '1' } },
+          ReturnValuesOnConditionCheckFailure: tells,
+        }),
+      )
+      .then(
+        () => 'written',
+        (error: ConditionalCheckFailedException) => [error.name, error.Item],
+      );
+  await expect(refused('one', 'ALL_OLD')).resolves.toEqual(['ConditionalCheckFailedException', Item]);
+  await expect(refused('one', 'NONE')).resolves.toEqual(['ConditionalCheckFailedException', undefined]);
+  await expect(refused('none', 'ALL_OLD')).resolves.toEqual(['ConditionalCheckFailedException', undefined]);
+  await tables.stop();
 });

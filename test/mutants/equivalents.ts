@@ -66,6 +66,12 @@ export const equivalents: Equivalent[] = [
     change: '> -> >=',
     because: 'No rounds have no photos.',
   },
+  {
+    file: 'lambdas/shared/line/photographers.ts',
+    line: "return id.startsWith(eventItem('')) ? [{ attribute: 'photographer', is: undefined }] : [];",
+    change: "id.startsWith(eventItem('')) -> true",
+    because: 'A photographer’s item names no photographer.',
+  },
 ];
 
 export function equivalentOf(file: string, change: string, line?: string): Equivalent | undefined {

@@ -152,7 +152,6 @@ export function photographerCap(deps: PhotographersDeps, imagesPerDay: number): 
         if (!known || (isFull(known.count) && !isFresh)) {
           // Nobody is sent away without a look.
           known = await look(eventId, { counts: true });
-          isFresh = true;
         }
         if (isFull(known.count)) {
           refuse(known);

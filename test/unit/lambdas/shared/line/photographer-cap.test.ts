@@ -4,6 +4,7 @@ import {
   ConditionalCheckFailedException,
   type DynamoDBClient,
   GetItemCommand,
+  PutItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
 import { PipelineError } from '../../../../../lambdas/shared/contract/errors.ts';
@@ -239,6 +240,163 @@ test('an event without a photographer has its own until it gets one', async () =
 function dayAfterNext(nowMs: number): number {
   return (Math.floor(nowMs / (24 * HOUR_MS)) + 2) * 24 * 3_600;
 }
+
+/** What a function that died in the middle of it leaves behind: the event has its photographer, and its own count. */
+async function leaveCounted(
+  event: string,
+  photographer: string,
+  images: number,
+  day = 20260501,
+): Promise<void> {
+  const Item = {
+    id: { S: `event#${event}` },
+    photographer: { S: photographer },
+    images: { N: String(images) },
+    day: { N: String(day) },
+  };
+  await table.client.send(new PutItemCommand({ TableName: TABLE, Item }));
+}
+
+/** The requests that this takes. */
+async function asked(work: () => Promise<unknown>): Promise<string[]> {
+  requests = [];
+  await work();
+  return requests;
+}
+
+describe('a count that goes over to the photographer', () => {
+  const markOf = (event: string) => `handed_over_${event.replaceAll('-', '_')}`;
+
+  test('goes over once a day, whoever finds it left behind', async () => {
+    const { member, teller } = fleet(50);
+    const [event, photographer] = [randomUUID(), randomUUID()];
+    await takeAtOnce([member()], event, 3);
+    await expect(asked(() => teller().tell(event, photographer))).resolves.toEqual([
+      'UpdateItem',
+      'GetItem',
+      'UpdateItem',
+      'UpdateItem',
+    ]);
+    const own = `photographer#${photographer}`;
+    await expect(itemOf(own)).resolves.toEqual({
+      id: own,
+      images: '3',
+      day: '20260501',
+      expiration: String(dayAfterNext(NOON)),
+      [markOf(event)]: '20260501',
+    });
+    await leaveCounted(event, photographer, 3);
+    await teller().tell(event, photographer);
+    await expect(imagesOf(own)).resolves.toBe(3);
+    await expect(imagesOf(`event#${event}`)).resolves.toBe(0);
+    // Who only looks leaves it; who counts does not.
+    await leaveCounted(event, photographer, 3);
+    await expect(asked(() => member().check(event))).resolves.toEqual(['GetItem', 'GetItem']);
+    await expect(imagesOf(`event#${event}`)).resolves.toBe(3);
+    await member().take(event);
+    await expect(imagesOf(own)).resolves.toBe(4);
+    await expect(imagesOf(`event#${event}`)).resolves.toBe(0);
+  });
+
+  test('of another day counts anew, and marks of days that are over go', async () => {
+    const { teller, clock } = fleet(50);
+    const [one, two, three, photographer] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+    await leaveCounted(one, photographer, 3);
+    await teller().tell(one, photographer);
+    clock.now += 24 * HOUR_MS;
+    await leaveCounted(two, photographer, 2, 20260502);
+    await teller().tell(two, photographer);
+    const own = `photographer#${photographer}`;
+    await expect(itemOf(own)).resolves.toMatchObject({ images: '2', [markOf(two)]: '20260502' });
+    await expect(itemOf(own)).resolves.not.toHaveProperty([markOf(one)]);
+    await leaveCounted(three, photographer, 4, 20260502);
+    await teller().tell(three, photographer);
+    await expect(itemOf(own)).resolves.toMatchObject({
+      images: '6',
+      [markOf(two)]: '20260502',
+      [markOf(three)]: '20260502',
+    });
+    clock.now += 24 * HOUR_MS;
+    await leaveCounted(two, photographer, 5, 20260503);
+    await teller().tell(two, photographer);
+    await expect(itemOf(own)).resolves.toMatchObject({ images: '5', [markOf(two)]: '20260503' });
+  });
+
+  test('is gone without a trace where its day is over', async () => {
+    const { teller } = fleet(50);
+    const [event, photographer] = [randomUUID(), randomUUID()];
+    await leaveCounted(event, photographer, 3, 20260430);
+    await teller().tell(event, photographer);
+    await expect(itemOf(`photographer#${photographer}`)).resolves.toBeUndefined();
+    await expect(itemOf(`event#${event}`)).resolves.not.toHaveProperty('images');
+  });
+
+  test('goes over once where two are at it', async () => {
+    const { teller } = fleet(50);
+    for (let time = 0; time < 3; time++) {
+      const [event, photographer] = [randomUUID(), randomUUID()];
+      await leaveCounted(event, photographer, 3);
+      await Promise.all([teller(), teller(), teller()].map((each) => each.tell(event, photographer)));
+      await expect(imagesOf(`photographer#${photographer}`)).resolves.toBe(3);
+    }
+  });
+
+  test('goes over with the first image of a function that took the event for nobody’s', async () => {
+    const { member } = fleet(50);
+    const [event, photographer] = [randomUUID(), randomUUID()];
+    const gate = member();
+    await takeAtOnce([gate], event, 3);
+    await leaveCounted(event, photographer, 3);
+    await expect(gate.take(event)).resolves.toEqual({ id: `photographer#${photographer}`, day: 20260501 });
+    await expect(imagesOf(`photographer#${photographer}`)).resolves.toBe(4);
+    await expect(imagesOf(`event#${event}`)).resolves.toBe(0);
+  });
+});
+
+describe('what a function remembers', () => {
+  test('an event’s own count costs one write, as its photographer’s does', async () => {
+    const { member } = fleet(50);
+    const event = randomUUID();
+    const gate = member();
+    await gate.take(event);
+    await expect(asked(() => gate.take(event))).resolves.toEqual(['UpdateItem']);
+  });
+
+  test('whose an event is, for ten minutes', async () => {
+    const { member, teller, clock } = fleet(50);
+    const event = randomUUID();
+    await teller().tell(event, randomUUID());
+    const gate = member();
+    await gate.take(event);
+    clock.now += HOUR_MS / 6 - 1;
+    await expect(asked(() => gate.take(event))).resolves.toEqual(['UpdateItem']);
+    clock.now += 1;
+    await expect(asked(() => gate.take(event))).resolves.toEqual(['UpdateItem', 'GetItem', 'UpdateItem']);
+  });
+
+  test('another day or cap comes with the write that it stopped, and is not looked for', async () => {
+    const { member, teller, operator } = fleet(50);
+    const [event, photographer] = [randomUUID(), randomUUID()];
+    await teller().tell(event, photographer);
+    const gate = member();
+    await gate.take(event);
+    await operator.set({ photographer }, 20);
+    await expect(asked(() => gate.take(event))).resolves.toEqual(['UpdateItem', 'UpdateItem']);
+    await operator.set({ photographer }, 2);
+    await expect(
+      asked(() => expect(gate.take(event)).rejects.toMatchObject({ name: 'PhotographerCapReached' })),
+    ).resolves.toEqual(['UpdateItem']);
+  });
+
+  test('is written down until a whole second after its end', async () => {
+    const { teller } = fleet(50, { now: NOON + 1 });
+    const event = randomUUID();
+    await teller().tell(event, randomUUID());
+    await expect(itemOf(`event#${event}`)).resolves.toMatchObject({
+      expiration: String(NOON / 1_000 + 90 * 24 * 3_600 + 1),
+    });
+  });
+});
 
 /** What the items have to say, of a world without races. */
 class Model {

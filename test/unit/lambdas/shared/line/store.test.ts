@@ -546,6 +546,7 @@ test('DynamoDB’s conditions and updates mean what the simulations make of them
         // A function that remembers `seen` while the table holds `item`; its first write is the one that is looked at.
         let written: LedgerState | undefined;
         let looked = false;
+        let hasWritten = false;
         const spy = slotLedger(
           {
             dynamodb: {
@@ -557,6 +558,10 @@ test('DynamoDB’s conditions and updates mean what the simulations make of them
                   looked = true;
                   return { Item: encode(seen) };
                 }
+                if (hasWritten) {
+                  throw new Error('the first write is over');
+                }
+                hasWritten = true;
                 const output = await table.client.send(command as never);
                 written = decode((output as { Attributes: Record<string, { N?: string }> }).Attributes);
                 return output;
