@@ -37,6 +37,7 @@ const SLOW: Record<string, string[]> = {
     'lambdas/shared/line/remembered-item.ts',
     'lambdas/shared/line/slots.ts',
     'lambdas/shared/line/item.ts',
+    'lambdas/shared/line/write.ts',
   ],
 };
 
