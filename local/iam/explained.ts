@@ -66,6 +66,12 @@ const EXPLANATIONS: readonly { action: RegExp; resource?: RegExp; role?: RegExp;
     action: /^s3:(ListMultipartUploadParts|AbortMultipartUpload)$/,
     reason: 'Step Functions writes a large result of a Distributed Map in parts',
   },
+  {
+    action: /^dynamodb:GetItem$/,
+    resource: /IdempotencyTable/,
+    reason:
+      'DynamoDB tells Powertools the record with the refusal to write another; where it does not, Powertools reads it',
+  },
 ];
 
 export function explanationOf(grant: Grant): string | undefined {
