@@ -346,11 +346,16 @@ describe('least privilege', () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     collectionsMayBeCreated = promise;
     await Promise.all([upload(reunion, 'n', 1, 130), upload(reunion, 'o', 1, 140)]);
-    // One has begun and waits; the other finds its record, as a rule, and tries again later.
-    await sleep(1_000);
+    // One has begun and waits; the other finds its record, and tries again later.
+    let haveMet = false;
+    for (let i = 0; i < 400 && !haveMet; i++) {
+      await sleep(20);
+      haveMet = cloud.waitingAfter().has('IdempotencyAlreadyInProgressError');
+    }
     resolve();
     collectionsMayBeCreated = undefined;
     await cloud.idle();
+    expect(haveMet).toBe(true);
     await expect(photo(reunion, 'n')).resolves.toMatchObject({ status: 'indexed' });
     await expect(photo(reunion, 'o')).resolves.toMatchObject({ status: 'indexed' });
   }, 60_000);
