@@ -7,6 +7,7 @@ const config: Config = {
   // What `npm run package` makes.
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   extensionsToTreatAsEsm: ['.ts'],
+  testSequencer: '<rootDir>/test/support/sequencer.ts',
   globalSetup: '<rootDir>/test/support/before-all.ts',
   globalTeardown: '<rootDir>/test/support/after-all.ts',
   testEnvironment: '<rootDir>/test/support/environment.ts',

@@ -138,15 +138,6 @@ test('a photo goes through and leaves nothing behind, step by step', async () =>
   await expect(traces()).resolves.toEqual(NOTHING);
 }, 60_000);
 
-test('the same as JSON, with the receipt', async () => {
-  const { exitCode, stdout } = await smoke('--yes', '--json').ended;
-  expect(exitCode).toBe(0);
-  expect(JSON.parse(stdout)).toMatchObject({
-    steps: [{ step: 'uploaded' }, { step: 'indexed', says: '3 faces' }, { step: 'erased' }],
-    receipts: [{ reason: 'event_requested', finished_at: expect.any(String) }],
-  });
-}, 60_000);
-
 test('a look before it sends nothing', async () => {
   await expect(smoke('--dry-run').ended).resolves.toMatchObject({
     exitCode: 0,
@@ -186,15 +177,15 @@ test('Ctrl-C in its middle erases what there is by then', async () => {
 }, 60_000);
 
 test.each(['PersistResults', 'RequestErasure', 'AnswerOperator', 'EnsureCollection'].slice(0, cases(2)))(
-  'after idle weeks, with %s not ready for 90 s, a photo goes through all the same',
+  'after idle weeks, with %s not ready for 90 s, a photo goes through all the same, and as JSON it has its receipt',
   async (name) => {
     idle = new RegExp(name);
-    const { exitCode, stderr, stdout } = await smoke('--yes').ended;
+    const { exitCode, stderr, stdout } = await smoke('--yes', '--json').ended;
     expect(idle).toBeUndefined();
-    expect({ exitCode, stderr, stdout }).toEqual({
-      exitCode: 0,
-      stderr: expect.stringContaining('3 faces'),
-      stdout: expect.stringContaining('It works'),
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.stringContaining('3 faces') });
+    expect(JSON.parse(stdout)).toMatchObject({
+      steps: [{ step: 'uploaded' }, { step: 'indexed', says: '3 faces' }, { step: 'erased' }],
+      receipts: [{ reason: 'event_requested', finished_at: expect.any(String) }],
     });
     await expect(traces()).resolves.toEqual(NOTHING);
   },

@@ -16,4 +16,5 @@ export default function beforeAll(): void {
   process.env.ROLLCALL_ANALYSES = path.join(folder, 'analyses');
   process.env.ROLLCALL_CLUSTER = path.join(folder, 'cluster');
   process.env.NODE_COMPILE_CACHE = path.join(folder, 'compiled');
+  process.env.ROLLCALL_FUNCTIONS_CODE = path.join(folder, 'compiled');
 }

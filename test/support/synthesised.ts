@@ -172,7 +172,7 @@ function synthesiseEach(requests: readonly SynthesisRequest[]): SynthesisAnswer[
     encoding: 'utf8',
     input: JSON.stringify(requests),
     // No account, Region or context of the person at the keyboard.
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE },
     maxBuffer: 64 * 1024 * 1024,
   });
   if (status !== 0) {
