@@ -2,15 +2,13 @@
  * Jest's `globalSetup`. A run of the tests gets a temporary folder of its own, for whatever they, CDK and the processes that they
  * start put there, and it goes with the run: no test has to clear up.
  */
-import { chmodSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { makeRunFolder } from './run-folder.ts';
 
 export default function beforeAll(): void {
   process.env.ROLLCALL_PORT_CLAIMS = path.join(tmpdir(), 'rollcall-ports');
-  const folder = mkdtempSync(path.join(tmpdir(), 'rollcall-run-'));
-  // As root, PostgreSQL runs as another user.
-  chmodSync(folder, 0o755);
+  const folder = makeRunFolder();
   process.env.TMPDIR = folder;
   // Dozens of clouds see the same few pictures, start with the same empty database and load the same modules.
   process.env.ROLLCALL_ANALYSES = path.join(folder, 'analyses');

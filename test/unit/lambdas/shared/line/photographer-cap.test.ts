@@ -18,6 +18,7 @@ import {
   photographerCapSwitch,
 } from '../../../../../lambdas/shared/line/photographers.ts';
 import { dayOf, type Slot } from '../../../../../lambdas/shared/line/rules.ts';
+import { cases } from '../../../../support/effort.ts';
 import { awsError, fakeClient } from '../../../../support/fake-client.ts';
 import { loseAnswers } from '../../../../support/lost-answers.ts';
 import { useTable } from '../../../../support/table.ts';
@@ -550,7 +551,7 @@ test('whatever functions remember, each counts, refuses and gives back as if the
         }
       },
     ),
-    { numRuns: 15 },
+    { numRuns: cases(10) },
   );
 });
 
@@ -602,7 +603,7 @@ test('whichever answers are lost, what is billed is counted', async () => {
       }
       await expect(imagesOf(`photographer#${photographer}`)).resolves.toBeGreaterThanOrEqual(taken.length);
     }),
-    { numRuns: 25 },
+    { numRuns: cases(15) },
   );
 });
 

@@ -433,7 +433,7 @@ describe('a write that was decided on what is over', () => {
           expect(apply(item, decision.change)).toEqual(apply(item, now.change));
         }
       }),
-      { numRuns: 3_000 },
+      { numRuns: cases(1_000) },
     );
   });
 
@@ -449,7 +449,7 @@ describe('a write that was decided on what is over', () => {
           expect(now).toMatchObject({ chain: decision.chain });
         }
       }),
-      { numRuns: 3_000 },
+      { numRuns: cases(1_000) },
     );
   });
 

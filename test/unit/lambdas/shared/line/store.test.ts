@@ -16,6 +16,7 @@ import {
   takeSlot,
 } from '../../../../../lambdas/shared/line/rules.ts';
 import { type SlotLedger, slotLedger } from '../../../../../lambdas/shared/line/store.ts';
+import { cases } from '../../../../support/effort.ts';
 import { fakeClient } from '../../../../support/fake-client.ts';
 import { loseAnswers } from '../../../../support/lost-answers.ts';
 import { seededRandom } from '../../../../support/random.ts';
@@ -582,7 +583,7 @@ test('DynamoDB’s conditions and updates mean what the simulations make of them
         expect(written).toEqual(holds(item, change) ? apply(item, change) : undefined);
       },
     ),
-    { numRuns: 100 },
+    { numRuns: cases(50) },
   );
 });
 
