@@ -43,13 +43,7 @@ const SLOW: Record<string, string[]> = {
 
 /** Tests that are further away from a file than its own, and say of it what those leave to them. */
 const ALSO: Record<string, string[]> = {
-  'lambdas/shared/photos/standing.ts': [
-    'test/unit/lambdas/shared/reconciliation/compare.test.ts',
-    'test/database/announcements.test.ts',
-    'test/database/order-of-events.test.ts',
-    'test/database/photos-and-faces.test.ts',
-    'test/database/uploads.test.ts',
-  ],
+  'lambdas/shared/photos/standing.ts': ['test/unit/lambdas/shared/reconciliation/compare.test.ts'],
 };
 
 const importsByFile = new Map<string, string[]>();
