@@ -1,0 +1,505 @@
+/**
+ * What an event's item decides, case by case, in numbers that can be checked by hand: a slot is 20 ms, two events share each
+ * round, so that round 200 is due in 8 s. fairness.test.ts has what holds for any line.
+ */
+import {
+  isShared,
+  joinEvent,
+  joinEventAgain,
+  passGate,
+  placeAtEnd,
+  roundWritten,
+  type Turn,
+} from '../../../../../lambdas/shared/line/fairness.ts';
+import { intervalAt, type LedgerConfig, type LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
+import type { EventTurns } from '../../../../../lambdas/shared/line/turns.ts';
+
+const NOW = Date.UTC(2026, 4, 1, 12);
+const config: LedgerConfig = { perSecond: 50.1005 };
+const slow: LedgerConfig = { perSecond: 1.00201 };
+
+test('a slot is 20 ms, and a second where the quota is that small', () => {
+  expect([config, slow].map((one) => intervalAt({}, one, NOW))).toEqual([20, 1_000]);
+});
+
+/** Times are milliseconds from now. */
+const line = (endMs: number, over: LedgerState = {}): LedgerState => ({
+  round: 0,
+  round_ms: NOW,
+  t10_0: 2_048,
+  line_ms: NOW + endMs,
+  ...over,
+});
+/** Twenty minutes of it, and the quota is what it is since so long ago. */
+const long = (sinceMs: number) =>
+  line(2 ** 16 * 20, { t10_0: 0, t15_0: 2 ** 16, quota_changed_ms: NOW - sinceMs });
+const alone = (endMs: number, round: number) => ({ round, round_ms: NOW, line_ms: NOW + endMs });
+
+const event = (start: number, photos: number, plannedMs?: number): EventTurns => ({
+  start,
+  photos,
+  ...(plannedMs !== undefined && { planned_ms: NOW + plannedMs }),
+});
+/** An event of which the next photo, not one of its first twenty, has its turn in this round. */
+const next = (round: number, plannedMs?: number) => event(round - 5, 20, plannedMs);
+/** An event of which the last photo has. */
+const last = (round: number, plannedMs?: number) => event(round - 5, 21, plannedMs);
+
+function number(value: number | undefined): string {
+  const isTime = value !== undefined && Math.abs(value - NOW) < 1e9;
+  return value === undefined ? '-' : String(Math.round(100 * (isTime ? value - NOW : value)) / 100);
+}
+
+/** A decision in a line: what has to be so; what is added and set. */
+function told({ premises, add = {}, set = {} }: Turn['change']): string {
+  const so = premises.map((premise) =>
+    'is' in premise
+      ? `${premise.attribute} = ${number(premise.is)}`
+      : 'below' in premise
+        ? `${premise.attribute} < ${number(premise.below)}`
+        : `${premise.attribute} >= ${number((premise as { atLeast: number }).atLeast)}`,
+  );
+  const { expiration, ...others } = set;
+  const done = [
+    ...Object.entries(add).map(([name, value]) => `${name} + ${number(value)}`),
+    ...Object.entries(others).map(([name, value]) => `${name} := ${number(value)}`),
+    // Seconds, of which a day is not told.
+    ...(expiration === undefined ? [] : [`kept ${expiration - NOW / 1_000 - 86_400} s`]),
+  ];
+  return `${so.join(', ')}: ${done.join(', ')}`;
+}
+
+function turnTold({ round, place, change }: Turn): [place: string, change: string] {
+  const where =
+    place.at === 'moment'
+      ? `in ${number(place.ms)} ms`
+      : place.at === 'end of plan'
+        ? `end of plan, ${number(place.spacingMs)} ms`
+        : place.at;
+  return [`${round}, ${where}`, told(change)];
+}
+
+test.each<[what: string, event: EventTurns, state: LedgerState, place: string, change: string]>([
+  [
+    'the first of an event behind a long line',
+    {},
+    line(40_960),
+    '1, end of plan, 10 ms',
+    'start = -, photos = -, planned_ms = -: start := 1, photos := 1, planned_ms := 50, kept 1 s',
+  ],
+  [
+    'the second, at a quarter of a round',
+    event(1, 1, 50),
+    line(40_960),
+    '1.25, end of plan, 10 ms',
+    'start = 1, planned_ms >= 0: photos + 1, planned_ms + 10, kept 1 s',
+  ],
+  [
+    'the twentieth',
+    event(1, 19, 230),
+    line(40_960),
+    '5.75, end of plan, 10 ms',
+    'start = 1, planned_ms >= 0: photos + 1, planned_ms + 10, kept 1 s',
+  ],
+  [
+    'the next, at a whole round',
+    event(1, 20, 240),
+    line(40_960),
+    '6, end of plan, 40 ms',
+    'start = 1, planned_ms >= 0: photos + 1, planned_ms + 40, kept 1 s',
+  ],
+  [
+    'after all of an event’s turns came, anew',
+    next(12.5, 90),
+    line(40_960, { round: 12.5 }),
+    '13, end of plan, 10 ms',
+    'start = 7.5, photos = 20, planned_ms = 90: start := 13, photos := 1, planned_ms := 30, kept 1 s',
+  ],
+  [
+    'a fifth of the wait later: the end of the line is as good',
+    next(200),
+    line(10_000),
+    '200, end of line',
+    'start = 195, planned_ms < 10020: photos + 1, planned_ms := 10020, kept 11 s',
+  ],
+  [
+    'more than that later: it is not',
+    next(199.75),
+    line(10_000),
+    '199.75, end of plan, 40 ms',
+    'start = 194.75, planned_ms = -: photos + 1, planned_ms := 8030, kept 8 s',
+  ],
+  [
+    'a second later: as good',
+    next(12.5),
+    line(1_500),
+    '12.5, end of line',
+    'start = 7.5, planned_ms < 1520: photos + 1, planned_ms := 1520, kept 2 s',
+  ],
+  [
+    'more than a second later',
+    next(12.25),
+    line(1_500),
+    '12.25, end of plan, 40 ms',
+    'start = 7.25, planned_ms = -: photos + 1, planned_ms := 530, kept 1 s',
+  ],
+  [
+    'a line that is over ends now',
+    next(0.5),
+    line(-700),
+    '0.5, end of line',
+    'start = -4.5, planned_ms < 20: photos + 1, planned_ms := 20, kept 1 s',
+  ],
+  [
+    'fifteen rounds before the line’s end: beside the others',
+    next(200, 9_400),
+    line(10_000),
+    '200, end of line',
+    'start = 195, planned_ms < 10020: photos + 1, planned_ms := 10020, kept 11 s',
+  ],
+  [
+    'more than fifteen: a gap',
+    next(200, 9_399),
+    line(10_000),
+    '200, end of plan, 40 ms',
+    'start = 195, planned_ms >= 0: photos + 1, planned_ms + 40, kept 10 s',
+  ],
+  [
+    'a plan a fifth of the wait longer than its photos need goes on',
+    next(200, 9_600),
+    line(20_000),
+    '200, end of plan, 40 ms',
+    'start = 195, planned_ms >= 0: photos + 1, planned_ms + 40, kept 10 s',
+  ],
+  [
+    'longer than that: its next is due',
+    next(200, 9_601),
+    line(20_000),
+    '200, end of plan, 40 ms',
+    'start = 195, planned_ms = 9601: photos + 1, planned_ms := 8040, kept 8 s',
+  ],
+  [
+    'a second longer goes on',
+    next(25, 2_000),
+    line(20_000),
+    '25, end of plan, 40 ms',
+    'start = 20, planned_ms >= 0: photos + 1, planned_ms + 40, kept 2 s',
+  ],
+  [
+    'more than a second longer does not',
+    next(25, 2_001),
+    line(20_000),
+    '25, end of plan, 40 ms',
+    'start = 20, planned_ms = 2001: photos + 1, planned_ms := 1040, kept 1 s',
+  ],
+  [
+    'fifteen rounds of ten events longer goes on',
+    next(10, 5_000),
+    line(204_800, { t10_0: 10_240 }),
+    '10, end of plan, 200 ms',
+    'start = 5, planned_ms >= 0: photos + 1, planned_ms + 200, kept 5 s',
+  ],
+  [
+    'more than that does not',
+    next(10, 5_001),
+    line(204_800, { t10_0: 10_240 }),
+    '10, end of plan, 200 ms',
+    'start = 5, planned_ms = 5001: photos + 1, planned_ms := 2200, kept 2 s',
+  ],
+  [
+    'a plan that ends with the line goes on with it',
+    next(245, 10_000),
+    line(10_000),
+    '245, end of line',
+    'start = 240: photos + 1, planned_ms + 20, kept 10 s',
+  ],
+  [
+    'one that ends before it follows it',
+    next(245, 9_999),
+    line(10_000),
+    '245, end of line',
+    'start = 240, planned_ms < 10020: photos + 1, planned_ms := 10020, kept 11 s',
+  ],
+  [
+    'alone and anew: the line',
+    event(1, 5, 60),
+    alone(60, 40),
+    '41, end of line',
+    'start = 1, photos = 5: start := 41, photos := 1, planned_ms := 80, kept 1 s',
+  ],
+  [
+    'the same, and no plan is shortened',
+    event(1, 5, 300),
+    alone(60, 40),
+    '41, end of line',
+    'start = 1, photos = 5: start := 41, photos := 1, planned_ms := 300, kept 1 s',
+  ],
+  [
+    'while the quota moves, within as long as it has been so',
+    next(7_499),
+    long(30_000),
+    '7499, in 10820.39 ms',
+    'start = 7494: photos + 1, kept 11 s',
+  ],
+  [
+    'not in a line of five minutes',
+    next(7_500),
+    long(30_000),
+    '7500, end of plan, 40 ms',
+    'start = 7495, planned_ms = -: photos + 1, planned_ms := 300040, kept 300 s',
+  ],
+  [
+    'not in one of forty seconds',
+    next(1_000),
+    long(100),
+    '1000, end of plan, 40 ms',
+    'start = 995, planned_ms = -: photos + 1, planned_ms := 40040, kept 40 s',
+  ],
+  [
+    'in one that is longer, within twenty seconds',
+    next(1_001, 30_000),
+    long(100),
+    '1001, in 7213.6 ms',
+    'start = 996: photos + 1, kept 30 s',
+  ],
+  [
+    'not in one as long as the quota has been so',
+    next(1_250),
+    long(50_000),
+    '1250, end of plan, 40 ms',
+    'start = 1245, planned_ms = -: photos + 1, planned_ms := 50040, kept 50 s',
+  ],
+  [
+    'spread by how many there are: the first at once',
+    event(1_300, 0),
+    long(30_000),
+    '1300, in 0 ms',
+    'start = 1300: photos + 1, kept 0 s',
+  ],
+  [
+    'the fourth at 85 of 100',
+    event(1_300, 3),
+    long(30_000),
+    '1300.75, in 22219.46 ms',
+    'start = 1300: photos + 1, kept 23 s',
+  ],
+])('a photo joins: %s', (_, given, state, place, change) => {
+  expect(turnTold(joinEvent(given, state, config, NOW))).toEqual([place, change]);
+});
+
+test.each<[what: string, event: EventTurns, state: LedgerState, over: object, place: string, change: string]>(
+  [
+    [
+      'to the end of its event’s plan',
+      last(85, 3_400),
+      line(40_960),
+      {},
+      '85, end of plan, 40 ms',
+      'planned_ms >= 0: planned_ms + 40, kept 4 s',
+    ],
+    [
+      'five seconds of gaps are none',
+      last(85, 8_400),
+      line(40_960),
+      {},
+      '85, end of plan, 40 ms',
+      'planned_ms >= 0: planned_ms + 40, kept 9 s',
+    ],
+    [
+      'in more there is room, half a second from now on',
+      last(85, 8_401),
+      line(40_960),
+      {},
+      '85, in 2200 ms',
+      ': kept 9 s',
+    ],
+    ['anywhere', last(85, 8_401), line(40_960), { random: 0.25 }, '85, in 1350 ms', ': kept 9 s'],
+    [
+      'a tenth of the wait is none',
+      last(1_500, 66_000),
+      long(3.6e6),
+      {},
+      '1500, end of plan, 40 ms',
+      'planned_ms >= 0: planned_ms + 40, kept 66 s',
+    ],
+    ['more than that is one', last(1_500, 66_001), long(3.6e6), {}, '1500, in 30500 ms', ': kept 67 s'],
+    [
+      'twenty slots are none',
+      last(2, 24_000),
+      line(40_960),
+      { config: slow, round: 1 },
+      '2, end of plan, 2000 ms',
+      'planned_ms >= 0: planned_ms + 2000, kept 24 s',
+    ],
+    [
+      'more than twenty are one',
+      last(2, 24_001),
+      line(40_960),
+      { config: slow, round: 1 },
+      '2, in 2500 ms',
+      ': kept 25 s',
+    ],
+    [
+      'of an event that is not known any more',
+      {},
+      line(40_960),
+      {},
+      '10, end of plan, 40 ms',
+      'planned_ms = -: planned_ms := 240, kept 1 s',
+    ],
+    [
+      'whose turn is after the last that is known',
+      last(85, 3_400),
+      line(40_960),
+      { round: 90 },
+      '90, end of plan, 40 ms',
+      'planned_ms >= 0: planned_ms + 40, kept 4 s',
+    ],
+    [
+      'not before half of what is left',
+      last(85, 1_700),
+      line(40_960),
+      {},
+      '85, end of plan, 40 ms',
+      'planned_ms >= 0: planned_ms + 40, kept 2 s',
+    ],
+    [
+      'where the plan is shorter',
+      last(85, 1_699),
+      line(40_960),
+      {},
+      '85, end of plan, 40 ms',
+      'planned_ms = 1699: planned_ms := 1740, kept 2 s',
+    ],
+    [
+      'where the plan is over',
+      last(85, -5),
+      line(40_960),
+      {},
+      '85, end of plan, 40 ms',
+      'planned_ms = -5: planned_ms := 1740, kept 2 s',
+    ],
+    [
+      'never at once',
+      last(12, 0),
+      line(40_960, { round: 12 }),
+      {},
+      '12, end of plan, 40 ms',
+      'planned_ms = 0: planned_ms := 80, kept 1 s',
+    ],
+    [
+      'with a plan that goes on',
+      last(12, 1),
+      line(40_960, { round: 12 }),
+      {},
+      '12, end of plan, 40 ms',
+      'planned_ms >= 0: planned_ms + 40, kept 1 s',
+    ],
+    ['while the quota moves', last(1_001, 50_000), long(100), {}, '1001, in 10500 ms', ': kept 50 s'],
+    ['the same, with a plan that is over', last(1_001, 5), long(100), {}, '1001, in 10500 ms', ': kept 11 s'],
+    ['within half of what is left', last(1_251), long(50_000), {}, '1251, in 13010 ms', ': kept 14 s'],
+    [
+      'not in a line as long as the quota has been so',
+      last(1_250),
+      long(50_000),
+      {},
+      '1250, end of plan, 40 ms',
+      'planned_ms = -: planned_ms := 25040, kept 25 s',
+    ],
+  ],
+)('a photo is sent back: %s', (_, given, state, over, place, change) => {
+  const { config: quota, ...again } = { config, round: 10, random: 0.5, ...over };
+  expect(turnTold(joinEventAgain(given, state, quota, { nowMs: NOW, ...again }))).toEqual([place, change]);
+});
+
+describe('at the gate, in round 100', () => {
+  const gate = (over: LedgerState = {}) => line(40_960, { round: 100, next_ms: NOW + 751, ...over });
+  const unshared = { round: 100, round_ms: NOW, next_ms: NOW + 751 };
+
+  test.each<[what: string, event: EventTurns, state: LedgerState, change: string]>([
+    [
+      'as far ahead as photos come early',
+      { start: 0, head: 120.75 },
+      gate(),
+      'head >= 100, head < 121.75: head + 1',
+    ],
+    [
+      'further ahead, with room at the gate',
+      { start: 0, head: 120.76 },
+      gate({ next_ms: NOW + 750 }),
+      'head >= 100: head + 1',
+    ],
+    [
+      'further ahead, at a gate that was never used',
+      { start: 0, head: 120.76 },
+      gate({ next_ms: undefined! }),
+      'head >= 100: head + 1',
+    ],
+    ['five rounds after its start', { start: 95, head: 100 }, gate(), 'head >= 100, head < 121.75: head + 1'],
+    ['less, by the round', { start: 95.25, head: 100 }, gate(), 'head >= 100, head < 121.75: head + 0.25'],
+    ['less, by its head', { start: 96, head: 100.75 }, gate(), 'head >= 100, head < 121.75: head + 0.25'],
+    ['five, by its head', { start: 96, head: 101 }, gate(), 'head >= 100, head < 121.75: head + 1'],
+    [
+      'one of the first of an event that is behind',
+      { start: 96, head: 99.75 },
+      gate(),
+      'head < 100: head := 100.25',
+    ],
+    ['one of an event that is behind', { start: 0, head: 99.75 }, gate(), 'head < 100: head := 101'],
+    ['of an event that is not known', {}, gate(), 'head < 100: head := 101'],
+    [
+      'of nobody’s turns: a round is a slot',
+      { start: 0, head: 139.5 },
+      unshared,
+      'head >= 100, head < 140.5: head + 1',
+    ],
+  ])('passes: %s', (_, given, state, change) => {
+    const pass = passGate(given, state, config, NOW);
+    expect('change' in pass && told(pass.change)).toBe(change);
+  });
+
+  test.each<[what: string, head: number, state: LedgerState]>([
+    ['when its event has had its turns', 120.76, gate()],
+    ['when it has had them alone', 139.51, unshared],
+  ])('goes back: %s', (_, head, state) => {
+    expect(passGate({ start: 0, head }, state, config, NOW)).toEqual({
+      refused: 'SlotExpired',
+      because: `its event has had its turns up to round ${Math.floor(head)}, and this is round 100`,
+    });
+  });
+
+  test.each([
+    [1_536, false],
+    [1_537, true],
+  ])('%s photos in 1,024 rounds are shared: %s', (t10_0, is) => {
+    expect(isShared(line(40_960, { t10_0 }), config, NOW)).toBe(is);
+  });
+});
+
+test.each([
+  ['a second after its turn is as good', 5_000, 5_000],
+  ['more than that is not', 5_001, 4_000],
+])('a line that turned out longer: %s', (_, endMs, placeMs) => {
+  expect(placeAtEnd(line(40_960), config, { nowMs: NOW, round: 100, endMs: NOW + endMs }) - NOW).toBe(
+    placeMs,
+  );
+});
+
+describe('the round that was written', () => {
+  const turn = (add?: Record<string, number>): Turn => ({
+    round: 7,
+    place: { at: 'end of line' },
+    change: { premises: [], ...(add && { add }) },
+  });
+
+  test.each<[what: string, add: Record<string, number> | undefined, after: EventTurns, round: number]>([
+    ['is by how many there are then', { photos: 1 }, { start: 0, photos: 41 }, 25],
+    ['is the one that was meant where the event begins', {}, { start: 7, photos: 1 }, 7],
+    ['and where nothing is added', undefined, { start: 0, photos: 41 }, 7],
+    ['and where another attribute is', { planned_ms: 1 }, { start: 0, photos: 41 }, 7],
+    ['and of an item without photos', { photos: 1 }, { start: 0 }, 7],
+    ['and of an item without a start', { photos: 1 }, { photos: 41 }, 7],
+  ])('%s', (_, add, after, round) => {
+    expect(roundWritten(turn(add), after)).toBe(round);
+  });
+});
