@@ -66,6 +66,34 @@ export const equivalents: Equivalent[] = [
     change: '> -> >=',
     because: 'No rounds have no photos.',
   },
+  ...[
+    [
+      'const GOLDEN = (Math.sqrt(5) - 1) / 2;',
+      '- -> +',
+      'A whole one more: only what is behind the point is used.',
+    ],
+    [
+      'const ms = nowMs + ((photos * GOLDEN) % 1) * soonMs;',
+      '* -> /',
+      'The golden ratio and its inverse are the same behind the point.',
+    ],
+    [
+      'const { start, photos = 0, planned_ms = 0 } = event;',
+      '0 -> 1',
+      'A plan that ended at either moment is long over; with a start there are photos.',
+    ],
+    ['{ planned_ms = 0 }: EventTurns,', '0 -> 1', 'A plan that ended at either moment is long over.'],
+    [
+      'planned_ms > nowMs && planned_ms >= soonestMs ? planned_ms : Math.max(soonestMs, nowMs + spacingMs);',
+      '>= -> >',
+      'Where the plan ends at the soonest moment both are this moment.',
+    ],
+  ].map(([line, change, because]) => ({
+    file: 'lambdas/shared/line/fairness.ts',
+    line: line!,
+    change: change!,
+    because: because!,
+  })),
   {
     file: 'lambdas/shared/line/photographers.ts',
     line: "return id.startsWith(eventItem('')) ? [{ attribute: 'photographer', is: undefined }] : [];",

@@ -33,7 +33,14 @@ const line = (endMs: number, over: LedgerState = {}): LedgerState => ({
 /** Twenty minutes of it, and the quota is what it is since so long ago. */
 const long = (sinceMs: number) =>
   line(2 ** 16 * 20, { t10_0: 0, t15_0: 2 ** 16, quota_changed_ms: NOW - sinceMs });
-const alone = (endMs: number, round: number) => ({ round, round_ms: NOW, line_ms: NOW + endMs });
+const alone = (endMs: number, round: number, over: LedgerState = {}) => ({
+  round,
+  round_ms: NOW,
+  line_ms: NOW + endMs,
+  ...over,
+});
+/** From 25 calls a second, with 40 at which it was cut; a slot is 40 ms now, 29.17 in five seconds and 20 in the end. */
+const CUT = { interval_ms: 40, throttled_interval_ms: 25, cut_ms: NOW };
 
 const event = (start: number, photos: number, plannedMs?: number): EventTurns => ({
   start,
@@ -283,6 +290,48 @@ test.each<[what: string, event: EventTurns, state: LedgerState, place: string, c
     '1300.75, in 22219.46 ms',
     'start = 1300: photos + 1, kept 23 s',
   ],
+  [
+    'the first of an event does too',
+    {},
+    line(2e6, { t10_0: 1_024 * 3_000, quota_changed_ms: NOW - 100 }),
+    '1, in 0 ms',
+    'start = -, photos = -: start := 1, photos := 1, kept 0 s',
+  ],
+  [
+    'a plan that ends now is none',
+    next(200, 0),
+    line(20_000),
+    '200, end of plan, 40 ms',
+    'start = 195, planned_ms = 0: photos + 1, planned_ms := 8040, kept 8 s',
+  ],
+  [
+    'after a cut by the pace of then: 28.1 ms a slot after six seconds',
+    next(100),
+    line(20_000, CUT),
+    '100, end of plan, 56.2 ms',
+    'start = 95, planned_ms = -: photos + 1, planned_ms := 6138.2, kept 7 s',
+  ],
+  [
+    'and where its plan ends, 31.98 ms after three',
+    next(100, 3_000),
+    line(20_000, CUT),
+    '100, end of plan, 63.96 ms',
+    'start = 95, planned_ms >= 0: photos + 1, planned_ms + 63.96, kept 3 s',
+  ],
+  [
+    'in the round that is reached, beside those of this one',
+    next(0.5, 50),
+    alone(20_000, 0, { t0_0: 2, t0_1: 6 }),
+    '0.5, end of plan, 40 ms',
+    'start = -4.5, planned_ms >= 0: photos + 1, planned_ms + 40, kept 1 s',
+  ],
+  [
+    'apart by hundredths of a millisecond, rounded up',
+    next(25),
+    line(20_000, { t10_0: 1_365 }),
+    '25, end of plan, 26.67 ms',
+    'start = 20, planned_ms = -: photos + 1, planned_ms := 693.67, kept 1 s',
+  ],
 ])('a photo joins: %s', (_, given, state, place, change) => {
   expect(turnTold(joinEvent(given, state, config, NOW))).toEqual([place, change]);
 });
@@ -406,6 +455,31 @@ test.each<[what: string, event: EventTurns, state: LedgerState, over: object, pl
       '1250, end of plan, 40 ms',
       'planned_ms = -: planned_ms := 25040, kept 25 s',
     ],
+    [
+      'a gap of five seconds with nothing left',
+      last(12, 5_000),
+      line(40_960, { round: 12 }),
+      {},
+      '12, end of plan, 40 ms',
+      'planned_ms >= 0: planned_ms + 40, kept 5 s',
+    ],
+    ['a longer one', last(12, 5_001), line(40_960, { round: 12 }), {}, '12, in 500 ms', ': kept 6 s'],
+    [
+      'after a cut by the pace of the soonest moment',
+      last(85, 1_000),
+      line(40_960, CUT),
+      {},
+      '85, end of plan, 65.2 ms',
+      'planned_ms = 1000: planned_ms := 2727.2, kept 3 s',
+    ],
+    [
+      'or of its plan’s end',
+      last(85, 3_400),
+      line(40_960, CUT),
+      {},
+      '85, end of plan, 62.62 ms',
+      'planned_ms >= 0: planned_ms + 62.62, kept 4 s',
+    ],
   ],
 )('a photo is sent back: %s', (_, given, state, over, place, change) => {
   const { config: quota, ...again } = { config, round: 10, random: 0.5, ...over };
@@ -453,6 +527,8 @@ describe('at the gate, in round 100', () => {
       unshared,
       'head >= 100, head < 140.5: head + 1',
     ],
+    ['the first that is known of, by rounds from 0 on', {}, gate({ round: 5.5 }), 'head < 5.5: head := 6.5'],
+    ['and by turns from 0 on', {}, gate({ round: 0.5 }), 'head < 0.5: head := 0.75'],
   ])('passes: %s', (_, given, state, change) => {
     const pass = passGate(given, state, config, NOW);
     expect('change' in pass && told(pass.change)).toBe(change);
@@ -461,6 +537,7 @@ describe('at the gate, in round 100', () => {
   test.each<[what: string, head: number, state: LedgerState]>([
     ['when its event has had its turns', 120.76, gate()],
     ['when it has had them alone', 139.51, unshared],
+    ['in the middle of a round', 125.5, gate({ round: 100.5 })],
   ])('goes back: %s', (_, head, state) => {
     expect(passGate({ start: 0, head }, state, config, NOW)).toEqual({
       refused: 'SlotExpired',
@@ -476,11 +553,12 @@ describe('at the gate, in round 100', () => {
   });
 });
 
-test.each([
+test.each<[what: string, endMs: number, placeMs: number, over?: LedgerState]>([
   ['a second after its turn is as good', 5_000, 5_000],
   ['more than that is not', 5_001, 4_000],
-])('a line that turned out longer: %s', (_, endMs, placeMs) => {
-  expect(placeAtEnd(line(40_960), config, { nowMs: NOW, round: 100, endMs: NOW + endMs }) - NOW).toBe(
+  ['after a cut by the pace of then', 20_000, 6_082, CUT],
+])('a line that turned out longer: %s', (...[, endMs, placeMs, over]) => {
+  expect(placeAtEnd(line(40_960, over), config, { nowMs: NOW, round: 100, endMs: NOW + endMs }) - NOW).toBe(
     placeMs,
   );
 });
