@@ -94,6 +94,15 @@ export const equivalents: Equivalent[] = [
     change: change!,
     because: because!,
   })),
+  ...[
+    "if (!('refused' in nextPlace(seen, config, { nowMs, lane: 'live' }))) {",
+    "const decision = nextPlace(state, config, { nowMs, lane: 'live' });",
+  ].map((line) => ({
+    file: 'lambdas/shared/line/joining.ts',
+    line,
+    change: "'live' -> ''",
+    because: 'Only backfill is refused more than others, and it is asked only whether it is refused.',
+  })),
   {
     file: 'lambdas/shared/line/photographers.ts',
     line: "return id.startsWith(eventItem('')) ? [{ attribute: 'photographer', is: undefined }] : [];",
