@@ -1,47 +1,13 @@
 /** What joining hands to the rules, and makes of what they decide; the rules have tests of their own. */
 import { byTurns, firstComeFirstServed } from '../../../../../lambdas/shared/line/joining.ts';
 import type { RememberedLedger } from '../../../../../lambdas/shared/line/remembered-item.ts';
-import {
-  apply,
-  holds,
-  type LedgerConfig,
-  type LedgerState,
-} from '../../../../../lambdas/shared/line/rules.ts';
+import type { LedgerConfig, LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
+import { ledgerOf } from '../../../../support/known-ledger.ts';
 import { memoryTable } from '../../../../support/memory-table.ts';
 
 const NOW = Date.UTC(2026, 4, 1, 12);
 /** A slot is 20 ms. */
 const config: LedgerConfig = { perSecond: 50.1005 };
-
-/** The ledger as one function knows it: what it remembers may not be what is there. */
-function ledgerOf(state: LedgerState, remembered: LedgerState | undefined = state) {
-  let seen = remembered;
-  const loads: LedgerState[] = [];
-  const ledger: RememberedLedger & { state(): LedgerState; loads: LedgerState[] } = {
-    name: "the ledger's item",
-    seen: () => seen,
-    async load() {
-      loads.push(state);
-      seen = state;
-      return state;
-    },
-    async recent() {
-      return seen ?? ledger.load();
-    },
-    async write(change) {
-      if (!holds(state, change)) {
-        seen = state;
-        return { conflict: state };
-      }
-      state = apply(state, change);
-      seen = state;
-      return { after: state };
-    },
-    state: () => state,
-    loads,
-  };
-  return ledger;
-}
 
 const deps = (random = 0.5, onWrite = () => {}) => ({
   dynamodb: memoryTable(async () => {}, onWrite),
