@@ -33,7 +33,6 @@ const SLOW: Record<string, string[]> = {
   'test/unit/lambdas/shared/line/line.test.ts': [],
   'test/unit/lambdas/shared/line/store.test.ts': [
     'lambdas/shared/line/store.ts',
-    'lambdas/shared/line/remembered-item.ts',
     'lambdas/shared/line/item.ts',
     'lambdas/shared/line/write.ts',
   ],

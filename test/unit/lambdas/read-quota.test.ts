@@ -46,17 +46,30 @@ const fail = (error: Error) => () => {
   throw error;
 };
 test.each([
-  ['a Region that knows it not', fail(awsError('NoSuchResourceException'))],
-  ['a right that was taken away', fail(awsError('AccessDeniedException'))],
-  ['a service that is throttled', fail(awsError('TooManyRequestsException'))],
-  ['a Region without the service', fail(Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' }))],
-  ['an answer without a number', () => ({})],
-  ['an answer of nothing', says(0)],
-])('%s leaves what was read before', async (_, answer) => {
+  ['a Region that knows it not', fail(awsError('NoSuchResourceException')), /NoSuchResourceException/],
+  ['a right that was taken away', fail(awsError('AccessDeniedException')), /AccessDeniedException/],
+  ['a service that is throttled', fail(awsError('TooManyRequestsException')), /TooManyRequestsException/],
+  [
+    'a Region without the service',
+    fail(Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' })),
+    /getaddrinfo/,
+  ],
+  ['an answer without a number', () => ({}), /^Service Quotas says undefined$/],
+  ['an answer of nothing', says(0), /^Service Quotas says 0$/],
+])('%s leaves what was read before', async (_, answer, because) => {
   const { reading, set, telemetry } = await read(answer, 80);
   expect(reading).toEqual({ per_second: null, before: 80 });
   expect(set).toEqual([]);
-  expect(JSON.stringify(telemetry.lines)).toContain(logEvents.quotaNotKnown);
+  expect(telemetry.lines).toContainEqual({
+    level: 'warn',
+    message: expect.stringMatching(because),
+    event: logEvents.quotaNotKnown,
+  });
+});
+
+test('less than one call a second is a quota', async () => {
+  const { reading } = await read(says(0.5));
+  expect(reading).toEqual({ per_second: 0.5, before: null });
 });
 
 describe('followed while calls are made', () => {
@@ -80,7 +93,19 @@ describe('followed while calls are made', () => {
     await done;
     expect(calls).toHaveLength(1);
     expect(telemetry.recorded.filter(({ name }) => name === metricNames.quotaChanges)).toHaveLength(changes);
-    expect(JSON.stringify(telemetry.lines)).toContain(logEvents.quotaRead);
+    expect(telemetry.lines).toContainEqual({
+      level: 'info',
+      message: expect.any(String),
+      event: logEvents.quotaRead,
+      per_second: 80,
+      before: before ?? null,
+    });
+  });
+
+  test('nothing is said while nobody has to ask', async () => {
+    const { done, telemetry, calls } = follow({ followQuota: async () => undefined });
+    await done;
+    expect([calls, telemetry.recorded, telemetry.lines]).toEqual([[], [], []]);
   });
 
   test('no failure of it reaches the photo', async () => {
