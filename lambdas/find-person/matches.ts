@@ -38,9 +38,9 @@ export function photosOf(matches: readonly Match[], shown: ResolvedFaces['faces'
 
 type Place = Pick<FoundPhoto, 'similarity' | 'photo_id'>;
 
-/** By similarity, and of the same similarity by id: so that no photo is on two pages. */
+/** By similarity, and of the same similarity by id: so that no photo is on two pages. A photo does not come before itself. */
 function inOrder(a: Place, b: Place): number {
-  return b.similarity - a.similarity || (a.photo_id < b.photo_id ? -1 : a.photo_id > b.photo_id ? 1 : 0);
+  return b.similarity - a.similarity || (a.photo_id < b.photo_id ? -1 : 1);
 }
 
 /** A cursor is the place of the last photo that was shown: photos that come or go meanwhile move no other. */

@@ -103,6 +103,50 @@ export const equivalents: Equivalent[] = [
     change: "'live' -> ''",
     because: 'Only backfill is refused more than others, and it is asked only whether it is refused.',
   })),
+  ...[
+    [
+      'if (used > full) {',
+      '> -> >=',
+      'An hour that is used up to its last share takes the first write, and does not come here.',
+    ],
+    [
+      "premises: [{ attribute: 'used_until_ms', below: nowMs + 1 }],",
+      '1 -> 2',
+      'What ends in a millisecond takes the first write, and does not come here.',
+    ],
+    [
+      'return number === undefined ? undefined : Number(number);',
+      'number === undefined -> false',
+      'What is not there is not a number, which is neither above nor within anything.',
+    ],
+  ].map(([line, change, because]) => ({
+    file: 'lambdas/find-person/limits.ts',
+    line: line!,
+    change: change!,
+    because: because!,
+  })),
+  ...[
+    [
+      'return b.similarity - a.similarity || (a.photo_id < b.photo_id ? -1 : 1);',
+      '1 -> 2',
+      'Only the sign of an order counts.',
+    ],
+    [
+      'const rest = after ? photos.filter((photo) => inOrder(after, photo) < 0) : photos;',
+      '< -> <=',
+      'No two are in one place: each photo is there once, and comes after itself.',
+    ],
+    [
+      '? [{ face_id: faceId, similarity, box: faceBoxOf(match.Face?.BoundingBox) }]',
+      '?. -> .',
+      'What has an id is there.',
+    ],
+  ].map(([line, change, because]) => ({
+    file: 'lambdas/find-person/matches.ts',
+    line: line!,
+    change: change!,
+    because: because!,
+  })),
   {
     file: 'lambdas/shared/line/photographers.ts',
     line: "return id.startsWith(eventItem('')) ? [{ attribute: 'photographer', is: undefined }] : [];",

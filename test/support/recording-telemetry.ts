@@ -1,3 +1,4 @@
+import { MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Telemetry } from '../../lambdas/shared/runtime/telemetry.ts';
 
 export interface RecordedMetric {
@@ -6,7 +7,16 @@ export interface RecordedMetric {
   dimensions: Record<string, string>;
 }
 
-/** Telemetry that keeps what it is told. */
+const units = new Set<string>(Object.values(MetricUnit));
+
+/** As Powertools does. */
+function refuseUnknown(unit: string): void {
+  if (!units.has(unit)) {
+    throw new RangeError(`No unit of CloudWatch's: ${unit}`);
+  }
+}
+
+/** Telemetry that keeps what it is told, of units that CloudWatch knows. */
 export function recordingTelemetry() {
   const recorded: RecordedMetric[] = [];
   const lines: { level: string; message: string; [key: string]: unknown }[] = [];
@@ -14,7 +24,8 @@ export function recordingTelemetry() {
     lines.push({ level, message, ...extra });
   };
   const metrics = {
-    addMetric: (name: string, _unit: string, value: number) => {
+    addMetric: (name: string, unit: string, value: number) => {
+      refuseUnknown(unit);
       recorded.push({ name, value, dimensions: {} });
       return metrics;
     },
@@ -25,7 +36,8 @@ export function recordingTelemetry() {
           Object.assign(dimensions, more);
           return single;
         },
-        addMetric: (name: string, _unit: string, value: number) => {
+        addMetric: (name: string, unit: string, value: number) => {
+          refuseUnknown(unit);
           recorded.push({ name, value, dimensions });
           return single;
         },

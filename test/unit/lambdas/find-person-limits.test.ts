@@ -1,6 +1,14 @@
-import { ScanCommand } from '@aws-sdk/client-dynamodb';
+import { createHash } from 'node:crypto';
+import {
+  ConditionalCheckFailedException,
+  type DynamoDBClient,
+  GetItemCommand,
+  ScanCommand,
+} from '@aws-sdk/client-dynamodb';
 import fc from 'fast-check';
 import { searchLimits } from '../../../lambdas/find-person/limits.ts';
+import { fakeClient } from '../../support/fake-client.ts';
+import { memoryTable } from '../../support/memory-table.ts';
 import { useTable } from '../../support/table.ts';
 
 const NOON = Date.parse('2026-05-01T12:00:00Z');
@@ -106,4 +114,119 @@ test('a place in line is kept for its caller, once, for a minute after its turn'
   await limits.keepPlace(late, clock.now);
   clock.now += 60_001;
   expect(await search(late)).toEqual({ placeMs: undefined });
+});
+
+describe('in numbers', () => {
+  /** A quarter of an hour each. */
+  function counting(perHour = 4) {
+    const clock = { now: NOON };
+    const dynamodb = memoryTable(async () => {});
+    const limits = searchLimits({
+      dynamodb,
+      table: 'limits',
+      now: () => clock.now,
+      searchesPerEventHour: perHour,
+      searchesPerCallerHour: perHour,
+    });
+    return {
+      clock,
+      limits,
+      /** Its times, from noon on. */
+      async item(key: string) {
+        const { Item = {} } = await dynamodb.send(
+          new GetItemCommand({ TableName: 'limits', Key: { id: { S: key } } }),
+        );
+        const from = (name: string, noon: number) => Item[name]?.N && Number(Item[name].N) - noon;
+        return {
+          usedMs: from('used_until_ms', NOON),
+          placeMs: from('place_ms', NOON),
+          expirationS: from('expiration', NOON / 1_000),
+        };
+      },
+    };
+  }
+
+  test('a search uses its share of an hour up, and the item is kept until all is earned again', async () => {
+    const { clock, limits, item } = counting();
+    clock.now += 0.5;
+    await limits.take({ event_id: 'e' });
+    expect(await item('event#e')).toEqual({ usedMs: 900_000, expirationS: 3_600 });
+    clock.now = NOON + 10_001;
+    await limits.take({ event_id: 'e' });
+    expect(await item('event#e')).toEqual({ usedMs: 1_800_000, expirationS: 3_611 });
+    await limits.take({ event_id: 'e' });
+    clock.now = NOON;
+    await limits.take({ event_id: 'e' });
+    expect(await limits.take({ event_id: 'e' })).toEqual({ waitMs: 900_000 });
+    clock.now = NOON + 899_999;
+    expect(await limits.take({ event_id: 'e' })).toEqual({ waitMs: 1 });
+    clock.now = NOON + 900_000;
+    expect(await limits.take({ event_id: 'e' })).toEqual(ROOM);
+    // A millisecond before its end it goes on, and one after it begins anew.
+    clock.now = NOON + 4_499_999;
+    await limits.take({ event_id: 'e' });
+    expect((await item('event#e')).usedMs).toBe(5_400_000);
+    clock.now = NOON + 5_400_001;
+    await limits.take({ event_id: 'e' });
+    expect((await item('event#e')).usedMs).toBe(6_300_001);
+  });
+
+  test('shares are whole milliseconds, rounded up', async () => {
+    const { limits, item } = counting(7);
+    await limits.take({ event_id: 'e' });
+    expect(await item('event#e')).toEqual({ usedMs: 514_286, expirationS: 3_601 });
+  });
+
+  const callerKey = (caller: string) => `caller#${createHash('sha256').update(caller).digest('hex')}`;
+
+  test('a place is kept by the caller’s digest, an hour longer than its turn', async () => {
+    const { limits, item } = counting();
+    await limits.keepPlace('anna', NOON + 20_000.5);
+    expect(await item(callerKey('anna'))).toEqual({ placeMs: 20_001, expirationS: 3_621 });
+  });
+
+  test.each([
+    [60_000, true],
+    [60_001, false],
+  ])('%s ms after its turn a place is kept: %s', async (lateMs, isKept) => {
+    const { clock, limits } = counting();
+    await limits.keepPlace('anna', NOON);
+    clock.now += lateMs;
+    expect(await limits.take({ event_id: 'e', caller: 'anna' })).toEqual({
+      placeMs: isKept ? NOON : undefined,
+    });
+  });
+
+  test('a place is given once, also to who has searched before', async () => {
+    const { limits, item } = counting();
+    await limits.take({ event_id: 'e', caller: 'anna' });
+    await limits.keepPlace('anna', NOON);
+    expect(await limits.take({ event_id: 'e', caller: 'anna' })).toEqual({ placeMs: NOON });
+    expect(await limits.take({ event_id: 'e', caller: 'anna' })).toEqual(ROOM);
+    expect(await item(callerKey('anna'))).toMatchObject({ usedMs: 2_700_000 });
+  });
+
+  test('whoever loses twenty races comes back', async () => {
+    const { client, calls } = fakeClient<DynamoDBClient>({
+      UpdateItem: () => {
+        throw new ConditionalCheckFailedException({
+          $metadata: {},
+          message: 'refused',
+          Item: { used_until_ms: { N: String(NOON) } },
+        });
+      },
+    });
+    const limits = searchLimits({
+      dynamodb: client,
+      table: 'limits',
+      now: () => NOON,
+      searchesPerEventHour: 4,
+      searchesPerCallerHour: 4,
+    });
+    await expect(limits.take({ event_id: 'e' })).rejects.toMatchObject({
+      name: 'LedgerBusy',
+      message: 'Lost 20 races to count a search',
+    });
+    expect(calls).toHaveLength(40);
+  });
 });
