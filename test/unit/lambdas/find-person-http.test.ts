@@ -1,7 +1,13 @@
 /** Finding a person over HTTP: what becomes a search, and what a search becomes. */
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import { answerSearch, callerOf, isHttpEvent, searchEventSchema } from '../../../lambdas/find-person/http.ts';
+import {
+  answerSearch,
+  callerOf,
+  isHttpEvent,
+  searchEventSchema,
+  searchRequestOf,
+} from '../../../lambdas/find-person/http.ts';
 import { PipelineError } from '../../../lambdas/shared/contract/errors.ts';
 import type { Problem } from '../../../lambdas/shared/contract/gallery.ts';
 import { parseRequest } from '../../../lambdas/shared/contract/payloads.ts';
@@ -214,6 +220,77 @@ test('what is no picture by its type is not taken for one', async () => {
   expect(await ask({ headers: {} })).toMatchObject({ status: 415 });
 });
 
+describe('the body', () => {
+  const requestOf = (event: object) =>
+    searchRequestOf(
+      parseRequest(searchEventSchema, {
+        routeKey: `POST ${searchRoutes.find}`,
+        headers: { 'content-type': 'image/png' },
+        pathParameters: { event: EVENT },
+        ...event,
+      }),
+    );
+  const base64 = (bytes: number) => Buffer.alloc(bytes, 'picture').toString('base64');
+
+  test.each([-2, -1, 0])('of the most bytes and %i is taken, as Base64 and as it is', (over) => {
+    const bytes = MAX_SELFIE_BYTES + over;
+    const body = base64(bytes);
+    expect(requestOf({ body, isBase64Encoded: true }).image).toBe(body);
+    const text = 'x'.repeat(bytes);
+    for (const isBase64Encoded of [false, undefined]) {
+      expect(Buffer.from(requestOf({ body: text, isBase64Encoded }).image!, 'base64').toString()).toBe(text);
+    }
+  });
+
+  test.each([1, 2, 3])('of %i bytes more is not', (over) => {
+    const bytes = MAX_SELFIE_BYTES + over;
+    const tooLarge = expect.objectContaining({
+      message: expect.stringContaining(searchReasons.ImageTooLarge.says),
+    });
+    expect(() => requestOf({ body: base64(bytes), isBase64Encoded: true })).toThrow(tooLarge);
+    expect(() => requestOf({ body: 'x'.repeat(bytes) })).toThrow(tooLarge);
+  });
+
+  test('of characters is counted in bytes', () => {
+    expect(() => requestOf({ body: 'é'.repeat(MAX_SELFIE_BYTES / 2 + 1) })).toThrow();
+  });
+
+  test.each(['image/png', 'IMAGE/PNG', ' image/png ', 'image/jpeg; quality=high', 'image/jpeg ;\nx'])(
+    'is a picture by its type: %j',
+    (type) => {
+      expect(requestOf({ headers: { 'content-type': type }, body: 'x' }).image).toBe('eA==');
+    },
+  );
+
+  test.each([undefined, {}, { 'content-type': 'image' }, { 'content-type': '; image/png' }])(
+    'is none without one: %j',
+    (headers) => {
+      expect(() => requestOf({ headers, body: 'x' })).toThrow(
+        'The body is a picture, as it is: say content-type image/jpeg or image/png',
+      );
+    },
+  );
+
+  test('of nothing is an empty picture, and a face needs none', () => {
+    expect(requestOf({}).image).toBe('');
+    const findFace = { routeKey: `POST ${searchRoutes.findFace}`, headers: undefined };
+    expect(requestOf({ ...findFace, pathParameters: { event: EVENT, face: FACE } })).toMatchObject({
+      event_id: EVENT,
+      face_id: FACE,
+    });
+    expect(() => requestOf(findFace)).toThrow(/face/);
+  });
+
+  test.each([
+    [`POST ${searchRoutes.find}`, { event: 'x' }, /event/],
+    [`POST ${searchRoutes.find}`, undefined, /event/],
+    [`POST ${searchRoutes.findFace}`, undefined, /event/],
+    [`POST ${searchRoutes.findFace}`, { event: EVENT, face: 'x' }, /face/],
+  ])('%s of %j says which id it is', (routeKey, pathParameters, said) => {
+    expect(() => requestOf({ routeKey, pathParameters, body: 'x' })).toThrow(said);
+  });
+});
+
 describe('who asks', () => {
   const anybody = fc.string({ minLength: 1, maxLength: 40 });
 
@@ -230,6 +307,17 @@ describe('who asks', () => {
     );
     expect(callerOf({ jwt: { claims: { client_id: 'app' } } }, {})).toBeUndefined();
     expect(callerOf({ lambda: null }, {})).toBeUndefined();
+  });
+
+  test.each([
+    [{ lambda: { caller: '' } }, undefined],
+    [{ lambda: { caller: 7 } }, undefined],
+    [{ lambda: {} }, undefined],
+    [{ jwt: {} }, undefined],
+    [{ jwt: { claims: { sub: '' } } }, undefined],
+    [{ lambda: { caller: 'guest' } }, 'guest'],
+  ])('by %j is %s', (authorizer, caller) => {
+    expect(callerOf(authorizer, {})).toBe(caller);
   });
 
   test('counts for the search, and pretending is refused', async () => {
