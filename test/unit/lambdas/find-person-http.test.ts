@@ -26,6 +26,7 @@ import {
   searchRoutes,
 } from '../../../lambdas/shared/contract/search.ts';
 import { answerFailure } from '../../../lambdas/shared/http/http.ts';
+import { ProblemError } from '../../../lambdas/shared/http/problems.ts';
 import { deviations, openapi, operations } from '../../support/openapi.ts';
 import { recordingTelemetry } from '../../support/recording-telemetry.ts';
 
@@ -287,7 +288,9 @@ describe('the body', () => {
     [`POST ${searchRoutes.findFace}`, undefined, /event/],
     [`POST ${searchRoutes.findFace}`, { event: EVENT, face: 'x' }, /face/],
   ])('%s of %j says which id it is', (routeKey, pathParameters, said) => {
-    expect(() => requestOf({ routeKey, pathParameters, body: 'x' })).toThrow(said);
+    const asked = () => requestOf({ routeKey, pathParameters, body: 'x' });
+    expect(asked).toThrow(ProblemError);
+    expect(asked).toThrow(said);
   });
 });
 
