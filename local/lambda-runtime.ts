@@ -219,15 +219,9 @@ class Pool {
     if (this.#all.size + this.#starting > 0) {
       return;
     }
-    this.#starting++;
-    const giveBack = await this.#starts.take();
-    this.#starting--;
-    if (!this.#stopped) {
-      const environment = this.#start();
-      await environment.started.finally(giveBack);
+    const environment = await this.#startInTurn(() => () => {});
+    if (environment) {
       this.#giveBack(environment);
-    } else {
-      giveBack();
     }
   }
 
@@ -288,23 +282,31 @@ class Pool {
       this.#starting < this.#waiting.length &&
       this.#all.size + this.#starting < this.#concurrency
     ) {
-      this.#starting++;
-      void this.#startInTurn();
+      // Unless one that was at work has been given back meanwhile.
+      void this.#startInTurn(() => this.#waiting.shift()?.resolve);
     }
   }
 
-  /** Unless one that was at work has been given back meanwhile. */
-  async #startInTurn(): Promise<void> {
+  /**
+   * Starts an environment when it is this function's turn, and hands it to whom `takerOf` names then.
+   *
+   * @returns it, when it is ready or will never be; undefined where nobody is named
+   */
+  async #startInTurn(
+    takerOf: () => ((environment: ExecutionEnvironment) => void) | undefined,
+  ): Promise<ExecutionEnvironment | undefined> {
+    this.#starting++;
     const giveBack = await this.#starts.take();
     this.#starting--;
-    const next = this.#stopped ? undefined : this.#waiting.shift();
-    if (!next) {
+    const take = this.#stopped ? undefined : takerOf();
+    if (!take) {
       giveBack();
-      return;
+      return undefined;
     }
     const environment = this.#start();
-    void environment.started.finally(giveBack);
-    next.resolve(environment);
+    take(environment);
+    await environment.started.finally(giveBack);
+    return environment;
   }
 
   #start(): ExecutionEnvironment {
