@@ -11,6 +11,14 @@ interface Equivalent {
   because: string;
 }
 
+/** Each with the line of code, the change and the reason. */
+function inFile(
+  file: string,
+  changes: readonly (readonly [line: string, change: string, because: string])[],
+): Equivalent[] {
+  return changes.map(([line, change, because]) => ({ file, line, change, because }));
+}
+
 export const equivalents: Equivalent[] = [
   {
     file: 'lambdas/shared/rekognition/pace.ts',
@@ -66,7 +74,7 @@ export const equivalents: Equivalent[] = [
     change: '> -> >=',
     because: 'No rounds have no photos.',
   },
-  ...[
+  ...inFile('lambdas/shared/line/fairness.ts', [
     [
       'const GOLDEN = (Math.sqrt(5) - 1) / 2;',
       '- -> +',
@@ -88,12 +96,7 @@ export const equivalents: Equivalent[] = [
       '>= -> >',
       'Where the plan ends at the soonest moment both are this moment.',
     ],
-  ].map(([line, change, because]) => ({
-    file: 'lambdas/shared/line/fairness.ts',
-    line: line!,
-    change: change!,
-    because: because!,
-  })),
+  ]),
   ...[
     "if (!('refused' in nextPlace(seen, config, { nowMs, lane: 'live' }))) {",
     "const decision = nextPlace(state, config, { nowMs, lane: 'live' });",
@@ -103,7 +106,7 @@ export const equivalents: Equivalent[] = [
     change: "'live' -> ''",
     because: 'Only backfill is refused more than others, and it is asked only whether it is refused.',
   })),
-  ...[
+  ...inFile('lambdas/find-person/limits.ts', [
     [
       'if (used > full) {',
       '> -> >=',
@@ -119,13 +122,8 @@ export const equivalents: Equivalent[] = [
       'number === undefined -> false',
       'What is not there is not a number, which is neither above nor within anything.',
     ],
-  ].map(([line, change, because]) => ({
-    file: 'lambdas/find-person/limits.ts',
-    line: line!,
-    change: change!,
-    because: because!,
-  })),
-  ...[
+  ]),
+  ...inFile('lambdas/find-person/matches.ts', [
     [
       'return b.similarity - a.similarity || (a.photo_id < b.photo_id ? -1 : 1);',
       '1 -> 2',
@@ -141,12 +139,7 @@ export const equivalents: Equivalent[] = [
       '?. -> .',
       'What has an id is there.',
     ],
-  ].map(([line, change, because]) => ({
-    file: 'lambdas/find-person/matches.ts',
-    line: line!,
-    change: change!,
-    because: because!,
-  })),
+  ]),
   ...[
     "base64.endsWith('==') -> true",
     "base64.endsWith('==') -> false",

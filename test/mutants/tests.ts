@@ -38,11 +38,6 @@ const SLOW: Record<string, string[]> = {
   ],
 };
 
-/** Tests that are further away from a file than its own, and say of it what those leave to them. */
-const ALSO: Record<string, string[]> = {
-  'lambdas/shared/photos/standing.ts': ['test/unit/lambdas/shared/reconciliation/compare.test.ts'],
-};
-
 const importsByFile = new Map<string, string[]>();
 
 function importsOf(file: string): string[] {
@@ -83,9 +78,8 @@ export function testsOf(source: string, withDatabase: boolean): string[] {
       return steps === undefined ? [] : [{ test, steps, isPure: !test.startsWith('test/database/') }];
     });
   const far = Math.min(...found.map(({ steps }) => steps));
-  const also = withDatabase ? (ALSO[source] ?? []) : [];
   return found
-    .filter(({ test, steps }) => steps <= far || also.includes(test))
+    .filter(({ steps }) => steps <= far)
     .sort((a, b) => Number(b.isPure) - Number(a.isPure) || (a.test < b.test ? -1 : 1))
     .map(({ test }) => test);
 }
