@@ -175,10 +175,13 @@ it('over HTTP a picture and a face find the same, and what cannot be searched wi
   const again = await post(`/faces/${found.body.photos[0]!.face_id}/find`, undefined, {});
   expect(again).toMatchObject({ status: 200, body: { photos: [{ photo_id: idOf(5), similarity: 100 }] } });
   const plain = sharp({ create: { width: 400, height: 400, channels: 3, background: '#a98' } });
+  expect(await post<Problem>('/find', await selfie(plain))).toMatchObject({
+    status: 422,
+    body: { type: 'urn:problem-type:rollcall:no-face' },
+  });
   const tooSmall = await sharp(image).resize(79).png().toBuffer();
   secrets.push(tooSmall);
   for (const [body, type, status] of [
-    [await selfie(plain), 'image/jpeg', 422],
     [tooSmall, 'image/png', 422],
     [image.subarray(0, 90), 'image/jpeg', 400],
     [image, 'application/octet-stream', 415],

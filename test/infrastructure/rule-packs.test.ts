@@ -83,8 +83,7 @@ const paces: [Record<string, unknown>, string | undefined, RegExp | undefined][]
 ];
 
 const outcomes = synthesisedOnce([
-  // cfn-lint, three seconds a template, has nothing to see in the first that is not in one of the others.
-  ...configurations.map(([name, rollcall]) => ({ rollcall, validate: name !== 'defaults' })),
+  ...configurations.map(([, rollcall]) => ({ rollcall, validate: true })),
   { rollcall: {}, openBucket: true },
   ...paces.map(([rollcall, likelyRegion]) => ({ rollcall, ...(likelyRegion && { likelyRegion }) })),
 ]);
