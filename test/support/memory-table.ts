@@ -18,10 +18,10 @@ interface Update {
 }
 
 /**
- * @param pause runs before each call, as the way to DynamoDB does
+ * @param pause runs before each call, as the way to DynamoDB does; none by default
  * @param onWrite hears of each write, refused or not: both cost a unit
  */
-export function memoryTable(pause: () => Promise<void>, onWrite: () => void = () => {}) {
+export function memoryTable(pause: () => Promise<void> = async () => {}, onWrite: () => void = () => {}) {
   const items = new Map<string, Item>();
   return fakeClient<DynamoDBClient>({
     async GetItem({ Key }) {

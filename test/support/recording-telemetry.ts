@@ -9,13 +9,6 @@ export interface RecordedMetric {
 
 const units = new Set<string>(Object.values(MetricUnit));
 
-/** As Powertools does. */
-function refuseUnknown(unit: string): void {
-  if (!units.has(unit)) {
-    throw new RangeError(`No unit of CloudWatch's: ${unit}`);
-  }
-}
-
 /** Telemetry that keeps what it is told, of units that CloudWatch knows. */
 export function recordingTelemetry() {
   const recorded: RecordedMetric[] = [];
@@ -23,10 +16,16 @@ export function recordingTelemetry() {
   const log = (level: string) => (message: string, extra?: object) => {
     lines.push({ level, message, ...extra });
   };
+  const record = (name: string, unit: string, value: number, dimensions: Record<string, string>) => {
+    // As Powertools does.
+    if (!units.has(unit)) {
+      throw new RangeError(`No unit of CloudWatch's: ${unit}`);
+    }
+    recorded.push({ name, value, dimensions });
+  };
   const metrics = {
     addMetric: (name: string, unit: string, value: number) => {
-      refuseUnknown(unit);
-      recorded.push({ name, value, dimensions: {} });
+      record(name, unit, value, {});
       return metrics;
     },
     singleMetric: () => {
@@ -37,8 +36,7 @@ export function recordingTelemetry() {
           return single;
         },
         addMetric: (name: string, unit: string, value: number) => {
-          refuseUnknown(unit);
-          recorded.push({ name, value, dimensions });
+          record(name, unit, value, dimensions);
           return single;
         },
       };

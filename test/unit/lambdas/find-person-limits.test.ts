@@ -18,9 +18,12 @@ const ROOM = { placeMs: undefined };
 
 const table = useTable('limits', 'expiration');
 
-function limitsAt(clock: { now: number }, { perEvent = 1_000, perCaller = 1_000 } = {}) {
+function limitsAt(
+  clock: { now: number },
+  { perEvent = 1_000, perCaller = 1_000, dynamodb = table.client } = {},
+) {
   return searchLimits({
-    dynamodb: table.client,
+    dynamodb,
     table: 'limits',
     now: () => clock.now,
     searchesPerEventHour: perEvent,
@@ -120,17 +123,10 @@ describe('in numbers', () => {
   /** A quarter of an hour each. */
   function counting(perHour = 4) {
     const clock = { now: NOON };
-    const dynamodb = memoryTable(async () => {});
-    const limits = searchLimits({
-      dynamodb,
-      table: 'limits',
-      now: () => clock.now,
-      searchesPerEventHour: perHour,
-      searchesPerCallerHour: perHour,
-    });
+    const dynamodb = memoryTable();
     return {
       clock,
-      limits,
+      limits: limitsAt(clock, { perEvent: perHour, perCaller: perHour, dynamodb }),
       /** Its times, from noon on. */
       async item(key: string) {
         const { Item = {} } = await dynamodb.send(
@@ -216,13 +212,7 @@ describe('in numbers', () => {
         });
       },
     });
-    const limits = searchLimits({
-      dynamodb: client,
-      table: 'limits',
-      now: () => NOON,
-      searchesPerEventHour: 4,
-      searchesPerCallerHour: 4,
-    });
+    const limits = limitsAt({ now: NOON }, { perEvent: 4, dynamodb: client });
     await expect(limits.take({ event_id: 'e' })).rejects.toMatchObject({
       name: 'LedgerBusy',
       message: 'Lost 20 races to count a search',

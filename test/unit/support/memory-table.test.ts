@@ -61,7 +61,7 @@ test('whatever is asked of it, in whatever order', async () => {
           }),
         );
         const event = `event-${events++}`;
-        const inMemory = memoryTable(async () => {});
+        const inMemory = memoryTable();
         expect(await history(inMemory, event, steps)).toEqual(await history(table.client, event, steps));
       },
     ),

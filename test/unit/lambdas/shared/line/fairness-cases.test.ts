@@ -64,7 +64,7 @@ function told({ premises, add = {}, set = {} }: Turn['change']): string {
       ? `${premise.attribute} = ${number(premise.is)}`
       : 'below' in premise
         ? `${premise.attribute} < ${number(premise.below)}`
-        : `${premise.attribute} >= ${number((premise as { atLeast: number }).atLeast)}`,
+        : `${premise.attribute} >= ${number(premise.atLeast)}`,
   );
   const { expiration, ...others } = set;
   const done = [

@@ -10,7 +10,7 @@ const NOW = Date.UTC(2026, 4, 1, 12);
 const config: LedgerConfig = { perSecond: 50.1005 };
 
 const deps = (random = 0.5, onWrite = () => {}) => ({
-  dynamodb: memoryTable(async () => {}, onWrite),
+  dynamodb: memoryTable(undefined, onWrite),
   table: 'ledger',
   now: () => NOW,
   random: () => random,

@@ -19,7 +19,7 @@ const set = (values: LedgerState): Change => ({ premises: [], set: values });
 describe('the ledger’s item', () => {
   function known(item?: 'search-faces') {
     let nowMs = NOW;
-    const dynamodb = memoryTable(async () => {});
+    const dynamodb = memoryTable();
     const deps = { dynamodb, table: 'ledger', now: () => nowMs, ...(item && { item }) };
     return {
       ledger: rememberedLedger(deps),
@@ -88,7 +88,7 @@ describe('the ledger’s item', () => {
 });
 
 test('what is known of an event’s turns is shared by all who ask for it', async () => {
-  const dynamodb = memoryTable(async () => {});
+  const dynamodb = memoryTable();
   const turns = memory<EventTurns>();
   const item = rememberedTurns({ dynamodb, table: 'ledger' }, turns, 'event');
   expect(item.name).toBe('the item of event');
