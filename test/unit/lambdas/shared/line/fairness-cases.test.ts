@@ -1,7 +1,4 @@
-/**
- * What an event's item decides, case by case, in numbers that can be checked by hand: a slot is 20 ms, two events share each
- * round, so that round 200 is due in 8 s. fairness.test.ts has what holds for any line.
- */
+/** What an event's item decides, case by case, in numbers that can be checked by hand; fairness.test.ts has what holds for any line. */
 import {
   isShared,
   joinEvent,
@@ -13,23 +10,14 @@ import {
 } from '../../../../../lambdas/shared/line/fairness.ts';
 import { intervalAt, type LedgerConfig, type LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
 import type { EventTurns } from '../../../../../lambdas/shared/line/turns.ts';
+import { config, sharedLine as line, NOW } from '../../../../support/line-in-numbers.ts';
 
-const NOW = Date.UTC(2026, 4, 1, 12);
-const config: LedgerConfig = { perSecond: 50.1005 };
 const slow: LedgerConfig = { perSecond: 1.00201 };
 
 test('a slot is 20 ms, and a second where the quota is that small', () => {
   expect([config, slow].map((one) => intervalAt({}, one, NOW))).toEqual([20, 1_000]);
 });
 
-/** Times are milliseconds from now. */
-const line = (endMs: number, over: LedgerState = {}): LedgerState => ({
-  round: 0,
-  round_ms: NOW,
-  t10_0: 2_048,
-  line_ms: NOW + endMs,
-  ...over,
-});
 /** Twenty minutes of it, and the quota is what it is since so long ago. */
 const long = (sinceMs: number) =>
   line(2 ** 16 * 20, { t10_0: 0, t15_0: 2 ** 16, quota_changed_ms: NOW - sinceMs });

@@ -1,13 +1,10 @@
 /** What joining hands to the rules, and makes of what they decide; the rules have tests of their own. */
 import { byTurns, firstComeFirstServed } from '../../../../../lambdas/shared/line/joining.ts';
 import type { RememberedLedger } from '../../../../../lambdas/shared/line/remembered-item.ts';
-import type { LedgerConfig, LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
+import type { LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
 import { ledgerOf } from '../../../../support/known-ledger.ts';
+import { config, NOW, sharedLine } from '../../../../support/line-in-numbers.ts';
 import { memoryTable } from '../../../../support/memory-table.ts';
-
-const NOW = Date.UTC(2026, 4, 1, 12);
-/** A slot is 20 ms. */
-const config: LedgerConfig = { perSecond: 50.1005 };
 
 const deps = (random = 0.5, onWrite = () => {}) => ({
   dynamodb: memoryTable(undefined, onWrite),
@@ -17,14 +14,7 @@ const deps = (random = 0.5, onWrite = () => {}) => ({
   sleep: async () => {},
 });
 
-/** Two events in every round of 40 s of photos, so that round 200 is due in 8 s. */
-const shared = (over: LedgerState = {}): LedgerState => ({
-  round: 0,
-  round_ms: NOW,
-  t10_0: 2_048,
-  line_ms: NOW + 40_960,
-  ...over,
-});
+const shared = (over?: LedgerState) => sharedLine(40_960, over);
 
 describe('first come, first served', () => {
   const line = (ledger: RememberedLedger, random?: number) =>

@@ -1,12 +1,10 @@
 /** What becomes of a slot while a photo sleeps until its moment; whether it gets one is for the rules. */
-import type { LedgerConfig, LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
+import type { LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
 import { slots } from '../../../../../lambdas/shared/line/slots.ts';
 import { ledgerOf } from '../../../../support/known-ledger.ts';
+import { config, NOW } from '../../../../support/line-in-numbers.ts';
 
-const NOW = Date.UTC(2026, 4, 1, 12);
 const DAY = 20_260_501;
-/** A slot is 20 ms. */
-const config: LedgerConfig = { perSecond: 50.1005 };
 
 interface World {
   random?: number;
