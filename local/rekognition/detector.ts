@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { DetectorAnswer, DetectorJob } from './detector-worker.ts';
+import type { DetectorAnswer, DetectorJob, DetectorThreadOptions } from './detector-worker.ts';
 import type { AnalysedFace } from './face-analysis.ts';
 
 /** The models could not answer: the thread died, hung, or the pool is closing. */
@@ -52,7 +52,7 @@ export class Detector {
   /** Starts loading the models in a first thread, without waiting for it. */
   warmUp(): void {
     if (!this.#closed && this.#threads.size === 0) {
-      this.#startThread();
+      this.#startThread({ warmUp: true });
     }
   }
 
@@ -92,7 +92,8 @@ export class Detector {
     }
     const starting = [...this.#threads].filter((thread) => !thread.ready).length;
     if (this.#waiting.length > starting && this.#threads.size < this.#options.workers) {
-      this.#startThread();
+      // The first run takes longer than the next, and an image that waits is as good a first as any.
+      this.#startThread({ warmUp: false });
     }
   }
 
@@ -107,8 +108,8 @@ export class Detector {
     thread.worker.postMessage(next.job, buffer instanceof ArrayBuffer ? [buffer] : []);
   }
 
-  #startThread(): void {
-    const worker = new Worker(this.#options.entry);
+  #startThread(options: DetectorThreadOptions): void {
+    const worker = new Worker(this.#options.entry, { workerData: options });
     const thread: Thread = { worker, ready: false, current: undefined, timer: undefined };
     this.#threads.add(thread);
     this.#watch(thread);

@@ -266,19 +266,23 @@ test('the command line goes over the object in cdk.json', () => {
 test.each([
   [
     'an option',
-    { CDK_CONTEXT_JSON: JSON.stringify({ 'rollcall.maxFaces': '500' }) },
+    {},
+    { 'rollcall.maxFaces': '500' },
     /^maxFaces is "500"; allowed is a whole number from 1 to 100$/,
   ],
   [
     'the Region',
     { CDK_DEFAULT_REGION: 'eu-west-3' },
+    {},
     /^Amazon Rekognition is not available in eu-west-3\. Deploy to one of us-east-1, [^\n]*\.$/,
   ],
 ])(
   'the app answers a mistake in %s with one line and exit code 1',
-  async (_, given, problemText) => {
+  async (_, given, context, problemText) => {
     const root = path.join(import.meta.dirname, '../..');
-    const env = { ...process.env, ...given };
+    // Without bundles, as for `cdk ls`.
+    const CDK_CONTEXT_JSON = JSON.stringify({ 'aws:cdk:bundling-stacks': [], ...context });
+    const env = { ...process.env, CDK_CONTEXT_JSON, ...given };
     const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
       execFile(process.execPath, ['bin/rollcall.ts'], { cwd: root, env }, (error, _, stderr) =>
         resolve({ code: error?.code, stderr }),

@@ -37,12 +37,18 @@ interface Platform {
 
 // CDK's own look through each template takes seconds, and test/infrastructure/rule-packs asks for it.
 process.env.CDK_VALIDATION = 'false';
+// CDK asks each construct and token where it was made, and nobody here reads the answer: a quarter of the work.
+Error.stackTraceLimit = 0;
 
 function platform(
   change: (platform: Omit<Platform, 'faces'>) => Partial<RollcallProps> = () => ({}),
 ): Platform {
   const app = new App({
-    context: { 'aws:cdk:bundling-stacks': [], 'aws:cdk:enable-path-metadata': true },
+    context: {
+      'aws:cdk:bundling-stacks': [],
+      'aws:cdk:enable-path-metadata': true,
+      'aws:cdk:disable-creation-stack-traces': true,
+    },
     treeMetadata: false,
   });
   const stack = new Stack(app, 'Platform');
