@@ -140,6 +140,12 @@ export const equivalents: Equivalent[] = [
       'What has an id is there.',
     ],
   ]),
+  {
+    file: 'lambdas/find-person/find-person.ts',
+    line: ": searchedWith('face_id', resolved.searched?.box ?? null),",
+    change: '?. -> .',
+    because: 'A face that is not there has ended the search.',
+  },
   ...[
     "base64.endsWith('==') -> true",
     "base64.endsWith('==') -> false",

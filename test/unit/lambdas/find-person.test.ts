@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import fc from 'fast-check';
-import { type FindPersonDeps, findPerson } from '../../../lambdas/find-person/find-person.ts';
+import { findPerson } from '../../../lambdas/find-person/find-person.ts';
 import { cursorAfter, pageOf, photosOf, placeOf } from '../../../lambdas/find-person/matches.ts';
 import { PipelineError } from '../../../lambdas/shared/contract/errors.ts';
 import { metricNames } from '../../../lambdas/shared/contract/names.ts';
@@ -12,134 +11,16 @@ import {
   findPersonRequestSchema,
   MAX_FOUND,
   MAX_MATCHES,
-  type ResolvedFaces,
   searchReasons,
 } from '../../../lambdas/shared/contract/search.ts';
-import { awsError, fakeClient } from '../../support/fake-client.ts';
-import { recordingTelemetry } from '../../support/recording-telemetry.ts';
-
-const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
-const NOON = Date.parse('2026-05-01T12:00:00Z');
-const NO_FACE = 'There are no faces in the image. Should be at least 1.';
-
-/** A PNG of this size, as far as anybody looks before Rekognition does; the rest is a secret. */
-function picture(width = 200, height = 200, secret = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(33);
-  Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13]).copy(head);
-  head.write('IHDR', 12, 'latin1');
-  head.writeUInt32BE(width, 16);
-  head.writeUInt32BE(height, 20);
-  return Buffer.concat([head, secret]);
-}
-
-interface Matched {
-  face_id: string;
-  photo_id: string;
-  similarity: number;
-}
-
-function match({ face_id, photo_id, similarity }: Matched) {
-  return {
-    Similarity: similarity,
-    Face: {
-      FaceId: face_id,
-      ExternalImageId: photo_id,
-      BoundingBox: { Left: 0.1, Top: 0.2, Width: 0.3, Height: 0.4 },
-    },
-  };
-}
-
-const matched = (similarity: number, photo_id: string = randomUUID()): Matched => ({
-  face_id: randomUUID(),
-  photo_id,
-  similarity,
-});
-
-function world({
-  matches = [],
-  throws = [],
-  event = 'searchable',
-  hidden = [],
-  searched = null,
-  ledger = {},
-  limit,
-  keptMs,
-}: {
-  matches?: Matched[];
-  /** What Rekognition's calls throw, one after the other; undefined lets one through. */
-  throws?: (Error | undefined)[];
-  event?: ResolvedFaces['event'];
-  hidden?: string[];
-  searched?: ResolvedFaces['searched'];
-  ledger?: Partial<FindPersonDeps['ledger']>;
-  /** Milliseconds. */
-  limit?: number;
-  /** The place in line that was kept for the caller. */
-  keptMs?: number;
-} = {}) {
-  const answer = () => {
-    const error = throws.shift();
-    if (error) {
-      throw error;
-    }
-    return {
-      FaceMatches: matches.map(match),
-      SearchedFaceBoundingBox: { Left: 0.5, Top: 0.5, Width: 0.1, Height: 0.1 },
-    };
-  };
-  const rekognition = fakeClient<RekognitionClient>({ SearchFacesByImage: answer, SearchFaces: answer });
-  const recording = recordingTelemetry();
-  const resolved: unknown[] = [];
-  const told: string[] = [];
-  const kept: [caller: string, placeMs: number][] = [];
-  /** The line is empty for whoever comes first. */
-  let places = NOON;
-  const slot = { slotMs: NOON, intervalMs: 20, cuts: 0, day: 20260501 };
-  const deps: FindPersonDeps = {
-    rekognition: rekognition.client,
-    telemetry: recording.telemetry,
-    ledger: {
-      takeSlot: async () => slot,
-      joinLine: async () => {
-        const place = places;
-        places += 12_000;
-        return place;
-      },
-      reportThrottle: async () => void told.push('throttle'),
-      giveBack: async () => void told.push('give back'),
-      ...ledger,
-    },
-    limits: {
-      take: async () => (limit === undefined ? { placeMs: keptMs } : { waitMs: limit }),
-      keepPlace: async (caller, placeMs) => void kept.push([caller, placeMs]),
-    },
-    collectionPrefix: 'rollcall-',
-    async resolveFaces(request) {
-      resolved.push(request);
-      const faces = matches
-        .filter(({ face_id }) => !hidden.includes(face_id))
-        .map(({ face_id, photo_id }): [string, string] => [face_id, photo_id]);
-      return event === 'searchable' ? { event, faces, searched } : { event, faces: [], searched: null };
-    },
-    now: () => NOON,
-  };
-  const find = (request: object = {}) =>
-    findPerson(
-      deps,
-      parseRequest(findPersonRequestSchema, {
-        event_id: EVENT,
-        ...('face_id' in request ? {} : { image: picture().toString('base64') }),
-        ...request,
-      }),
-    );
-  return { find, deps, calls: rekognition.calls, recording, resolved, told, kept };
-}
+import { awsError } from '../../support/fake-client.ts';
+import { EVENT, matched, NO_FACE, NOON, picture, searchWorld } from '../../support/search-world.ts';
 
 describe('a search by picture', () => {
   test('asks for all that Rekognition gives, and groups by photo: the best face of each, the best photo first', async () => {
     const [one, other] = [randomUUID(), randomUUID()];
     const matches = [matched(91, one), matched(99.5, one), matched(95, other)];
-    const { find, calls, resolved } = world({ matches });
+    const { find, calls, resolved } = searchWorld({ matches });
     const answer = await find({ reference: 'guest-7', similarity: 85 });
     expect(answer).toMatchObject({
       event_id: EVENT,
@@ -182,7 +63,7 @@ describe('a search by picture', () => {
 
   test('shows nothing that resolve-faces does not', async () => {
     const matches = [matched(99), matched(98)];
-    const { find } = world({ matches, hidden: [matches[0]!.face_id] });
+    const { find } = searchWorld({ matches, hidden: [matches[0]!.face_id] });
     const { photos, found } = await find();
     expect(photos.map(({ photo_id }) => photo_id)).toEqual([matches[1]!.photo_id]);
     expect(found).toBe(1);
@@ -194,7 +75,7 @@ describe('a search by picture', () => {
       ...Array.from({ length: MAX_MATCHES - 1 }, (_, i) => matched(99 - i / MAX_MATCHES, crowd)),
       matched(91),
     ];
-    const { find } = world({ matches });
+    const { find } = searchWorld({ matches });
     const answer = await find({ limit: 2 });
     expect(answer.photos.map(({ photo_id }) => photo_id)).toEqual([crowd, matches.at(-1)!.photo_id]);
     expect(answer.is_cut).toBe(true);
@@ -227,7 +108,7 @@ describe('a search by picture', () => {
     ['FaceUnknown', {}, { face_id: randomUUID() }],
     ['FaceUnknown', { throws: [awsError('InvalidParameterException')] }, { face_id: randomUUID() }],
   ] as const)('%s: no photos, and a sentence for people', async (reason, situation, request) => {
-    const { find, recording } = world(situation as unknown as Parameters<typeof world>[0]);
+    const { find, recording } = searchWorld(situation as unknown as Parameters<typeof searchWorld>[0]);
     const answer = await find(request);
     expect(answer).toMatchObject({ reason, photos: [], found: 0, cursor: null, searched: null });
     expect(answer.message).toBe(searchReasons[reason].says);
@@ -239,7 +120,7 @@ describe('a search by picture', () => {
   });
 
   test('a picture that cannot be one costs neither a call nor a place of anybody', async () => {
-    const { find, deps, calls } = world();
+    const { find, deps, calls } = searchWorld();
     deps.limits.take = async () => {
       throw new Error('not counted');
     };
@@ -256,7 +137,7 @@ describe('a search by face', () => {
     const face_id = randomUUID();
     const own = randomUUID();
     const other = matched(96);
-    const { find, resolved } = world({ matches: [other], searched: { photo_id: own, box: null } });
+    const { find, resolved } = searchWorld({ matches: [other], searched: { photo_id: own, box: null } });
     const answer = await find({ face_id });
     expect(answer.searched).toEqual({
       face: 'face_id',
@@ -271,7 +152,7 @@ describe('a search by face', () => {
   });
 
   test('that is not shown any more finds nobody, whatever it is like', async () => {
-    const { find } = world({ matches: [matched(99)] });
+    const { find } = searchWorld({ matches: [matched(99)] });
     expect(await find({ face_id: randomUUID() })).toMatchObject({ reason: 'FaceUnknown', photos: [] });
   });
 });
@@ -280,14 +161,17 @@ describe('the pace', () => {
   const throttled = () => awsError('ProvisionedThroughputExceededException');
 
   test('throttled once or twice it is tried again, in a new slot', async () => {
-    const { find, told, recording } = world({ throws: [throttled(), throttled()], matches: [matched(99)] });
+    const { find, told, recording } = searchWorld({
+      throws: [throttled(), throttled()],
+      matches: [matched(99)],
+    });
     expect(await find()).toMatchObject({ reason: null, found: 1 });
     expect(told).toEqual(['throttle', 'give back', 'throttle', 'give back']);
     expect(recording.total(metricNames.searchesBilled)).toBe(1);
   });
 
   test('three times: it is told when to come back', async () => {
-    const { find } = world({ throws: [throttled(), throttled(), throttled()] });
+    const { find } = searchWorld({ throws: [throttled(), throttled(), throttled()] });
     expect(await find()).toMatchObject({ reason: 'SearchBusy', retry_after_seconds: 12 });
   });
 
@@ -295,21 +179,21 @@ describe('the pace', () => {
     const takeSlot = async () => {
       throw new PipelineError('SlotExpired', 'the next free slot is 4000 ms away');
     };
-    const { find, calls } = world({ ledger: { takeSlot } });
+    const { find, calls } = searchWorld({ ledger: { takeSlot } });
     expect(await find()).toMatchObject({ reason: 'SearchBusy', retry_after_seconds: 12 });
     expect(calls).toEqual([]);
   });
 
   test('whoever has a long line before them is told when their turn comes, and keeps it', async () => {
     const ledger = { joinLine: async () => NOON + 4_001 };
-    const first = world({ ledger });
+    const first = searchWorld({ ledger });
     expect(await first.find({ caller: 'guest-7' })).toMatchObject({
       reason: 'SearchBusy',
       retry_after_seconds: 5,
     });
     expect([first.calls, first.kept]).toEqual([[], [['guest-7', NOON + 4_001]]]);
     // Nobody else's place can be kept, because nobody knows whose it is.
-    const nameless = world({ ledger });
+    const nameless = searchWorld({ ledger });
     expect(await nameless.find()).toMatchObject({ reason: 'SearchBusy' });
     expect(nameless.kept).toEqual([]);
   });
@@ -319,7 +203,7 @@ describe('the pace', () => {
       throw new Error('not in line again');
     };
     const taken: number[] = [];
-    const inTime = world({ keptMs: NOON - 500, ledger: { joinLine: noLine }, matches: [matched(99)] });
+    const inTime = searchWorld({ keptMs: NOON - 500, ledger: { joinLine: noLine }, matches: [matched(99)] });
     const { takeSlot } = inTime.deps.ledger;
     inTime.deps.ledger.takeSlot = (request) => {
       taken.push(request.placeMs);
@@ -327,7 +211,7 @@ describe('the pace', () => {
     };
     expect(await inTime.find({ caller: 'guest-7' })).toMatchObject({ reason: null, found: 1 });
     expect(taken).toEqual([NOON - 500]);
-    const early = world({ keptMs: NOON + 30_000, ledger: { joinLine: noLine } });
+    const early = searchWorld({ keptMs: NOON + 30_000, ledger: { joinLine: noLine } });
     expect(await early.find({ caller: 'guest-7' })).toMatchObject({ retry_after_seconds: 30 });
     expect(early.kept).toEqual([['guest-7', NOON + 30_000]]);
   });
@@ -337,23 +221,25 @@ describe('the pace', () => {
       throw new PipelineError(name, 'because');
     };
     const ledger = { takeSlot: refuse('SlotExpired'), joinLine: refuse('DailyImageCapReached') };
-    expect(await world({ ledger }).find()).toMatchObject({
+    expect(await searchWorld({ ledger }).find()).toMatchObject({
       reason: 'DailySearchCapReached',
       retry_after_seconds: 12 * 3_600,
     });
   });
 
   test('a limit is told before anything is billed', async () => {
-    const { find, calls } = world({ limit: 90_001 });
+    const { find, calls } = searchWorld({ limit: 90_001 });
     expect(await find()).toMatchObject({ reason: 'SearchLimitReached', retry_after_seconds: 91 });
     expect(calls).toEqual([]);
   });
 
   test('what is no moment of trouble is thrown at once, and what lasts after three tries', async () => {
-    const denied = world({ throws: [awsError('AccessDeniedException')] });
+    const denied = searchWorld({ throws: [awsError('AccessDeniedException')] });
     await expect(denied.find()).rejects.toMatchObject({ name: 'AccessDenied' });
     expect(denied.calls).toHaveLength(1);
-    const down = world({ throws: Array.from({ length: 3 }, () => awsError('InternalServerError', 500)) });
+    const down = searchWorld({
+      throws: Array.from({ length: 3 }, () => awsError('InternalServerError', 500)),
+    });
     await expect(down.find()).rejects.toMatchObject({ name: 'RekognitionUnavailable' });
     expect(down.calls).toHaveLength(3);
   });
@@ -374,7 +260,7 @@ describe('what is asked', () => {
   });
 
   test('an invented cursor is refused', async () => {
-    await expect(world().find({ cursor: 'abc' })).rejects.toMatchObject({ name: 'InvalidInput' });
+    await expect(searchWorld().find({ cursor: 'abc' })).rejects.toMatchObject({ name: 'InvalidInput' });
   });
 });
 
@@ -460,7 +346,7 @@ test('whatever goes wrong, nothing that is logged, counted, thrown or asked of t
       wrong,
       fc.array(fc.constantFrom(...errors, undefined), { maxLength: 4 }),
       async (request, throws) => {
-        const { deps, recording, resolved } = world({ throws, matches: [matched(99)] });
+        const { deps, recording, resolved } = searchWorld({ throws, matches: [matched(99)] });
         const said: unknown[] = [];
         try {
           said.push(

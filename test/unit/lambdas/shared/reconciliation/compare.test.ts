@@ -1,73 +1,23 @@
 import fc from 'fast-check';
 import { parsePhotoKey } from '../../../../../lambdas/shared/contract/photo-key.ts';
-import { resultsKey } from '../../../../../lambdas/shared/contract/stored-result.ts';
 import type { StoredObject } from '../../../../../lambdas/shared/photos/execution-input.ts';
-import type { FaceRow, PhotoRow } from '../../../../../lambdas/shared/photos/row-types.ts';
-import { compare, type World } from '../../../../../lambdas/shared/reconciliation/compare.ts';
-
-const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
-const SETTLED = new Date('2026-05-01T12:00:00Z');
-const LONG_AGO = '2026-05-01T10:00:00.000Z';
-const JUST_NOW = '2026-05-01T12:30:00.000Z';
-
-const photoId = (n: number) => `9d2c4f60-71d4-4f5e-8a39-${String(n).padStart(12, '0')}`;
-const keyOf = (n: number) => `events/${EVENT}/${photoId(n)}.jpg`;
-
-function row(n: number, rest: Partial<PhotoRow> = {}): PhotoRow {
-  return {
-    id: photoId(n),
-    event_id: EVENT,
-    status: 'indexed',
-    object_key: keyOf(n),
-    object_version: 'v1',
-    object_sequencer: '0A',
-    other_objects: null,
-    face_count: rest.status === undefined || rest.status === 'indexed' ? 1 : null,
-    failure_code: null,
-    failure_message: null,
-    failure_retryable: null,
-    execution_arn: null,
-    created_at: LONG_AGO,
-    ended_at: LONG_AGO,
-    ...rest,
-  };
-}
-const object = (n: number, rest: Partial<StoredObject> = {}): StoredObject => ({
-  key: keyOf(n),
-  etag: 'v1',
-  size: 1000,
-  uploadedAt: LONG_AGO,
-  ...rest,
-});
-const face = (n: number, faceId: string | null = `f${n}`): FaceRow => ({
-  id: `row-${n}-${faceId}`,
-  photo_id: photoId(n),
-  rekognition_face_id: faceId,
-});
-const inCollection = (n: number, faceId = `f${n}`) => ({ faceId, externalImageId: photoId(n) });
-
-const response = (n: number, version = 'v1', storedAt = LONG_AGO) => ({
-  key: resultsKey({ event_id: EVENT, photo_id: photoId(n) }, version),
-  storedAt,
-});
-
-/** One photo that all three agree on, and what differs. */
-function world(rest: Partial<World> = {}): World {
-  const faces = rest.faces ?? [face(1)];
-  return {
-    eventId: EVENT,
-    erasedBefore: null,
-    facesBefore: faces,
-    faces,
-    photos: [row(1)],
-    leaving: new Set(),
-    objects: [object(1)],
-    collection: [inCollection(1)],
-    responses: [response(1)],
-    ...rest,
-  };
-}
-const kinds = (of: World) => compare(of, SETTLED).map(({ kind }) => kind);
+import type { PhotoRow } from '../../../../../lambdas/shared/photos/row-types.ts';
+import { compare } from '../../../../../lambdas/shared/reconciliation/compare.ts';
+import {
+  EVENT,
+  face,
+  inCollection,
+  JUST_NOW,
+  keyOf,
+  findingKinds as kinds,
+  LONG_AGO,
+  object,
+  photoId,
+  response,
+  row,
+  SETTLED,
+  world,
+} from '../../../../support/compared-world.ts';
 
 test('says nothing where all three agree', () => {
   expect(kinds(world())).toEqual([]);
