@@ -40,6 +40,15 @@ test.each([
   expect(result.telemetry.recorded).toContainEqual(
     expect.objectContaining({ name: metricNames.quotaChanges, value: changes }),
   );
+  expect(result.telemetry.lines).toEqual(
+    set.map((per_second) => ({
+      level: 'info',
+      message: 'IndexFaces has this quota',
+      event: logEvents.quotaRead,
+      per_second,
+      before: before ?? null,
+    })),
+  );
 });
 
 const fail = (error: Error) => () => {
