@@ -10,6 +10,22 @@ const REGION = 'eu-west-1';
 
 const hmac = (key: Buffer | string, text: string) => createHmac('sha256', key).update(text).digest();
 
+/** As S3 writes a path before it signs it, however it came. */
+const canonicalPath = (path: string) =>
+  path
+    .split('/')
+    .map((part) =>
+      [...Buffer.from(decodeURIComponent(part))]
+        .map((byte) => {
+          const character = String.fromCharCode(byte);
+          return /[\w.~-]/.test(character)
+            ? character
+            : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+        })
+        .join(''),
+    )
+    .join('/');
+
 /** What S3 reckons: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html */
 function signatureOf(url: URL): string {
   const query = url.search.slice(1).split('&');
@@ -21,7 +37,7 @@ function signatureOf(url: URL): string {
   const scope = url.searchParams.get('X-Amz-Credential')!.split('/').slice(1);
   const canonical = [
     'GET',
-    url.pathname,
+    canonicalPath(url.pathname),
     encoded.join('&'),
     `host:${url.host}`,
     '',
