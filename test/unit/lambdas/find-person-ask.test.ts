@@ -69,7 +69,7 @@ test.each([
     'DatabaseUnavailable',
     'resolve-faces Sandbox.Timedout: Task timed out',
   ],
-  [{}, 'DatabaseUnavailable', /^resolve-faces/],
+  [{}, 'DatabaseUnavailable', 'resolve-faces : '],
   [null, 'DatabaseUnavailable', /^resolve-faces/],
   [undefined, 'DatabaseUnavailable', /^resolve-faces/],
 ])('what it threw is thrown under its name: %j', async (thrown, name, message) => {

@@ -50,12 +50,12 @@ test('is as the share of what both cover together says, wherever they are', () =
   );
 });
 
-test.each([
+test.each<[value: unknown]>([
   [undefined],
   [null],
   ['box'],
   [{}],
-  ...(['Left', 'Top', 'Width', 'Height'] as const).flatMap((side) => [
+  ...(['Left', 'Top', 'Width', 'Height'] as const).flatMap((side): [unknown][] => [
     [{ ...whole, [side]: undefined }],
     [{ ...whole, [side]: '0.1' }],
     [{ ...whole, [side]: Number.NaN }],
