@@ -44,6 +44,7 @@ const WITH_DATABASE = new Set([
   'lambdas/read-rows/read-rows.ts',
   'lambdas/remove-faces/remove-faces.ts',
   'lambdas/request-erasure/request-erasure.ts',
+  'lambdas/shared/contract/gallery.ts',
   'lambdas/shared/erasure/outbox.ts',
   'lambdas/shared/photos/misplaced-uploads.ts',
   'lambdas/shared/photos/rows.ts',
@@ -53,7 +54,7 @@ const WITH_DATABASE = new Set([
 ]);
 
 /**
- * Left to the tests of the whole: what only puts parts together, what is a list of names, and what needs connections or the
+ * Left to the tests of the whole: what only puts parts together, what is a list of names or prices, and what needs connections or the
  * folders of a deployment.
  */
 const LEFT_OUT = [
@@ -61,7 +62,8 @@ const LEFT_OUT = [
   'lambdas/bootstrap-database/*.ts',
   'lambdas/migrate-database/*.ts',
   'lambdas/shared/database/connection.ts',
-  'lambdas/shared/contract/names.ts',
+  'lambdas/shared/contract/{names,prices}.ts',
+  'lambdas/shared/line/environment.ts',
   'lambdas/shared/rekognition/collections.ts',
   'lambdas/shared/runtime/{clients,environment,idempotency}.ts',
 ];

@@ -155,8 +155,29 @@ test.each([
   expect(about(seconds)).toBe(text);
 });
 
-test('nothing left is no time at all', () => {
-  expect(timeLeftAt(0, 50, NOON)).toEqual({
+test.each([
+  [9.9, 'a few seconds'],
+  [10, 'about 10 seconds'],
+  [54.9, 'about 50 seconds'],
+  [55, 'about 1 minute'],
+  [59 * 60 + 29, 'about 59 minutes'],
+  [59 * 60 + 30, 'about 1 hour'],
+])('at the edge: %d s are %s', (seconds, text) => {
+  expect(about(seconds)).toBe(text);
+});
+
+test('a number is told in tenths of a second, no shorter than it is, with the moment', () => {
+  expect(timeLeftAt(1, 3, NOON)).toEqual({
+    seconds: 0.4,
+    done_at: '2026-05-01T12:00:00.333Z',
+    reason: null,
+    sentence: 'Detecting faces, a few seconds left',
+  });
+  expect(timeLeftAt(2, 1, NOON)).toMatchObject({ seconds: 2, done_at: '2026-05-01T12:00:02.000Z' });
+});
+
+test.each([0, -1])('nothing left is no time at all: %d', (photos) => {
+  expect(timeLeftAt(photos, 50, NOON)).toEqual({
     seconds: 0,
     done_at: null,
     reason: null,
