@@ -9,29 +9,23 @@ import { PHOTO_URL_SECONDS } from '../shared/contract/gallery.ts';
  */
 export function photoUrls(s3: S3Client, bucket: string): (key: string) => Promise<string> {
   const presigner = new S3RequestPresigner(s3.config);
-  const expiresIn = PHOTO_URL_SECONDS;
   let folder: Promise<URL> | undefined;
   return async (key) => {
-    folder ??= getSignedUrl(s3, new GetObjectCommand({ Bucket: bucket, Key: NO_PHOTO }), { expiresIn }).then(
+    folder ??= getSignedUrl(s3, new GetObjectCommand({ Bucket: bucket, Key: NO_PHOTO })).then(
       (url) => new URL('.', url),
     );
-    const { protocol, hostname, port, host, pathname } = await folder;
+    const { protocol, host, pathname } = await folder;
     const path = `${pathname}${encodeKey(key)}`;
-    const { query = {} } = await presigner.presign(
-      {
-        method: 'GET',
-        protocol,
-        hostname,
-        ...(port !== '' && { port: Number(port) }),
-        path,
-        query: {},
-        headers: { host },
-      } as Parameters<typeof presigner.presign>[0],
-      { expiresIn },
-    );
+    // All of a request that is signed.
+    const request: Partial<SignedRequest> = { method: 'GET', path, query: {}, headers: { host } };
+    const { query = {} } = await presigner.presign(request as SignedRequest, {
+      expiresIn: PHOTO_URL_SECONDS,
+    });
     return `${protocol}//${host}${path}?${new URLSearchParams(query as Record<string, string>)}`;
   };
 }
+
+type SignedRequest = Parameters<S3RequestPresigner['presign']>[0];
 
 const NO_PHOTO = 'none';
 

@@ -140,6 +140,20 @@ export const equivalents: Equivalent[] = [
       'What has an id is there.',
     ],
   ]),
+  ...inFile('lambdas/read-gallery/photo-url.ts', [
+    [
+      "const request: Partial<SignedRequest> = { method: 'GET', path, query: {}, headers: { host } };",
+      "'GET' -> ''",
+      'A request without a method is a GET to the signer.',
+    ],
+    ["const NO_PHOTO = 'none';", "'none' -> ''", 'Only the folder around it is used.'],
+  ]),
+  {
+    file: 'lambdas/shared/contract/selfie.ts',
+    line: '0,',
+    change: '0 -> 1',
+    because: 'A picture whose first character is skipped does not begin like one.',
+  },
   {
     file: 'lambdas/find-person/find-person.ts',
     line: ": searchedWith('face_id', resolved.searched?.box ?? null),",

@@ -22,7 +22,7 @@ export function readSelfie(base64: string): Buffer | SearchReason {
     0,
     base64.length - (base64.endsWith('==') ? 2 : base64.endsWith('=') ? 1 : 0),
   );
-  if (unpadded === '' || /[^A-Za-z0-9+/]/.test(unpadded)) {
+  if (/[^A-Za-z0-9+/]/.test(unpadded)) {
     return 'InvalidImage';
   }
   const bytes = Buffer.from(base64, 'base64');

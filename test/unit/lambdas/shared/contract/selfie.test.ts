@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import sharp, { type Sharp } from 'sharp';
 import { MAX_SELFIE_BASE64, MAX_SELFIE_BYTES } from '../../../../../lambdas/shared/contract/search.ts';
-import { readSelfie, selfieFault } from '../../../../../lambdas/shared/contract/selfie.ts';
+import { readSelfie, selfieFault, selfieRefusal } from '../../../../../lambdas/shared/contract/selfie.ts';
 
 const made = (width: number, height: number) =>
   sharp({ create: { width, height, channels: 3, background: '#876' } });
@@ -127,11 +127,20 @@ test('the padding of Base64 is whole, half or missing, and nothing but it is no 
     const base64 = bytes.toString('base64');
     expect(base64.endsWith('=')).toBe(more > 0);
     expect(readSelfie(base64)).toEqual(bytes);
-    expect(readSelfie(base64.replace(/=+$/, ''))).toEqual(bytes);
+    const unpadded = base64.replace(/=+$/, '');
+    expect(readSelfie(unpadded)).toEqual(bytes);
+    // What is wrong just before it is as wrong as anywhere else.
+    expect(readSelfie(`${unpadded}*${base64.slice(unpadded.length)}`)).toBe('InvalidImage');
+    expect(readSelfie(`${unpadded}*`)).toBe('InvalidImage');
   }
   for (const text of ['', '=', '==', '===', 'A=A=', '=AAA', 'AA===']) {
     expect([text, readSelfie(text)]).toEqual([text, 'InvalidImage']);
   }
+});
+
+test('a person is told why, in a sentence', async () => {
+  expect(selfieRefusal(await made(200, 200).jpeg().toBuffer())).toBeUndefined();
+  expect(selfieRefusal(Buffer.from('a text'))).toBe('The picture is not a JPEG or PNG.');
 });
 
 test('what is longer than any picture is not looked at, whatever it is', () => {
