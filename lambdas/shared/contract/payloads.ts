@@ -104,6 +104,7 @@ const stateSchema = v.object({
   returned: v.optional(caughtErrorSchema),
   failure: v.optional(caughtErrorSchema),
 });
+export type ExecutionState = v.InferOutput<typeof stateSchema>;
 
 export const ensureCollectionRequestSchema = v.object({
   input: stateSchema,

@@ -9,6 +9,7 @@ import {
   metricNames,
   SERVICE_NAME,
 } from '../contract/names.ts';
+import type { ExecutionState, Photo, Place } from '../contract/payloads.ts';
 import { makeReadable } from './readable-stack.ts';
 
 export const logger = new Logger({ serviceName: SERVICE_NAME });
@@ -88,22 +89,23 @@ function named(thrown: unknown): PipelineError {
 
 /** Which attempt at its photo, counted by the throttled ones as everywhere; undefined where it is about no photo. */
 function attemptOf(request: unknown): number | undefined {
-  const input = property(request, 'input');
-  const throttles = property(property(input, 'slot'), 'throttles');
-  return property(input, 'object') === undefined
+  const throttles = property(fromState(request, 'place'), 'throttles' satisfies keyof Place);
+  return fromState(request, 'object') === undefined
     ? undefined
     : (typeof throttles === 'number' ? throttles : 0) + 1;
 }
 
 function correlation(request: unknown): Record<string, unknown> {
-  const { execution_arn, input } = (request ?? {}) as {
-    execution_arn?: unknown;
-    input?: { object?: { key?: unknown }; photo?: { photo_id?: unknown; event_id?: unknown } };
-  };
+  const photo = fromState(request, 'photo');
   return {
-    execution_arn,
-    key: input?.object?.key,
-    photo_id: input?.photo?.photo_id,
-    event_id: input?.photo?.event_id,
+    execution_arn: property(request, 'execution_arn'),
+    key: property(fromState(request, 'object'), 'key' satisfies keyof ExecutionState['object']),
+    photo_id: property(photo, 'photo_id' satisfies keyof Photo),
+    event_id: property(photo, 'event_id' satisfies keyof Photo),
   };
+}
+
+/** What an earlier state left there; nobody has looked at the request yet, and it may be anything. */
+function fromState(request: unknown, name: keyof ExecutionState): unknown {
+  return property(property(request, 'input'), name);
 }

@@ -1,6 +1,16 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Context } from 'aws-lambda';
 import { PipelineError } from '../../../../../lambdas/shared/contract/errors.ts';
-import { lambdaHandler, logger, metrics } from '../../../../../lambdas/shared/runtime/telemetry.ts';
+import type { Place } from '../../../../../lambdas/shared/contract/payloads.ts';
+import {
+  lambdaHandler,
+  logger,
+  metrics,
+  telemetry,
+} from '../../../../../lambdas/shared/runtime/telemetry.ts';
 
 /** What a function printed while it worked, line by line. */
 async function printedBy(work: () => Promise<unknown>): Promise<Record<string, unknown>[]> {
@@ -51,10 +61,13 @@ describe('lambdaHandler', () => {
     });
   });
 
+  /** As JoinLine leaves it, of which the attempt is read. */
+  const place: Place = { place_ms: 0, wait_until: '', throttles: 4, reindexes: 0, returns: 7 };
+
   test.each([
     [{ input: { object: { key: 'k' } } }, 1],
-    [{ input: { object: { key: 'k' }, slot: { throttles: 4 } } }, 5],
-    [{ input: { object: { key: 'k' }, slot: { throttles: 'many' } } }, 1],
+    [{ input: { object: { key: 'k' }, place } }, 5],
+    [{ input: { object: { key: 'k' }, place: { ...place, throttles: 'many' } } }, 1],
     [{ Records: [] }, undefined],
     [null, undefined],
   ])('says which attempt of a photo failed: %j', async (request, attempt) => {
@@ -140,8 +153,37 @@ describe('lambdaHandler', () => {
     expect(error).toMatchObject(error === thrown ? {} : { cause: thrown });
   });
 
+  test('the stack of an error that nobody expected says where in the sources it comes from; no other is looked at', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'rollcall-stack-'));
+    const bundle = path.join(folder, 'index.mjs');
+    const map = { version: 3, sources: ['core.ts'], names: [], mappings: 'AAEA' };
+    writeFileSync(`${bundle}.map`, JSON.stringify(map));
+    const stackOf = async (error: Error) => {
+      error.stack = `Error\n    at f (${pathToFileURL(bundle).href}:1:1)`;
+      await printedBy(() =>
+        lambdaHandler(() => Promise.reject(error))({}, {} as Context).catch(() => undefined),
+      );
+      return error.stack;
+    };
+    await expect(stackOf(new PipelineError('InternalError', 'x'))).resolves.toMatch(/core\.ts:3:1/);
+    await expect(stackOf(new TypeError('x'))).resolves.toMatch(/core\.ts:3:1/);
+    await expect(stackOf(new PipelineError('LedgerBusy', 'x'))).resolves.toMatch(/index\.mjs:1:1/);
+    rmSync(folder, { recursive: true });
+  });
+
+  test('what is caught and thrown again is the same error', async () => {
+    const error = new PipelineError('InternalError', 'once');
+    await printedBy(() =>
+      expect(lambdaHandler(() => Promise.reject(error))({}, {} as Context)).rejects.toBe(error),
+    );
+  });
+
   test('prints nothing when there is nothing to say', async () => {
     const handler = lambdaHandler(async () => ({}));
     await expect(printedBy(() => handler({}, {} as Context))).resolves.toEqual([]);
   });
+});
+
+test('the cores log and count with what the handler resets and publishes', () => {
+  expect(telemetry).toEqual({ logger, metrics });
 });
