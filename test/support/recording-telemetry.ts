@@ -12,6 +12,7 @@ const units = new Set<string>(Object.values(MetricUnit));
 /** Telemetry that keeps what it is told, of units that CloudWatch knows. */
 export function recordingTelemetry() {
   const recorded: RecordedMetric[] = [];
+  const keys: Record<string, unknown> = {};
   const lines: { level: string; message: string; [key: string]: unknown }[] = [];
   const log = (level: string) => (message: string, extra?: object) => {
     lines.push({ level, message, ...extra });
@@ -43,10 +44,17 @@ export function recordingTelemetry() {
       return single;
     },
   };
-  const logger = { info: log('info'), warn: log('warn'), error: log('error'), appendKeys: () => {} };
+  const logger = {
+    info: log('info'),
+    warn: log('warn'),
+    error: log('error'),
+    appendKeys: (more: object) => void Object.assign(keys, more),
+  };
   return {
     telemetry: { logger, metrics } as unknown as Telemetry,
     lines,
+    /** What every line says from then on. */
+    keys,
     recorded,
     total: (name: string) =>
       recorded.filter((metric) => metric.name === name).reduce((sum, metric) => sum + metric.value, 0),

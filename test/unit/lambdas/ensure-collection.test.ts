@@ -1,6 +1,6 @@
 import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { ensureCollection } from '../../../lambdas/ensure-collection/ensure-collection.ts';
-import { metricNames } from '../../../lambdas/shared/contract/names.ts';
+import { logEvents, metricNames } from '../../../lambdas/shared/contract/names.ts';
 import { parsePhotoKey } from '../../../lambdas/shared/contract/photo-key.ts';
 import { awsError, fakeClient } from '../../support/fake-client.ts';
 import { recordingTelemetry } from '../../support/recording-telemetry.ts';
@@ -55,6 +55,15 @@ describe('ensureCollection', () => {
     expect(rekognition.calls).toEqual([['CreateCollection', { CollectionId: `rollcall-${EVENT}` }]]);
     expect(remembered).toEqual([EVENT]);
     expect(recording.total(metricNames.collectionsCreated)).toBe(1);
+    expect(recording.lines).toEqual([
+      {
+        level: 'info',
+        message: 'Created the collection',
+        event: logEvents.collectionCreated,
+        collection_id: `rollcall-${EVENT}`,
+      },
+    ]);
+    expect(recording.keys).toEqual({ event_id: EVENT, photo_id: photo.photo_id });
   });
 
   test('a collection that exists is success, and not counted as created', async () => {
@@ -75,6 +84,10 @@ describe('ensureCollection', () => {
   });
 
   test('gives up when the collection vanishes again and again', async () => {
+    const last = setUp({ CreateCollection: () => ({ FaceModelVersion: '7.0' }) });
+    await expect(last.run({ photo: { ...photo, recreations: 2 }, returned: lost })).resolves.toMatchObject({
+      recreations: 3,
+    });
     const { run, rekognition } = setUp({});
     await expect(run({ photo: { ...photo, recreations: 3 }, returned: lost })).rejects.toMatchObject({
       name: 'CollectionLostTooOften',
@@ -118,6 +131,18 @@ describe('ensureCollection', () => {
       message: expect.stringMatching(new RegExp(`${thrown}.*request-1`)),
     });
     expect(recording.total(metricNames.collectionErrors)).toBe(name === 'RekognitionThrottled' ? 0 : 1);
+  });
+
+  test('what else goes wrong with describing keeps its name', async () => {
+    const { run } = setUp({
+      CreateCollection: () => {
+        throw awsError('ResourceAlreadyExistsException');
+      },
+      DescribeCollection: () => {
+        throw awsError('AccessDeniedException');
+      },
+    });
+    await expect(run()).rejects.toMatchObject({ name: 'AccessDenied' });
   });
 
   test('a collection deleted between creating and describing is a moment’s trouble', async () => {

@@ -196,3 +196,96 @@ test.each<[what: string, change: Partial<Record<keyof PhotoEnd, unknown>>]>([
   expect(faults(end)).toEqual([]);
   expect(faults({ ...end, ...change })).not.toEqual([]);
 });
+
+describe('an end in full', () => {
+  const object = { key: 'events/0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77/a.jpg', etag: 'e' };
+  const { eventId: event_id, photoId: photo_id } = parsePhotoKey(object.key);
+  const executionArn = 'arn:aws:states:eu-west-1:123456789012:execution:index-photo:run';
+  const end = (detail: object, more: object = {}) =>
+    photoEnd({
+      detail: {
+        executionArn,
+        status: 'SUCCEEDED',
+        input: JSON.stringify({ bucket: 'uploads', object: { ...object, ...more } }),
+        stopDate: 0,
+        ...detail,
+      },
+    });
+  const told: PhotoEnd = {
+    version: PHOTO_END_VERSION,
+    outcome: 'indexed',
+    event_id,
+    photo_id,
+    bucket: 'uploads',
+    key: object.key,
+    etag: 'e',
+    version_id: null,
+    effect: 'stored',
+    face_count: 3,
+    failure_code: null,
+    retryable: null,
+    execution_arn: executionArn,
+    ended_at: '1970-01-01T00:00:00.000Z',
+  };
+  const outcome = { event_id, photo_id, effect: 'stored', face_count: 3 };
+
+  test('of a photo that is indexed, now or before, by the version that its bucket gave it', () => {
+    expect(end({ output: JSON.stringify({ outcome }) })).toEqual(told);
+    expect(end({ output: JSON.stringify({ outcome: { ...outcome, effect: 'known' } }) })).toEqual({
+      ...told,
+      effect: 'known',
+    });
+    expect(end({ output: JSON.stringify({ outcome }) }, { 'version-id': 'v7' }).version_id).toBe('v7');
+  });
+
+  test.each(['copy', 'superseded', 'deleted', 'erased'])(
+    'of one that was %s: settled, with no faces',
+    (effect) => {
+      expect(end({ output: JSON.stringify({ outcome: { ...outcome, effect } }) })).toEqual({
+        ...told,
+        outcome: 'settled',
+        effect,
+        face_count: null,
+      });
+    },
+  );
+
+  test('of one that failed, with whether another try can help', () => {
+    const failed = { ...told, outcome: 'failed', effect: null, face_count: null };
+    expect(end({ status: 'FAILED', error: 'ImageTooLarge' })).toEqual({
+      ...failed,
+      failure_code: 'ImageTooLarge',
+      retryable: false,
+    });
+    // A state's error that nobody here knows, and an end without one.
+    expect(end({ status: 'FAILED', error: 'States.Runtime' })).toMatchObject({
+      failure_code: 'States.Runtime',
+      retryable: true,
+    });
+    expect(end({ status: 'FAILED', error: null })).toMatchObject({ failure_code: 'InternalError' });
+    expect(end({ status: 'TIMED_OUT', error: 'x' })).toMatchObject({ failure_code: 'ExecutionTimedOut' });
+  });
+
+  test('of one that ended without an output has the ids of its key', () => {
+    for (const output of [null, '', 'not JSON', undefined]) {
+      expect(end({ output })).toEqual({ ...told, outcome: 'settled', effect: null, face_count: null });
+    }
+    expect(
+      end({ output: JSON.stringify({ marked: { photo_id: null, effect: 'misplaced' } }) }),
+    ).toMatchObject({
+      photo_id,
+      effect: 'misplaced',
+    });
+  });
+
+  test.each([
+    ['no input', { input: null }],
+    ['an input that is cut off', { input: '{"bucket":' }],
+    ['an input without an object', { input: '{}' }],
+    ['an input without a key', { input: '{"object":{}}' }],
+    ['null for an input', { input: 'null' }],
+    ['no end', { stopDate: null }],
+  ])('what has %s is none', (_, detail) => {
+    expect(() => end(detail)).toThrow(new TypeError(`${executionArn} is not the end of a photo's execution`));
+  });
+});
