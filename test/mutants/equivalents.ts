@@ -140,6 +140,35 @@ export const equivalents: Equivalent[] = [
       'What has an id is there.',
     ],
   ]),
+  ...inFile('lambdas/mend-disagreements/mend-disagreements.ts', [
+    [
+      "facesBefore: before.map((id) => ({ id, photo_id: '', rekognition_face_id: null })),",
+      "'' -> 'mutant'",
+      'Only their ids are asked for.',
+    ],
+    ...(['inVain.length > 0 -> true', '> -> >='] as const).map(
+      (change) =>
+        [
+          'if (inVain.length > 0) {',
+          change,
+          'Where nothing was in vain, what is there is written again.',
+        ] as const,
+    ),
+    ...(['ListObjectsV2', 'DeleteObjects'] as const).map(
+      (operation) =>
+        [
+          `throw s3Error(error, { operation: '${operation}', bucket: resultsBucket }, 'MissingConfiguration');`,
+          "'MissingConfiguration' -> ''",
+          'Only of a read it is asked what it means that something is not there.',
+        ] as const,
+    ),
+  ]),
+  {
+    file: 'lambdas/shared/storage/json-objects.ts',
+    line: "throw s3Error(error, { operation: 'PutObject', bucket, key }, 'MissingConfiguration');",
+    change: "'MissingConfiguration' -> ''",
+    because: 'Only of a read it is asked what it means that something is not there.',
+  },
   ...inFile('lambdas/read-gallery/photo-url.ts', [
     [
       "const request: Partial<SignedRequest> = { method: 'GET', path, query: {}, headers: { host } };",

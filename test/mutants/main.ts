@@ -36,6 +36,7 @@ const ENOUGH = 0.95;
 /** Cores whose tests need a database: run beside the others. */
 const WITH_DATABASE = new Set([
   'lambdas/answer-operator/answer-operator.ts',
+  'lambdas/answer-operator/questions.ts',
   'lambdas/confirm-erasure/confirm-erasure.ts',
   'lambdas/list-erasures/list-erasures.ts',
   'lambdas/mark-failed/mark-ended.ts',

@@ -182,6 +182,9 @@ describe('a batch is compared', () => {
 
   test('an event without a collection has lost its faces; of an erased one nothing is to be indexed', async () => {
     expect(await world({ survey: { collection: null } }).run('compare')).toMatchObject({ next: 'ask' });
+    // Of a photo that was erased by itself the object is there as before.
+    const alone = world({ rows: { photos: [row(1, { status: 'erased', face_count: null })], faces: [] } });
+    expect(await alone.run('compare')).not.toMatchObject({ images_left: 99 });
     const erased = world({ ...unseen, rows: { erased_before: '2026-05-01T11:30:00.000Z' } });
     expect(await erased.run('compare')).toMatchObject({ next: 'conclude' });
   });
@@ -196,7 +199,8 @@ describe('a batch is compared', () => {
     ['one image below it', { day: 20260501, images: 999 }, 'mending'],
     ['the cap of yesterday', { day: 20260430, images: 1_000 }, 'mending'],
     ['a cap of an operator’s', { day: 20260501, images: 10, daily_image_cap: 10 }, 'waiting'],
-    ['a day that has counted nothing', { day: 20260501 }, 'mending'],
+    ['a day that has counted nothing', { day: 20260501, daily_image_cap: 1 }, 'mending'],
+    ['yesterday, with a cap of one image', { day: 20260430, images: 9, daily_image_cap: 1 }, 'mending'],
   ])('%s: %j', async (_, ledger, fate) => {
     const { run, part } = world(unseen, { ledger });
     await run('compare');
@@ -260,11 +264,11 @@ describe('a batch is mended', () => {
 
   test('what three executions did not mend is left to a person, and nothing else is', async () => {
     const of = world(
-      { survey: { objects: [object(1), object(2), object(3)] } },
+      { survey: { objects: [1, 2, 3, 4].map((n) => object(n)) } },
       {
         answers: {
           StartExecution: ({ name }) => {
-            if (String(name).includes(photoId(2))) {
+            if ([2, 4].some((n) => String(name).includes(photoId(n)))) {
               throw new ExecutionAlreadyExists({ message: '', $metadata: {} });
             }
             return { executionArn: 'e' };
@@ -274,11 +278,14 @@ describe('a batch is mended', () => {
       },
     );
     expect(await mend(of)).toMatchObject({ started: 1 });
-    expect(of.states.filter(([command]) => command === 'StartExecution')).toHaveLength(4);
-    expect(of.part('disagreements')).toEqual([
-      { kind: 'never_seen', event_id: EVENT, about: photoId(2), fate: 'left' },
-      { kind: 'never_seen', event_id: EVENT, about: photoId(3), fate: 'mending' },
-    ]);
+    expect(of.states.filter(([command]) => command === 'StartExecution')).toHaveLength(7);
+    expect(of.part('disagreements')).toEqual(
+      [
+        [2, 'left'],
+        [3, 'mending'],
+        [4, 'left'],
+      ].map(([n, fate]) => ({ kind: 'never_seen', event_id: EVENT, about: photoId(Number(n)), fate })),
+    );
   });
 
   test('the faces of a photo whose object is gone are erased, once S3 has said so again', async () => {
