@@ -114,6 +114,43 @@ test('a photo’s first place: when its turn comes, and the second to wait for',
   expect(delay).toBe(1_640);
 });
 
+test('a place is told with its delay and the attempt that it is for', async () => {
+  const line = { level: 'info', message: 'Took a place in line', event: logEvents.lineJoined };
+  const { run, recording } = setUp({ answer: async () => NOW + 1_640.4 });
+  await run();
+  expect(recording.lines).toEqual([{ ...line, delay_ms: 1_640, attempt: 1 }]);
+  const place: Place = { place_ms: 0, wait_until: '', throttles: 2, reindexes: 0 };
+  const late = setUp({ place, returned: 'RekognitionThrottled', answer: async () => NOW - 5 });
+  await late.run();
+  expect(late.recording.lines).toEqual([{ ...line, delay_ms: 0, attempt: 4 }]);
+  expect(late.recording.recorded).toEqual([{ name: metricNames.lineDelay, value: 0, dimensions: {} }]);
+});
+
+test('what a photo was caught with before its first place is no way back', async () => {
+  const { place, asked } = await join({ returned: 'RekognitionThrottled' });
+  expect(place).toMatchObject({ throttles: 0 });
+  expect(asked).toMatchObject({ returning: false, throttles: 0 });
+});
+
+test('a way back without a reason is one', async () => {
+  const place: Place = { place_ms: 0, wait_until: '', throttles: 1, reindexes: 1, round: 6 };
+  const back = await join({ place });
+  expect(back.place).toMatchObject({ throttles: 1, reindexes: 1, returns: 1, round: 7 });
+});
+
+test('a photo gives way to others twenty times', async () => {
+  const place = (returns: number): Place => ({
+    place_ms: 0,
+    wait_until: '',
+    throttles: 0,
+    reindexes: 0,
+    returns,
+  });
+  const by = async (returns: number) =>
+    (await join({ place: place(returns), returned: 'SlotExpired' })).fairly;
+  expect([(await by(19)).length, (await by(20)).length]).toEqual([1, 0]);
+});
+
 test('never waits past the place: the second is cut off, not rounded', async () => {
   const { place } = await join({ answer: async () => Date.parse('2026-05-01T10:00:59.999Z') });
   expect(place.wait_until).toBe('2026-05-01T10:00:59Z');
