@@ -140,6 +140,18 @@ export const equivalents: Equivalent[] = [
       'What has an id is there.',
     ],
   ]),
+  ...inFile('lambdas/shared/line/time-left.ts', [
+    [
+      'const lineMs = Math.max(0, state.line_ms ?? 0, state.next_ms ?? 0) - nowMs + AT_WORK_MS;',
+      '0 -> 1',
+      'Either is a moment of long ago.',
+    ],
+    [
+      'const inLine = (Math.max(0, lineMs) / 1_000) * perSecond;',
+      '0 -> 1',
+      'A millisecond of the line is less than a photo.',
+    ],
+  ]),
   ...inFile('lambdas/mend-disagreements/mend-disagreements.ts', [
     [
       "facesBefore: before.map((id) => ({ id, photo_id: '', rekognition_face_id: null })),",

@@ -91,6 +91,7 @@ async function run(argv: readonly string[]): Promise<number> {
   const known = fresh ? {} : readCache();
   const pool = poolOf(workers);
   let isEnough = true;
+  const all = { tried: 0, survivors: 0 };
   for (const file of files) {
     const source = readFileSync(path.join(PROJECT_ROOT, file), 'utf8');
     const tests = testsFor(file);
@@ -108,6 +109,13 @@ async function run(argv: readonly string[]): Promise<number> {
     }
     writeCache({ ...readCache(), [file]: { key, result } });
     isEnough = tell(file, result) && isEnough;
+    all.tried += result.tried;
+    all.survivors += result.survivors.length;
+  }
+  if (files.length > 1) {
+    console.log(
+      `${score(all)}  of ${all.tried} changes in ${files.length} files, ${all.survivors} not noticed`,
+    );
   }
   return isEnough ? exitCodes.done : exitCodes.incomplete;
 
@@ -169,13 +177,25 @@ function onProgress(text: string): void {
 }
 
 function tell(file: string, { tried, equivalent, survivors }: Result): boolean {
-  const score = tried === 0 ? 1 : 1 - survivors.length / tried;
   const apart = equivalent > 0 ? `, ${equivalent} equivalent` : '';
-  console.log(`${(100 * score).toFixed(1).padStart(5)} %  ${file} (${tried} changes${apart})`);
+  console.log(`${score({ tried, survivors: survivors.length })}  ${file} (${tried} changes${apart})`);
   for (const survivor of survivors) {
     console.log(`         ${file}:${survivor}`);
   }
-  return score >= ENOUGH;
+  return noticed({ tried, survivors: survivors.length }) >= ENOUGH;
+}
+
+interface Count {
+  tried: number;
+  survivors: number;
+}
+
+function noticed({ tried, survivors }: Count): number {
+  return tried === 0 ? 1 : 1 - survivors / tried;
+}
+
+function score(of: Count): string {
+  return `${(100 * noticed(of)).toFixed(1).padStart(5)} %`;
 }
 
 function changesIn(file: string, source: string): Change[] {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { about, timeLeftAt } from '../../../../../lambdas/shared/contract/time-left.ts';
-import type { LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
+import { intervalAt, type LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
 import { timeLeft, type Waiting } from '../../../../../lambdas/shared/line/time-left.ts';
 import { type Moment, type SimulationOptions, simulate } from '../../../../support/line-simulation.ts';
 
@@ -140,6 +140,58 @@ describe('says why it does not know', () => {
         }
       }),
     );
+  });
+});
+
+describe('at the edge of what is known', () => {
+  /** A little below the quota of fifty. */
+  const perSecond = 1_000 / intervalAt(inLine, config, NOON);
+  const reason = (state: LedgerState, more: Partial<Waiting> = {}, nowMs = NOON) =>
+    timeLeft(state, config, { ...waiting, ...more }, nowMs).reason;
+
+  test('the longer of both numbers of photos counts, and none where none is asked about', () => {
+    const seconds = (photos: number, ahead: number) =>
+      timeLeft({ ...inLine, line_ms: NOON + 60_000 }, config, { ...waiting, photos, ahead }, NOON).seconds;
+    const ofAll = Math.ceil((500 / perSecond) * 10) / 10;
+    expect([seconds(100, 500), seconds(500, 100), seconds(0, 500)]).toEqual([ofAll, ofAll, 0]);
+  });
+
+  test('a line that ends now has the photos of fifteen seconds in it: those that are at work', () => {
+    const line = { line_ms: NOON };
+    const ahead = Math.floor(15 * perSecond);
+    expect([reason(line, { ahead }), reason(line, { ahead: ahead + 1 })]).toEqual([null, 'not_in_line']);
+    expect(reason({ next_ms: NOON }, { ahead })).toBeNull();
+    expect(reason({ line_ms: NOON - 15_000 }, { photos: 1, ahead: 1 })).toBe('not_in_line');
+  });
+
+  test('a photo is on its way for thirty seconds', () => {
+    const announced = (ms: number) => reason({}, { lastAnnouncedMs: NOON - ms });
+    expect([announced(30_000), announced(30_001)]).toEqual([null, 'not_in_line']);
+    expect(timeLeft({}, config, { ...waiting, photos: 2, ahead: 2 }, NOON).sentence).toBe(
+      '2 photos wait and are not in line: not uploaded yet, or being tried again',
+    );
+    expect(timeLeft({}, config, { ...waiting, photos: 1, ahead: 1 }, NOON).sentence).toBe(
+      '1 photo waits and is not in line: not uploaded yet, or being tried again',
+    );
+  });
+
+  test('the day’s images suffice for all that are ahead, but for those of a second and a half, which count already', () => {
+    const capped = (cap: number) => reason({ ...inLine, daily_image_cap: cap });
+    const needed = Math.ceil(100 + 500 - 1.5 * perSecond);
+    expect([capped(needed), capped(needed - 1)]).toEqual([null, 'daily_cap']);
+    const late = Date.UTC(2026, 4, 2) - 2_000;
+    const beforeMidnight = (cap: number) =>
+      reason({ ...inLine, line_ms: late + 10_000, daily_image_cap: cap }, {}, late);
+    // What comes after midnight counts for another day.
+    const today = Math.ceil(100 + 2 * perSecond);
+    expect([beforeMidnight(today), beforeMidnight(today - 1)]).toEqual([null, 'daily_cap']);
+  });
+
+  test('a backfill that ends now is over', () => {
+    expect([reason({ ...inLine, backfill_ms: NOON }), reason({ ...inLine, backfill_ms: NOON + 1 })]).toEqual([
+      null,
+      'backfill',
+    ]);
   });
 });
 
