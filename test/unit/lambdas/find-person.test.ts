@@ -11,6 +11,8 @@ import {
   findPersonRequestSchema,
   MAX_FOUND,
   MAX_MATCHES,
+  MAX_SELFIE_BASE64,
+  resolveFacesRequestSchema,
   searchReasons,
 } from '../../../lambdas/shared/contract/search.ts';
 import { awsError } from '../../support/fake-client.ts';
@@ -255,8 +257,29 @@ describe('what is asked', () => {
     [{ image: 'AA==', reference: 'x'.repeat(201) }, 'reference has 1 to 200 characters'],
     [{ image: 'AA==', caller: '' }, 'caller has 1 to 200 characters'],
     [{ image: 'AA==', event_id: 'wedding' }, 'event_id is not a UUID'],
+    [{ face_id: 'face' }, 'face_id is not a UUID'],
+    [{ image: 'AA==', reference: '\0' }, 'reference holds characters that PostgreSQL cannot store'],
   ])('%j: %s', (request, message) => {
     expect(() => parseRequest(findPersonRequestSchema, { event_id: EVENT, ...request })).toThrow(message);
+  });
+
+  test('what is just within its bounds is taken', () => {
+    const edges = { similarity: 100, limit: MAX_FOUND, reference: 'x'.repeat(200), caller: 'y'.repeat(200) };
+    const parsed = parseRequest(findPersonRequestSchema, { event_id: EVENT, image: 'AA==', ...edges });
+    expect(parsed).toMatchObject(edges);
+    // As Rekognition counts matches, and as JSON carries 4,500,000 bytes.
+    expect([MAX_MATCHES, MAX_SELFIE_BASE64]).toEqual([4_096, 6_000_000]);
+  });
+
+  test('what is asked of resolve-faces says by what was searched, and for whom', () => {
+    const request = { event_id: EVENT, kind: 'image', searched_face_id: null, face_ids: [], reference: 'r' };
+    for (const kind of ['image', 'face']) {
+      expect(parseRequest(resolveFacesRequestSchema, { ...request, kind })).toEqual({ ...request, kind });
+    }
+    expect(() => parseRequest(resolveFacesRequestSchema, { ...request, kind: 'voice' })).toThrow('kind');
+    expect(() => parseRequest(resolveFacesRequestSchema, { ...request, reference: '' })).toThrow(
+      'reference has 1 to 200 characters',
+    );
   });
 
   test('an invented cursor is refused', async () => {
