@@ -2,7 +2,7 @@ import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { indexFaces } from '../../../lambdas/index-faces/index-faces.ts';
 import { PipelineError } from '../../../lambdas/shared/contract/errors.ts';
-import { metricNames } from '../../../lambdas/shared/contract/names.ts';
+import { logEvents, metricNames } from '../../../lambdas/shared/contract/names.ts';
 import type { IndexResult } from '../../../lambdas/shared/contract/payloads.ts';
 import type { PhotographerCap } from '../../../lambdas/shared/line/photographers.ts';
 import type { Slot } from '../../../lambdas/shared/line/rules.ts';
@@ -29,6 +29,7 @@ interface Setup {
   takeSlot?: () => Promise<Slot>;
   reportThrottle?: () => Promise<void>;
   photographers?: PhotographerCap;
+  followQuota?: () => Promise<void>;
 }
 
 const notFound = () => {
@@ -88,6 +89,7 @@ function setUp(setup: Setup = {}) {
           },
         },
         photographers: setup.photographers,
+        ...(setup.followQuota && { followQuota: setup.followQuota }),
         once: (key, index) => {
           keys.push(key);
           return (setup.once ?? ((_, work) => work()))(key, index);
@@ -443,4 +445,147 @@ describe('indexFaces', () => {
     });
     await expect(run()).rejects.toMatchObject({ name });
   });
+});
+
+describe('records of calls whose responses are gone', () => {
+  const answered = (called_at?: string): IndexResult => ({
+    results_key: RESULT_KEY,
+    face_count: 1,
+    unindexed_count: 0,
+    ...(called_at && { called_at }),
+  });
+
+  test('are followed one after the other, and then it is its own call', async () => {
+    const recorded = [answered('first'), answered(undefined)];
+    const { run, keys, rekognition } = setUp({
+      once: async (_, index) => recorded.shift() ?? index(),
+    });
+    await expect(run()).resolves.toMatchObject({ face_count: 1 });
+    const key = `photos/${KEY}#etag1`;
+    expect(keys).toEqual([key, `${key}#after first`, `${key}#after unknown`]);
+    expect(rekognition.calls).toHaveLength(1);
+  });
+
+  test('are followed twenty times: then the photo comes back', async () => {
+    const { run, keys } = setUp({ once: async () => answered('gone') });
+    await expect(run()).rejects.toMatchObject({
+      name: 'ResultLostTooOften',
+      message: 'The responses of 20 calls were lost',
+    });
+    expect(keys).toHaveLength(20);
+  });
+
+  test('a lost call of which nobody knows when it was is another one than that of a response that says so', async () => {
+    const lost = setUp({ place: { reindexes: 1 } });
+    await lost.run();
+    expect(lost.keys).toEqual([`photos/${KEY}#etag1#after unknown`]);
+    // Stored without its moment: it is the one that was lost.
+    const resultHead = () => ({ Metadata: { 'face-count': '4', 'unindexed-count': '1' } });
+    const again = setUp({ place: { reindexes: 1 }, resultHead });
+    await again.run();
+    expect(again.rekognition.calls).toHaveLength(1);
+  });
+});
+
+describe('what Rekognition sends', () => {
+  const storedOf = async (index: () => unknown, setup: Setup = {}) => {
+    const { run, stored } = setUp({ ...setup, index });
+    await run();
+    return { ...stored[0], Body: JSON.parse(String(stored[0]!.Body)) } as Record<string, unknown> & {
+      Body: Record<string, unknown>;
+    };
+  };
+
+  test('is stored as JSON, under the counts and the moment of the call', async () => {
+    const { Body, ...rest } = await storedOf(() => ({ FaceRecords: [{}, {}], UnindexedFaces: [{}] }));
+    expect(rest).toEqual({
+      Bucket: 'results',
+      Key: RESULT_KEY,
+      ContentType: 'application/json',
+      Metadata: {
+        'face-count': '2',
+        'unindexed-count': '1',
+        'called-at': new Date(NOW + 640).toISOString(),
+      },
+    });
+    expect(Body).toMatchObject({ face_model_version: '7.0', face_records: [{}, {}] });
+  });
+
+  test('has the version of the model that it says, or that of the collection', async () => {
+    const version = async (FaceModelVersion: unknown) =>
+      (await storedOf(() => ({ FaceModelVersion }))).Body.face_model_version;
+    expect([await version('6.0'), await version(undefined), await version(8)]).toEqual(['6.0', '7.0', '7.0']);
+  });
+
+  test('may be whatever JSON there is: what is no face is none', async () => {
+    const { Body } = await storedOf(() => ({ FaceRecords: [{}, null, 'face', 7], UnindexedFaces: 'none' }));
+    expect(Body).toMatchObject({ face_records: [{}], unindexed_faces: [] });
+  });
+
+  test('that cannot be stored says where', async () => {
+    const { run } = setUp({
+      put: () => {
+        throw awsError('NoSuchBucket', 404);
+      },
+    });
+    await expect(run()).rejects.toMatchObject({
+      name: 'MissingConfiguration',
+      message: expect.stringContaining(`PutObject (s3:PutObject) of s3://results/${RESULT_KEY}: `),
+    });
+  });
+});
+
+test('an object of a bucket with versions is looked at by its version, once', async () => {
+  const { run, s3 } = setUp({
+    object: { 'version-id': 'v1' },
+    photoHead: () => ({ ETag: '"another"' }),
+  });
+  await run();
+  const heads = s3.calls.filter(([call, { Bucket }]) => call === 'HeadObject' && Bucket === 'photos');
+  expect(heads).toEqual([['HeadObject', { Bucket: 'photos', Key: KEY, VersionId: 'v1' }]]);
+});
+
+test('an object without an ETag, or without its moment, is compared as it is', async () => {
+  await expect(setUp({ photoHead: () => ({}) }).run()).rejects.toMatchObject({ name: 'PhotoSuperseded' });
+  const LastModified = new Date(NOW);
+  const heads = [{ ETag: '"etag1"', LastModified }, { ETag: '"etag1"' }];
+  await expect(setUp({ photoHead: () => heads.shift() }).run()).rejects.toMatchObject({
+    name: 'PhotoSuperseded',
+  });
+});
+
+test('a throttle is told with the attempt that it was', async () => {
+  const { run, recording } = setUp({
+    place: { throttles: 2 },
+    index: () => {
+      throw awsError('ThrottlingException', 400, 'slow down');
+    },
+  });
+  await expect(run()).rejects.toMatchObject({ name: 'RekognitionThrottled' });
+  expect(recording.lines).toEqual([
+    {
+      level: 'warn',
+      message: 'Rekognition ThrottlingException: slow down (request request-1)',
+      event: logEvents.throttled,
+      attempt: 3,
+    },
+  ]);
+});
+
+test('the quota is asked for beside the call, and waited for', async () => {
+  const order: string[] = [];
+  const { run } = setUp({
+    index: () => {
+      order.push('called');
+      return {};
+    },
+    followQuota: async () => {
+      order.push('asked');
+      await new Promise((resolve) => setImmediate(resolve));
+      order.push('followed');
+    },
+    put: () => order.push('stored'),
+  });
+  await run();
+  expect(order).toEqual(['asked', 'called', 'followed', 'stored']);
 });

@@ -1,6 +1,12 @@
 /** What an execution may be started with: what cannot be compared or stored is refused before anything is done. */
 import fc from 'fast-check';
-import { executionInputSchema, parseRequest } from '../../../../../lambdas/shared/contract/payloads.ts';
+import {
+  caughtErrorSchema,
+  executionEndedSchema,
+  executionInputSchema,
+  parseRequest,
+  photoVersion,
+} from '../../../../../lambdas/shared/contract/payloads.ts';
 import { anyCharacter } from '../../../../support/any-text.ts';
 
 const input = (object: object) => ({
@@ -51,4 +57,62 @@ test('an ETag has between 1 and 255 characters', () => {
     true,
     false,
   ]);
+});
+
+test('an execution may be started in either lane, and is live where nobody says', () => {
+  const lane = (given?: string) =>
+    parseRequest(executionInputSchema, {
+      ...input({}),
+      ...(given === undefined ? { lane: undefined } : { lane: given }),
+    }).lane;
+  expect([lane('live'), lane('backfill'), lane()]).toEqual(['live', 'backfill', 'live']);
+  expect(() => lane('fast')).toThrow('lane: ');
+});
+
+test('a bucket has a name of 3 to 63 characters, a key one at least, a version id 1,024 at most', () => {
+  const bucket = (length: number) => () =>
+    parseRequest(executionInputSchema, { ...input({}), bucket: 'b'.repeat(length) });
+  expect(bucket(3)).not.toThrow();
+  expect(bucket(63)).not.toThrow();
+  for (const length of [2, 64]) {
+    expect(bucket(length)).toThrow('bucket: ');
+  }
+  expect([accepts({ key: '' }), accepts({ key: 'a' })]).toEqual([false, true]);
+  expect([1_024, 1_025].map((length) => accepts({ 'version-id': 'v'.repeat(length) }))).toEqual([
+    true,
+    false,
+  ]);
+});
+
+test('what is wrong is said by its path, the first of it', () => {
+  const refuse = (request: unknown) => () => parseRequest(executionInputSchema, request);
+  expect(refuse({ ...input({ etag: 7 }), bucket: 'b' })).toThrow(/^bucket: /);
+  expect(refuse(input({ etag: 7 }))).toThrow(/^object\.etag: /);
+  expect(refuse(7)).toThrow(/^input: /);
+});
+
+test('an error that was caught may have no cause', () => {
+  expect(parseRequest(caughtErrorSchema, { Error: 'States.Timeout' })).toEqual({
+    Error: 'States.Timeout',
+    Cause: '',
+  });
+});
+
+test('an execution that ended otherwise than well has failed, timed out or was stopped', () => {
+  const ended = (status: string) => ({ detail: { executionArn: 'a', status, startDate: 0 } });
+  for (const status of ['FAILED', 'TIMED_OUT', 'ABORTED']) {
+    expect(parseRequest(executionEndedSchema, ended(status)).detail.status).toBe(status);
+  }
+  expect(() => parseRequest(executionEndedSchema, ended('SUCCEEDED'))).toThrow('detail.status');
+});
+
+test('a photo is billed once by its version, which a bucket without versions calls null', () => {
+  const version = (versionId?: string) =>
+    photoVersion({
+      key: 'k',
+      etag: 'e',
+      sequencer: '0',
+      ...(versionId !== undefined && { 'version-id': versionId }),
+    });
+  expect([version(), version('null'), version(''), version('v')]).toEqual(['e', 'e', 'e', 'v']);
 });
