@@ -18,16 +18,8 @@ export interface DatabaseTarget {
   readonly leftOut: readonly string[];
 }
 
-/** What `sslmode` asks for. All of them become verify-full, and what asks for no encryption or makes it a matter of luck is refused. */
-const SSL_MODES = new Map([
-  ['require', 'accepted'],
-  ['verify-ca', 'accepted'],
-  ['verify-full', 'accepted'],
-  ['disable', 'refused'],
-  ['allow', 'refused'],
-  ['prefer', 'refused'],
-  ['no-verify', 'refused'],
-]);
+/** What `sslmode` may ask for: all of them become verify-full. The others ask for no encryption, or make it a matter of luck. */
+const SSL_MODES = new Set(['require', 'verify-ca', 'verify-full']);
 
 const OFF = /^(0|false|off|no|disable|disabled)$/i;
 
@@ -36,7 +28,7 @@ const OFF = /^(0|false|off|no|disable|disabled)$/i;
  * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS, and Prisma, JDBC, node-postgres
  */
 const WEAKENING: Readonly<Record<string, (value: string) => boolean>> = {
-  sslmode: (value) => SSL_MODES.get(value.toLowerCase()) !== 'accepted',
+  sslmode: (value) => !SSL_MODES.has(value.toLowerCase()),
   ssl: (value) =>
     OFF.test(value) || /rejectUnauthorized/i.test(value) || /^(prefer|allow|no-verify)$/i.test(value),
   requiressl: (value) => OFF.test(value),

@@ -133,6 +133,7 @@ test.each([
   ['postgresql://app:se#cret@db/photos', /^it has a raw \/, \?, # or @ where none may be/],
   ['postgresql://app:secret@db/photos#x', /^it has a raw \/, \?, # or @ where none may be/],
   ['postgresql://app:secret@db/a/b', 'the name of its database has a raw /: write %2F'],
+  ['postgresql://app:secret@db//photos', 'the name of its database has a raw /: write %2F'],
   ['postgresql://db/photos', 'it names no user'],
   ['postgresql://:secret@db/photos', 'it names no user'],
   [`${URL}?sslmode`, 'behind its ? stands something without name=value'],
