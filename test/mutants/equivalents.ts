@@ -176,6 +176,12 @@ export const equivalents: Equivalent[] = [
     ),
   ]),
   {
+    file: 'lambdas/shared/storage/list-pages.ts',
+    line: "throw s3Error(error, { operation: 'ListObjectsV2', bucket: listing.Bucket }, 'MissingConfiguration');",
+    change: "'MissingConfiguration' -> ''",
+    because: 'Only of a read it is asked what it means that something is not there.',
+  },
+  {
     file: 'lambdas/shared/storage/json-objects.ts',
     line: "throw s3Error(error, { operation: 'PutObject', bucket, key }, 'MissingConfiguration');",
     change: "'MissingConfiguration' -> ''",

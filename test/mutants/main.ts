@@ -42,6 +42,7 @@ const WITH_DATABASE = new Set([
   'lambdas/mark-failed/mark-ended.ts',
   'lambdas/mark-failed/mark-failed.ts',
   'lambdas/persist-results/persist-results.ts',
+  'lambdas/read-gallery/rows.ts',
   'lambdas/read-rows/read-rows.ts',
   'lambdas/remove-faces/remove-faces.ts',
   'lambdas/request-erasure/request-erasure.ts',
