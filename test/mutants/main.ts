@@ -115,7 +115,7 @@ async function run(argv: readonly string[]): Promise<number> {
   }
   if (files.length > 1) {
     console.log(
-      `${score(all)}  of ${all.tried} changes in ${files.length} files, ${all.survivors} not noticed`,
+      `${percent(shareNoticed(all.tried, all.survivors))}  of ${all.tried} changes in ${files.length} files, ${all.survivors} not noticed`,
     );
   }
   return isEnough ? exitCodes.done : exitCodes.incomplete;
@@ -179,24 +179,20 @@ function onProgress(text: string): void {
 
 function tell(file: string, { tried, equivalent, survivors }: Result): boolean {
   const apart = equivalent > 0 ? `, ${equivalent} equivalent` : '';
-  console.log(`${score({ tried, survivors: survivors.length })}  ${file} (${tried} changes${apart})`);
+  const noticed = shareNoticed(tried, survivors.length);
+  console.log(`${percent(noticed)}  ${file} (${tried} changes${apart})`);
   for (const survivor of survivors) {
     console.log(`         ${file}:${survivor}`);
   }
-  return noticed({ tried, survivors: survivors.length }) >= ENOUGH;
+  return noticed >= ENOUGH;
 }
 
-interface Count {
-  tried: number;
-  survivors: number;
-}
-
-function noticed({ tried, survivors }: Count): number {
+function shareNoticed(tried: number, survivors: number): number {
   return tried === 0 ? 1 : 1 - survivors / tried;
 }
 
-function score(of: Count): string {
-  return `${(100 * noticed(of)).toFixed(1).padStart(5)} %`;
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1).padStart(5)} %`;
 }
 
 function changesIn(file: string, source: string): Change[] {

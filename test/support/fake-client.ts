@@ -27,3 +27,10 @@ export function fakeClient<Client>(handlers: Record<string, Handler>): FakeClien
 export function awsError(name: string, httpStatusCode = 400, message = `${name} said so`): Error {
   return Object.assign(new Error(message), { name, $metadata: { httpStatusCode, requestId: 'request-1' } });
 }
+
+/** What answers a command with such an error. */
+export function failing(...error: Parameters<typeof awsError>): () => never {
+  return () => {
+    throw awsError(...error);
+  };
+}

@@ -1,5 +1,5 @@
 import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
-import type { Reconciliation } from '../../lambdas/shared/reconciliation/contract.ts';
+import type { Plan, Reconciliation } from '../../lambdas/shared/reconciliation/contract.ts';
 import type { JsonObjects } from '../../lambdas/shared/storage/json-objects.ts';
 
 export const AS_OF = '2026-05-01T12:00:00.000Z';
@@ -21,6 +21,16 @@ export const runState = (rest: Partial<Reconciliation> = {}): Reconciliation => 
   outbox: false,
   found_in: [],
   questions: [],
+  ...rest,
+});
+
+/** The plan of a run that has nothing to compare. */
+export const runPlan = (rest: Partial<Plan> = {}): Plan => ({
+  batches: [],
+  too_large: [],
+  put_off: 0,
+  erasures: [],
+  abandoned: [],
   ...rest,
 });
 

@@ -6,7 +6,7 @@ import {
   type StackEvent,
   stackEventSchema,
 } from '../../../lambdas/delete-collections/delete-collections.ts';
-import { awsError, fakeClient } from '../../support/fake-client.ts';
+import { failing, fakeClient } from '../../support/fake-client.ts';
 import { recordingTelemetry } from '../../support/recording-telemetry.ts';
 
 const collection = (n: number) => `rollcall-0b8f1c8e-5d0a-4b6e-9a51-00000000000${n}`;
@@ -50,10 +50,6 @@ async function run(
   );
   return { answers, deleted, slept, lines: recording.lines, paced, calls };
 }
-const fail = (name: string) => () => {
-  throw awsError(name);
-};
-
 test('a stack that goes takes its collections along, each in its turn, and no other', async () => {
   const { answers, deleted, slept, lines, paced, calls } = await run();
   expect(deleted).toEqual([collection(1), collection(2)]);
@@ -78,7 +74,7 @@ test('throttled, it waits two seconds and asks again', async () => {
   let calls = 0;
   const throttledOnce = () => {
     calls++;
-    return calls === 1 ? fail('ThrottlingException')() : {};
+    return calls === 1 ? failing('ThrottlingException')() : {};
   };
   const { answers, deleted, slept } = await run({ DeleteCollection: throttledOnce });
   expect(deleted).toEqual([collection(1), collection(1), collection(2)]);
@@ -86,9 +82,16 @@ test('throttled, it waits two seconds and asks again', async () => {
 });
 
 test('what an attempt before has deleted is deleted; what may not be is said so', async () => {
-  const gone = await run({ DeleteCollection: fail('ResourceNotFoundException') });
+  const gone = await run({ DeleteCollection: failing('ResourceNotFoundException') });
   expect(gone.answers[0]![1].Status).toBe('SUCCESS');
-  const denied = await run({ DeleteCollection: fail('AccessDeniedException') });
+  let calls = 0;
+  const throttledFirst = () => failing(++calls === 1 ? 'ThrottlingException' : 'ResourceNotFoundException')();
+  const both = await run({ DeleteCollection: throttledFirst });
+  expect([both.answers[0]![1].Status, new Set(both.deleted)]).toEqual([
+    'SUCCESS',
+    new Set([collection(1), collection(2)]),
+  ]);
+  const denied = await run({ DeleteCollection: failing('AccessDeniedException') });
   expect(denied.deleted).toEqual([collection(1)]);
   const reason = expect.stringContaining('AccessDeniedException');
   expect(denied.answers).toEqual([
@@ -106,7 +109,7 @@ test('fifteen seconds are kept to answer', async () => {
   expect([late.deleted, late.answers[0]![1]]).toMatchObject([[], { Status: 'FAILED', Reason }]);
   const inTime = await run({}, { leftMs: 15_000 });
   expect(inTime.answers[0]![1]).toMatchObject({ Status: 'SUCCESS' });
-  const throttled = await run({ ListCollections: fail('ThrottlingException') }, { leftMs: 20_000 });
+  const throttled = await run({ ListCollections: failing('ThrottlingException') }, { leftMs: 20_000 });
   expect([throttled.slept, throttled.answers[0]![1].Reason]).toEqual([[2_000, 2_000, 2_000], Reason]);
 });
 

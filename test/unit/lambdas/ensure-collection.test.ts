@@ -2,7 +2,7 @@ import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import { ensureCollection } from '../../../lambdas/ensure-collection/ensure-collection.ts';
 import { logEvents, metricNames } from '../../../lambdas/shared/contract/names.ts';
 import { parsePhotoKey } from '../../../lambdas/shared/contract/photo-key.ts';
-import { awsError, fakeClient } from '../../support/fake-client.ts';
+import { failing, fakeClient } from '../../support/fake-client.ts';
 import { recordingTelemetry } from '../../support/recording-telemetry.ts';
 
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
@@ -68,9 +68,7 @@ describe('ensureCollection', () => {
 
   test('a collection that exists is success, and not counted as created', async () => {
     const { run, recording } = setUp({
-      CreateCollection: () => {
-        throw awsError('ResourceAlreadyExistsException');
-      },
+      CreateCollection: failing('ResourceAlreadyExistsException'),
       DescribeCollection: () => ({ FaceModelVersion: '6.0' }),
     });
     await expect(run()).resolves.toEqual({ ...photo, face_model_version: '6.0' });
@@ -122,9 +120,7 @@ describe('ensureCollection', () => {
     ['TimeoutError', 'RekognitionUnavailable'],
   ])('%s becomes %s, with the original name and request id', async (thrown, name) => {
     const { run, recording } = setUp({
-      CreateCollection: () => {
-        throw awsError(thrown);
-      },
+      CreateCollection: failing(thrown),
     });
     await expect(run()).rejects.toMatchObject({
       name,
@@ -135,24 +131,16 @@ describe('ensureCollection', () => {
 
   test('what else goes wrong with describing keeps its name', async () => {
     const { run } = setUp({
-      CreateCollection: () => {
-        throw awsError('ResourceAlreadyExistsException');
-      },
-      DescribeCollection: () => {
-        throw awsError('AccessDeniedException');
-      },
+      CreateCollection: failing('ResourceAlreadyExistsException'),
+      DescribeCollection: failing('AccessDeniedException'),
     });
     await expect(run()).rejects.toMatchObject({ name: 'AccessDenied' });
   });
 
   test('a collection deleted between creating and describing is a moment’s trouble', async () => {
     const { run } = setUp({
-      CreateCollection: () => {
-        throw awsError('ResourceAlreadyExistsException');
-      },
-      DescribeCollection: () => {
-        throw awsError('ResourceNotFoundException');
-      },
+      CreateCollection: failing('ResourceAlreadyExistsException'),
+      DescribeCollection: failing('ResourceNotFoundException'),
     });
     await expect(run()).rejects.toMatchObject({ name: 'RekognitionUnavailable' });
   });

@@ -1,7 +1,7 @@
 import { InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda';
 import { askToResolve } from '../../../lambdas/find-person/ask-to-resolve.ts';
 import type { ResolveFacesRequest } from '../../../lambdas/shared/contract/search.ts';
-import { awsError } from '../../support/fake-client.ts';
+import { failing } from '../../support/fake-client.ts';
 
 const request: ResolveFacesRequest = {
   event_id: '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77',
@@ -51,11 +51,9 @@ test.each([
   ['ResourceNotFoundException', 'MissingConfiguration'],
   ['TooManyRequestsException', 'DatabaseUnavailable'],
 ])('%s of Lambda is %s, with a signal that nobody has used too', async (name, as) => {
-  const failing = () => {
-    throw awsError(name);
-  };
-  await expect(asking(failing).answer).rejects.toMatchObject({ name: as });
-  await expect(asking(failing, new AbortController().signal).answer).rejects.toMatchObject({ name: as });
+  const refused = failing(name);
+  await expect(asking(refused).answer).rejects.toMatchObject({ name: as });
+  await expect(asking(refused, new AbortController().signal).answer).rejects.toMatchObject({ name: as });
 });
 
 test.each([

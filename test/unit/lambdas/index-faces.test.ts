@@ -6,7 +6,7 @@ import { logEvents, metricNames } from '../../../lambdas/shared/contract/names.t
 import type { IndexResult } from '../../../lambdas/shared/contract/payloads.ts';
 import type { PhotographerCap } from '../../../lambdas/shared/line/photographers.ts';
 import type { Slot } from '../../../lambdas/shared/line/rules.ts';
-import { awsError, fakeClient } from '../../support/fake-client.ts';
+import { awsError, failing, fakeClient } from '../../support/fake-client.ts';
 import { recordingTelemetry } from '../../support/recording-telemetry.ts';
 
 const EVENT = '0b8f1c8e-5d0a-4b6e-9a51-3b1f6d1c2a77';
@@ -32,9 +32,7 @@ interface Setup {
   followQuota?: () => Promise<void>;
 }
 
-const notFound = () => {
-  throw awsError('NotFound', 404);
-};
+const notFound = failing('NotFound', 404);
 
 function setUp(setup: Setup = {}) {
   let now = NOW;
@@ -524,9 +522,7 @@ describe('what Rekognition sends', () => {
 
   test('that cannot be stored says where', async () => {
     const { run } = setUp({
-      put: () => {
-        throw awsError('NoSuchBucket', 404);
-      },
+      put: failing('NoSuchBucket', 404),
     });
     await expect(run()).rejects.toMatchObject({
       name: 'MissingConfiguration',
@@ -557,9 +553,7 @@ test('an object without an ETag, or without its moment, is compared as it is', a
 test('a throttle is told with the attempt that it was', async () => {
   const { run, recording } = setUp({
     place: { throttles: 2 },
-    index: () => {
-      throw awsError('ThrottlingException', 400, 'slow down');
-    },
+    index: failing('ThrottlingException', 400, 'slow down'),
   });
   await expect(run()).rejects.toMatchObject({ name: 'RekognitionThrottled' });
   expect(recording.lines).toEqual([

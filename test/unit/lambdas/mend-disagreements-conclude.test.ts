@@ -11,7 +11,7 @@ import {
   planKey,
   type Reconciliation,
 } from '../../../lambdas/shared/reconciliation/contract.ts';
-import { AS_OF, memoryObjects, runState } from '../../support/reconciliation-state.ts';
+import { AS_OF, memoryObjects, runPlan, runState } from '../../support/reconciliation-state.ts';
 import { recordingTelemetry } from '../../support/recording-telemetry.ts';
 
 const HOUR = 3_600_000;
@@ -49,14 +49,10 @@ async function end({
 } = {}) {
   const { objects, content } = memoryObjects();
   if (plan) {
-    content.set(planKey(RUN), {
-      batches: [[{ id: 'e1', folders: [] }], [{ id: 'e2', folders: [] }]],
-      too_large: [],
-      put_off: 0,
-      erasures: [],
-      abandoned: [],
-      ...plan,
-    } satisfies Plan);
+    content.set(
+      planKey(RUN),
+      runPlan({ batches: [[{ id: 'e1', folders: [] }], [{ id: 'e2', folders: [] }]], ...plan }),
+    );
   }
   for (const [batch, disagreements] of Object.entries(found)) {
     content.set(batchKey(RUN, Number(batch), 'disagreements'), disagreements);
@@ -79,6 +75,18 @@ async function end({
 test('a run whose plan is gone has ended before: it is told once', async () => {
   const { metrics, memory, lines } = await end({ plan: null });
   expect([metrics, memory, lines]).toEqual([{}, undefined, []]);
+});
+
+test('a run in which all agree counts, and says nothing', async () => {
+  const { metrics, lines, memory } = await end();
+  expect(metrics).toEqual({
+    [metricNames.reconciliations]: 1,
+    [metricNames.disagreements]: 0,
+    [metricNames.disagreementsLeft]: 0,
+    [metricNames.disagreementAge]: 0,
+  });
+  expect(lines).toEqual([]);
+  expect(memory).toMatchObject({ compared_until: runState().settled, unfinished: [], first_seen: {} });
 });
 
 test('what was found in all batches is counted, told by kind, and dated', async () => {
@@ -143,6 +151,8 @@ test('what was there before keeps its date, and the oldest is told in seconds', 
     found: { 0: [one(), one({ about: 'p2' }), one({ about: 'p3' })] },
     memory: memoryOf({ first_seen: first }),
   });
+  // What is left to a person is no reason to wake the database every hour.
+  expect((await end({ found: { 0: [one({ fate: 'left' })] } })).memory.unfinished).toEqual([]);
   expect(metrics).toMatchObject({ [metricNames.disagreementAge]: 30 * 3_600 });
   expect(memory.first_seen).toEqual({ ...first, 'e1 never_seen p3': AS_OF });
 });

@@ -27,8 +27,8 @@ import {
   response,
   row,
 } from '../../support/compared-world.ts';
-import { awsError, fakeClient } from '../../support/fake-client.ts';
-import { AS_OF, memoryObjects, runState } from '../../support/reconciliation-state.ts';
+import { failing, fakeClient } from '../../support/fake-client.ts';
+import { AS_OF, memoryObjects, runPlan, runState } from '../../support/reconciliation-state.ts';
 import { recordingTelemetry } from '../../support/recording-telemetry.ts';
 
 const RUN = 'run-1';
@@ -54,14 +54,7 @@ function world(
 ) {
   const { objects, content } = memoryObjects();
   const faces = batch.rows?.faces ?? [face(1)];
-  content.set(planKey(RUN), {
-    batches: [[{ id: EVENT, folders: [] }]],
-    too_large: [],
-    put_off: 0,
-    erasures: [],
-    abandoned: [],
-    ...plan,
-  } satisfies Plan);
+  content.set(planKey(RUN), runPlan({ batches: [[{ id: EVENT, folders: [] }]], ...plan }));
   content.set(batchKey(RUN, 0, 'before'), { [EVENT]: batch.before ?? faces.map(({ id }) => id) });
   content.set(batchKey(RUN, 0, 'survey'), {
     [EVENT]: {
@@ -290,9 +283,7 @@ describe('a batch is mended', () => {
 
   test('the faces of a photo whose object is gone are erased, once S3 has said so again', async () => {
     const said = (answer: () => unknown) => world(gone, { answers: { HeadObject: answer } });
-    const missing = said(() => {
-      throw awsError('NotFound', 404);
-    });
+    const missing = said(failing('NotFound', 404));
     expect(await mend(missing)).toMatchObject({ started: 1 });
     expect(missing.s3).toEqual([['HeadObject', { Bucket: 'photos', Key: keyOf(1) }]]);
     const [[, { stateMachineArn, input }]] = missing.states as [[string, Record<string, string>]];
@@ -301,19 +292,19 @@ describe('a batch is mended', () => {
       { request: 'photo_deleted', object: { key: keyOf(1) } },
     ]);
     // Uploaded again, or not to be read by whoever wants to: either way it is there.
-    for (const answer of [() => ({}), () => Promise.reject(awsError('InvalidRequest', 400))]) {
+    for (const answer of [() => ({}), failing('InvalidRequest', 400)]) {
       const there = said(answer);
       expect(await mend(there)).toMatchObject({ started: 0 });
       expect(there.states).toEqual([]);
     }
-    await expect(mend(said(() => Promise.reject(awsError('AccessDenied', 403))))).rejects.toMatchObject({
+    await expect(mend(said(failing('AccessDenied', 403)))).rejects.toMatchObject({
       name: 'AccessDenied',
     });
   });
 
   test('Step Functions that do not answer are said so', async () => {
     const of = world(unseen, {
-      answers: { StartExecution: () => Promise.reject(awsError('ThrottlingException')) },
+      answers: { StartExecution: failing('ThrottlingException') },
     });
     await expect(mend(of)).rejects.toMatchObject({ name: 'ExecutionNotStarted' });
   });
@@ -369,18 +360,15 @@ describe('a run ends', () => {
     );
     await again.run('conclude', { outbox: true });
     expect(again.states.filter(([command]) => command === 'StartExecution')).toHaveLength(1);
-    const failing = world(
-      {},
-      { answers: { StartExecution: () => Promise.reject(awsError('AccessDeniedException')) } },
-    );
-    await expect(failing.run('conclude', { outbox: true })).rejects.toMatchObject({ name: 'AccessDenied' });
-    expect(failing.total('Reconciliations')).toBe(0);
+    const denied = world({}, { answers: { StartExecution: failing('AccessDeniedException') } });
+    await expect(denied.run('conclude', { outbox: true })).rejects.toMatchObject({ name: 'AccessDenied' });
+    expect(denied.total('Reconciliations')).toBe(0);
   });
 
   test.each<[what: string, answers: Record<string, () => unknown>, name: string, message: RegExp]>([
     [
       'cannot be listed',
-      { ListObjectsV2: () => Promise.reject(awsError('NoSuchBucket', 404)) },
+      { ListObjectsV2: failing('NoSuchBucket', 404) },
       'MissingConfiguration',
       /^ListObjectsV2 \(s3:ListBucket\) of s3:\/\/results\//,
     ],
@@ -388,7 +376,7 @@ describe('a run ends', () => {
       'cannot be removed',
       {
         ListObjectsV2: () => ({ Contents: [{ Key: 'a' }] }),
-        DeleteObjects: () => Promise.reject(awsError('NoSuchBucket', 404)),
+        DeleteObjects: failing('NoSuchBucket', 404),
       },
       'MissingConfiguration',
       /^DeleteObjects \(s3:DeleteObject\) of s3:\/\/results\//,

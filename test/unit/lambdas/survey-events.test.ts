@@ -13,8 +13,8 @@ import {
   type SurveyEventsRequest,
 } from '../../../lambdas/shared/reconciliation/contract.ts';
 import { surveyEvents } from '../../../lambdas/survey-events/survey-events.ts';
-import { awsError, fakeClient } from '../../support/fake-client.ts';
-import { AS_OF, memoryObjects, runState } from '../../support/reconciliation-state.ts';
+import { failing, fakeClient } from '../../support/fake-client.ts';
+import { AS_OF, memoryObjects, runPlan, runState } from '../../support/reconciliation-state.ts';
 import { recordingTelemetry } from '../../support/recording-telemetry.ts';
 
 const [EVENT, OTHER] = ['0b8f1c8e-5d0a-4b6e-9a51-000000000001', '0b8f1c8e-5d0a-4b6e-9a51-000000000002'];
@@ -22,11 +22,6 @@ const RUN = 'run-1';
 const DAY = 24 * 3_600_000;
 const ago = (ms: number) => new Date(Date.parse(AS_OF) - ms).toISOString();
 type Handler = (input: Record<string, unknown>) => unknown;
-const fail =
-  (name: string, status = 400) =>
-  () => {
-    throw awsError(name, status);
-  };
 
 async function survey(
   step: SurveyEventsRequest['step'],
@@ -47,14 +42,10 @@ async function survey(
   } = {},
 ) {
   const { objects, content } = memoryObjects();
-  content.set(planKey(RUN), {
-    batches: [[], [{ id: EVENT, folders: [`events/${EVENT}/`] }]],
-    too_large: [],
-    put_off: 0,
-    erasures: [],
-    abandoned: [],
-    ...plan,
-  } satisfies Plan);
+  content.set(
+    planKey(RUN),
+    runPlan({ batches: [[], [{ id: EVENT, folders: [`events/${EVENT}/`] }]], ...plan }),
+  );
   if (memory) {
     content.set(MEMORY_KEY, memory);
   }
@@ -174,7 +165,7 @@ describe('a batch of events', () => {
 
   test('without a collection has none, which is not an empty one', async () => {
     const { survey: found } = await survey('events', {
-      rekognition: { ListFaces: fail('ResourceNotFoundException') },
+      rekognition: { ListFaces: failing('ResourceNotFoundException') },
     });
     expect(found).toMatchObject({ [EVENT]: { collection: null } });
   });
@@ -227,9 +218,9 @@ describe('a batch of events', () => {
           ListObjectsV2,
           HeadObject: ({ Key }) =>
             Key === 'k1'
-              ? fail('NotFound', 404)()
+              ? failing('NotFound', 404)()
               : Key === 'k2'
-                ? fail('InvalidRequest')()
+                ? failing('InvalidRequest')()
                 : { VersionId: 'v' },
         },
       });
@@ -240,7 +231,7 @@ describe('a batch of events', () => {
     });
 
     test('is not read where S3 does not answer', async () => {
-      const s3 = { ListObjectsV2, HeadObject: fail('SlowDown', 503) };
+      const s3 = { ListObjectsV2, HeadObject: failing('SlowDown', 503) };
       await expect(survey('events', { versioned: true, s3 })).rejects.toMatchObject({
         name: 'StorageUnavailable',
       });
@@ -302,7 +293,7 @@ describe('collections of no event', () => {
   });
 
   test('that are gone meanwhile are forgotten', async () => {
-    const gone = fail('ResourceNotFoundException');
+    const gone = failing('ResourceNotFoundException');
     const first = await look(since(DAY), { rekognition: { DescribeCollection: gone } });
     expect([first.abandoned, deleted(first)]).toEqual([{}, []]);
     const later = await look(since(8 * DAY), { rekognition: { DeleteCollection: gone } });

@@ -1,6 +1,6 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { decodeLedger, readItem, readLedger, turnsItem } from '../../../../../lambdas/shared/line/item.ts';
-import { awsError, fakeClient } from '../../../../support/fake-client.ts';
+import { failing, fakeClient } from '../../../../support/fake-client.ts';
 
 function table(answer: () => unknown) {
   const { client, calls } = fakeClient<DynamoDBClient>({ GetItem: answer });
@@ -24,9 +24,7 @@ test('where there is none it is empty', async () => {
 });
 
 test('a table that is not there is a mistake of the deployment', async () => {
-  const { client } = table(() => {
-    throw awsError('ResourceNotFoundException');
-  });
+  const { client } = table(failing('ResourceNotFoundException'));
   await expect(readLedger(client, 'ledger')).rejects.toMatchObject({ name: 'MissingConfiguration' });
 });
 

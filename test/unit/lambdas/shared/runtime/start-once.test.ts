@@ -1,6 +1,6 @@
 import { ExecutionAlreadyExists, type SFNClient } from '@aws-sdk/client-sfn';
 import { startOnce } from '../../../../../lambdas/shared/runtime/start-once.ts';
-import { awsError, fakeClient } from '../../../../support/fake-client.ts';
+import { failing, fakeClient } from '../../../../support/fake-client.ts';
 
 const MACHINE = 'arn:aws:states:eu-west-1:123456789012:stateMachine:index';
 const executionArn = (name: string) => `arn:aws:states:eu-west-1:123456789012:execution:index:${name}`;
@@ -74,9 +74,7 @@ test('a name is what Step Functions takes: 80 letters, digits, - and _, its numb
 
 test('what else goes wrong is thrown', async () => {
   const { client } = fakeClient<SFNClient>({
-    StartExecution: () => {
-      throw awsError('ThrottlingException');
-    },
+    StartExecution: failing('ThrottlingException'),
   });
   await expect(startOnce(client, MACHINE, {}, 'x', { repetitions: 3 })).rejects.toMatchObject({
     name: 'ThrottlingException',

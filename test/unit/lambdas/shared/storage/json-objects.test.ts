@@ -1,6 +1,6 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { jsonObjects } from '../../../../../lambdas/shared/storage/json-objects.ts';
-import { awsError, fakeClient } from '../../../../support/fake-client.ts';
+import { failing, fakeClient } from '../../../../support/fake-client.ts';
 
 const content = { faces: [1, 2], of: 'ä' };
 
@@ -9,9 +9,6 @@ function bucket(answer: () => unknown) {
   return { objects: jsonObjects(client, 'results'), calls };
 }
 const body = (text: string) => () => ({ Body: { transformToString: async () => text } });
-const fail = (name: string, status: number) => () => {
-  throw awsError(name, status);
-};
 
 test('what is put is got, as JSON', async () => {
   const written = bucket(() => ({}));
@@ -29,7 +26,7 @@ test('what is put is got, as JSON', async () => {
 });
 
 test('what is not there is not found, and an error to whoever needs it', async () => {
-  const { objects } = bucket(fail('NoSuchKey', 404));
+  const { objects } = bucket(failing('NoSuchKey', 404));
   await expect(objects.find('a/b.json')).resolves.toBeUndefined();
   await expect(objects.get('a/b.json')).rejects.toMatchObject({
     name: 'ResultNotFound',
@@ -38,17 +35,17 @@ test('what is not there is not found, and an error to whoever needs it', async (
 });
 
 test('what cannot be read is not the same as what is not there', async () => {
-  const { objects } = bucket(fail('AccessDenied', 403));
+  const { objects } = bucket(failing('AccessDenied', 403));
   await expect(objects.find('a/b.json')).rejects.toMatchObject({ name: 'AccessDenied' });
 });
 
 test('what cannot be written says where', async () => {
-  const { objects } = bucket(fail('NoSuchBucket', 404));
+  const { objects } = bucket(failing('NoSuchBucket', 404));
   await expect(objects.put('a/b.json', content)).rejects.toMatchObject({
     name: 'MissingConfiguration',
     message: expect.stringMatching(/^PutObject \(s3:PutObject\) of s3:\/\/results\/a\/b\.json: /),
   });
-  const refused = bucket(fail('InvalidRequest', 400));
+  const refused = bucket(failing('InvalidRequest', 400));
   await expect(refused.objects.put('a/b.json', content)).rejects.toMatchObject({
     name: 'MissingConfiguration',
   });

@@ -1,6 +1,6 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { listPages } from '../../../../../lambdas/shared/storage/list-pages.ts';
-import { awsError, fakeClient } from '../../../../support/fake-client.ts';
+import { failing, fakeClient } from '../../../../support/fake-client.ts';
 
 async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
   const listed: Item[] = [];
@@ -29,9 +29,7 @@ test('a listing goes on where its last page ended, until there is none', async (
 
 test('a bucket that is not there is a mistake of the deployment, said with the call and the bucket', async () => {
   const { client } = fakeClient<S3Client>({
-    ListObjectsV2: () => {
-      throw awsError('NoSuchBucket', 404);
-    },
+    ListObjectsV2: failing('NoSuchBucket', 404),
   });
   await expect(all(listPages(client, { Bucket: 'photos', Prefix: '' }))).rejects.toMatchObject({
     name: 'MissingConfiguration',

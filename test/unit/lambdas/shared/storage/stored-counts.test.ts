@@ -1,13 +1,10 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { storedCounts } from '../../../../../lambdas/shared/storage/stored-counts.ts';
-import { awsError, fakeClient } from '../../../../support/fake-client.ts';
+import { failing, fakeClient } from '../../../../support/fake-client.ts';
 
 const counts = (head: () => unknown) => {
   const { client, calls } = fakeClient<S3Client>({ HeadObject: head });
   return { calls, answer: storedCounts({ s3: client, resultsBucket: 'results' }, 'k') };
-};
-const fail = (name: string, status: number) => () => {
-  throw awsError(name, status);
 };
 
 test('a response that is stored has its counts, and its call where it says which', async () => {
@@ -31,6 +28,6 @@ test.each([
 });
 
 test('one that is not there is none; one that cannot be looked for is not none', async () => {
-  await expect(counts(fail('NotFound', 404)).answer).resolves.toBeUndefined();
-  await expect(counts(fail('AccessDenied', 403)).answer).rejects.toMatchObject({ name: 'AccessDenied' });
+  await expect(counts(failing('NotFound', 404)).answer).resolves.toBeUndefined();
+  await expect(counts(failing('AccessDenied', 403)).answer).rejects.toMatchObject({ name: 'AccessDenied' });
 });
