@@ -20,10 +20,7 @@ const INIT_LIMIT_MS = 10_000;
 /** Longer than between any two seeds of the fault campaign, or two files of a run: a start costs more than a process that waits. */
 const IDLE_LIMIT_MS = 300_000;
 
-/**
- * A function that is cut off in its middle leaves an idempotency record behind, for which the next run would wait. Most are done at
- * once; a busy machine takes seconds.
- */
+/** What is cut off in its middle has to be done again. Most are done at once; a busy machine takes seconds. */
 const ABORT_GRACE_MS = 6_000;
 
 /** As long as a start takes: whoever can be served by a warm environment before that is not worth another one. */

@@ -37,7 +37,8 @@ export interface Tables {
 
 /**
  * DynamoDB (dynalite), kept in the folder, with the tables that are asked for. Items whose time to live has passed are
- * deleted now, as DynamoDB deletes them within days: dynalite itself knows no TTL.
+ * deleted now, as DynamoDB deletes them within days: dynalite itself knows no TTL. So are the idempotency records of functions
+ * that an earlier run was ended with: no function is at work when a run begins, and nobody need wait until theirs time out.
  *
  * @param folder undefined for memory
  */
@@ -61,7 +62,7 @@ export async function startTables(
   }
   const server = await serve(folder);
   await createMissing(server.client, tables);
-  await deleteExpired(server.client, tables);
+  await deleteStale(server.client, tables);
   return server;
 }
 
@@ -165,7 +166,13 @@ async function createMissing(client: DynamoDBClient, tables: readonly TableDefin
   }
 }
 
-async function deleteExpired(client: DynamoDBClient, tables: readonly TableDefinition[]): Promise<void> {
+/** What says that nobody is interested in an item any more; Powertools' names, of a record that is taken. */
+const STALE = {
+  expired: '#expiry < :now',
+  taken: 'attribute_exists(in_progress_expiration) AND #status = :taken',
+};
+
+async function deleteStale(client: DynamoDBClient, tables: readonly TableDefinition[]): Promise<void> {
   for (const { name: TableName, create, expiry } of tables) {
     if (expiry === undefined) {
       continue;
@@ -176,9 +183,9 @@ async function deleteExpired(client: DynamoDBClient, tables: readonly TableDefin
       { client },
       {
         TableName,
-        FilterExpression: '#expiry < :now',
-        ExpressionAttributeNames: { '#expiry': expiry },
-        ExpressionAttributeValues: { ':now': { N: now } },
+        FilterExpression: `${STALE.expired} OR (${STALE.taken})`,
+        ExpressionAttributeNames: { '#expiry': expiry, '#status': 'status' },
+        ExpressionAttributeValues: { ':now': { N: now }, ':taken': { S: 'INPROGRESS' } },
       },
     )) {
       for (const item of Items) {

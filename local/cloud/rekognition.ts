@@ -22,7 +22,7 @@ export async function startFaceService({ options, onStop }: Setup, s3: S3Client)
     ...rekognitionOf(options.stateDir, s3),
   });
   onStop('services', server.close);
-  // What waits for Rekognition fails and frees its idempotency record, which the next run would have to wait for.
+  // What waits for Rekognition fails at once, and is not waited for.
   onStop('state machines', (abort) => (abort ? server.close() : undefined));
   const client = new RekognitionClient({ ...localClientOptions, endpoint: server.endpoint });
   onStop('services', () => client.destroy());

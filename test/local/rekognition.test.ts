@@ -410,20 +410,28 @@ describe('faults', () => {
 
   test('can delay a call, or lose it before or after its effect', async () => {
     let fault: ReturnType<NonNullable<RekognitionOptions['intercept']>>;
-    const { client, server } = await start({ intercept: () => fault });
-    fault = { delayMs: 500 };
+    const held = Promise.withResolvers<void>();
+    const holds = (input: Record<string, unknown>) => input.CollectionId === 'slow';
+    const { client, server } = await start({
+      intercept: async (_, input) => {
+        await (holds(input) && held.promise);
+        return fault;
+      },
+    });
     const answered: string[] = [];
     const slow = client
       .send(new sdk.CreateCollectionCommand({ CollectionId: 'slow' }))
       .then(() => answered.push('slow'));
-    while (server.calls().CreateCollection.accepted < 1) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-    fault = undefined;
     await client.send(new sdk.ListCollectionsCommand({}));
     answered.push('at once');
+    held.resolve();
     await slow;
     expect(answered).toEqual(['at once', 'slow']);
+
+    fault = { delayMs: 200 };
+    const since = performance.now();
+    await client.send(new sdk.CreateCollectionCommand({ CollectionId: 'late' }));
+    expect(performance.now() - since).toBeGreaterThanOrEqual(199);
 
     for (const when of ['before', 'after'] as const) {
       fault = { dropConnection: when };
@@ -433,8 +441,8 @@ describe('faults', () => {
     }
     fault = undefined;
     const { CollectionIds } = await client.send(new sdk.ListCollectionsCommand({}));
-    expect(CollectionIds!.sort()).toEqual(['after', 'slow']);
-    expect(server.calls().CreateCollection).toEqual({ accepted: 2, throttled: 0 });
+    expect(CollectionIds!.sort()).toEqual(['after', 'late', 'slow']);
+    expect(server.calls().CreateCollection).toEqual({ accepted: 3, throttled: 0 });
   });
 });
 

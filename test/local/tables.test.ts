@@ -42,6 +42,27 @@ test('items are kept over restarts, those past their time to live are not; new t
   await second.stop();
 });
 
+test('the idempotency record of a function that was ended with a run is none for the next one', async () => {
+  const path = join(folder, 'taken');
+  const records: TableDefinition = { name: 'records', create, expiry: 'expiration' };
+  const first = await startTables(path, [records]);
+  const end = String(Date.now() + 60_000);
+  const expiration = { N: String(Math.floor(Date.now() / 1000) + 3600) };
+  for (const [id, status] of Object.entries({ ended: 'COMPLETED', cut: 'INPROGRESS' })) {
+    const Item = { id: { S: id }, status: { S: status }, in_progress_expiration: { N: end }, expiration };
+    await first.client.send(new PutItemCommand({ TableName: 'records', Item }));
+  }
+  // Of somebody else's, and no record of Powertools.
+  const Item = { id: { S: 'other' }, status: { S: 'INPROGRESS' }, expiration };
+  await first.client.send(new PutItemCommand({ TableName: 'records', Item }));
+  await first.stop();
+
+  const second = await startTables(path, [records]);
+  const { Items } = await second.client.send(new ScanCommand({ TableName: 'records' }));
+  expect(Items?.map(({ id }) => id?.S).sort()).toEqual(['ended', 'other']);
+  await second.stop();
+});
+
 test('a store that is still locked is waited for', async () => {
   const path = join(folder, 'locked');
   const records: TableDefinition = { name: 'records', create, expiry: undefined };
