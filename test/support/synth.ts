@@ -16,8 +16,10 @@ export interface SynthOptions {
   likelyRegion?: string;
   /** Where the assembly goes; a folder in the system's temporary one otherwise. */
   outdir?: string;
-  /** Whether CDK's own validation looks through the template, which takes seconds. */
+  /** Whether the rule packs and CDK's own validation look through the template, which takes seconds. */
   validate?: boolean;
+  /** Whether the rule packs do; default: as CDK's own validation does. */
+  rulePacks?: boolean;
   /** Called before the synthesis. */
   change?: (stack: RollcallStack) => void;
 }
@@ -30,6 +32,8 @@ export function buildApp(options: SynthOptions = {}): { app: App; stack: Rollcal
       // The CLI does this too.
       'aws:cdk:enable-path-metadata': true,
       'aws:cdk:bundling-stacks': [],
+      // Nobody looks where a construct was made.
+      'aws:cdk:disable-creation-stack-traces': true,
       ...options.context,
     },
     // Of use to a viewer of the constructs alone.
@@ -37,13 +41,15 @@ export function buildApp(options: SynthOptions = {}): { app: App; stack: Rollcal
     ...(options.outdir && { outdir: options.outdir }),
   });
   const stack = addRollcall(app, options.likelyRegion);
-  addRulePacks(app);
+  if (options.rulePacks ?? options.validate) {
+    addRulePacks(app);
+  }
   options.change?.(stack);
   return { app, stack };
 }
 
 /**
- * Synthesises the app as `cdk synth` does, rule packs and all.
+ * Synthesises the app as `cdk synth` does, without what looks through its template unless that is asked for.
  *
  * @throws when a rule is violated, naming it
  */

@@ -22,7 +22,7 @@ const answers = requests.map(({ rollcall, openBucket, ...request }): SynthesisAn
     synthesise({
       ...request,
       context: { rollcall },
-      ...(openBucket && { change: (stack) => void new Bucket(stack, 'Open') }),
+      ...(openBucket && { rulePacks: true, change: (stack) => void new Bucket(stack, 'Open') }),
     });
     return null;
   } catch (error) {
