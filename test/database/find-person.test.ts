@@ -323,6 +323,6 @@ test('a face that was asked to be erased is in no answer from that moment on, ho
         }
       }
     }),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });

@@ -28,8 +28,10 @@ import { printedMetrics, wasPrinted, watchedMetrics } from '../support/observabi
 import { stories } from '../support/stories.ts';
 import { ReadableTemplate } from '../support/template.ts';
 
-const CAP = 20;
-const PHOTOS = 35;
+const CAP = 8;
+const PHOTOS = 15;
+/** Of the photos together: none to four in each. */
+const FACES = 30;
 const stateDir = mkdtempSync(join(tmpdir(), 'rollcall-telemetry-'));
 
 /** Everything that the Lambdas printed. */
@@ -211,11 +213,11 @@ it('of more photos than the cap allows exactly the cap is billed; raised, all ar
   expect(cloud.rekognitionCalls('IndexFaces')).toBe(PHOTOS);
 
   // What the photographer's photos cost adds up to the calls.
-  const usage = { images: PHOTOS, faces: 70, estimated_usd: expect.closeTo(PHOTOS * IMAGE_USD, 6) };
+  const usage = { images: PHOTOS, faces: FACES, estimated_usd: expect.closeTo(PHOTOS * IMAGE_USD, 6) };
   await expect(operate(cost, 'cost', '--by', 'photographer')).resolves.toMatchObject({
     rows: [{ photographer, ...usage }],
     total: usage,
-    stored_faces: 70,
+    stored_faces: FACES,
   });
   const tomorrow = new Date(Date.now() + 24 * 3_600_000).toISOString().slice(0, 10);
   await expect(operate(cost, 'cost', '--by', 'day', '--since', tomorrow)).resolves.toMatchObject({
