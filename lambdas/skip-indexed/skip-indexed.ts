@@ -8,6 +8,7 @@ import {
   type StoredObject,
   skipReason,
 } from '../shared/photos/execution-input.ts';
+import { rowsAbout } from '../shared/photos/standing.ts';
 import type { Telemetry } from '../shared/runtime/telemetry.ts';
 
 export interface SkipIndexedDeps {
@@ -58,8 +59,9 @@ export async function skipIndexed(deps: SkipIndexedDeps, request: SkipIndexedReq
     await erasedEvents(sql, candidates),
   ]);
   const backlog: Backlog = { photos: [], skipped };
-  for (const { eventId, photoId, keyId, object } of candidates) {
-    const rows = { photo: photos.get(photoId), own: keyId === photoId ? undefined : photos.get(keyId) };
+  for (const candidate of candidates) {
+    const { eventId, object } = candidate;
+    const rows = rowsAbout(photos, candidate);
     const reason = skipReason(object, eventId, rows, events.get(eventId) ?? null);
     if (reason) {
       skip(reason);

@@ -80,9 +80,10 @@ test('a batch of uploads: a processing row for each photo, in one transaction an
   expect(recording.lines).toEqual([
     expect.objectContaining({ level: 'info', event: logEvents.photosAnnounced, photos: 100, messages: 100 }),
   ]);
-  // As a queue delivers: again, in another order.
+  // As a queue delivers: again, in another order. Nothing new is nothing to tell.
   await expect(announce(...uploads.toReversed())).resolves.toEqual(DONE);
   await expect(rowsOf(events[0]!)).resolves.toHaveLength(50);
+  expect(recording.lines).toHaveLength(1);
 });
 
 test('what is not a photo of an event has no row, and holds up nobody', async () => {
@@ -206,6 +207,29 @@ test('waits for whoever is just writing the first of a photo', async () => {
   await expect(rowsOf(photo.event_id)).resolves.toMatchObject([{ id: keyId, status: 'deleted' }]);
 });
 
+test('waits for an erasure of its event, and for no other announcement', async () => {
+  const { announce } = announcer();
+  const { event_id, key } = aPhoto();
+  await database.admin.begin(async (sql) => {
+    await sql`SELECT pg_advisory_xact_lock_shared(hashtextextended(${event_id}, 0))`;
+    await expect(announce(uploadOf(key))).resolves.toEqual(DONE);
+  });
+  const another = key.replace('.jpg', '-2.jpg');
+  let announcing: Promise<unknown> | undefined;
+  await database.admin.begin(async (sql) => {
+    await sql`SELECT pg_advisory_xact_lock(hashtextextended(${event_id}, 0))`;
+    announcing = announce({ ...uploadOf(another), event_time: '2026-01-01T00:00:00Z' });
+    while (
+      (await database.admin`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`).length < 1
+    ) {
+      // It has not come that far.
+    }
+    await sql`UPDATE events SET erasure_requested_at = now() WHERE id = ${event_id}`;
+  });
+  await expect(announcing).resolves.toEqual(DONE);
+  await expect(rowsOf(event_id)).resolves.toMatchObject([{ object_key: key }]);
+});
+
 test('while the database is unavailable everything comes again, without an attempt for each event', async () => {
   const away = new PipelineError('DatabaseUnavailable', 'away');
   const { announce, recording, connections } = announcer([away]);
@@ -257,6 +281,15 @@ describe('where photographers have a cap', () => {
     await database.admin`UPDATE events SET photographer_id = ${photographer} WHERE id = ${nobodys.event_id}`;
     await expect(announce(uploadOf(nobodys.key))).resolves.toEqual(DONE);
     expect(told.at(-1)).toEqual([nobodys.event_id, photographer]);
+  });
+
+  test('of an event that nothing was written of, nothing is told', async () => {
+    const { told, owners } = teller();
+    const { announce } = announcer([], owners);
+    const theirs = aPhoto();
+    await announce(uploadOf(theirs.key));
+    await expect(announce(uploadOf(`events/${randomUUID()}/${theirs.photo_id}.jpg`))).resolves.toEqual(DONE);
+    expect(told).toEqual([]);
   });
 
   test('what could not be told comes again, with its rows made', async () => {

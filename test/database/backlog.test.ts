@@ -3,6 +3,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import type postgres from 'postgres';
 import { markFailed } from '../../lambdas/mark-failed/mark-failed.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
+import { logEvents } from '../../lambdas/shared/contract/names.ts';
 import type { ExecutionInput, ListedObject } from '../../lambdas/shared/contract/payloads.ts';
 import { resultsKey } from '../../lambdas/shared/contract/stored-result.ts';
 import { sequencerAfter } from '../../lambdas/shared/photos/standing.ts';
@@ -13,7 +14,8 @@ import { recordingTelemetry } from '../support/recording-telemetry.ts';
 
 const database = useTestDatabase();
 
-const { telemetry } = recordingTelemetry();
+const recording = recordingTelemetry();
+const { telemetry } = recording;
 const withDatabase = <Result>(work: (sql: postgres.Sql) => Promise<Result>) => work(database.pipeline);
 const deps = { telemetry, withDatabase, now: Date.now };
 
@@ -188,6 +190,47 @@ test('where the bucket has versions, the version is what counts', async () => {
   await expect(look('id-2')).resolves.toMatchObject({
     photos: [{ object: { 'version-id': 'id-2', etag: 'e1', sequencer: sequencerAfter('0A') } }],
   });
+});
+
+test('versions are looked up ten at a time', async () => {
+  const event = anEvent();
+  const items = Array.from({ length: 25 }, () => event.listed(event.newKey()));
+  const asked: string[] = [];
+  let [atOnce, most] = [0, 0];
+  const { photos } = await skipIndexed(
+    {
+      telemetry,
+      withDatabase,
+      async currentVersion(bucket, key) {
+        asked.push(`${bucket} ${key}`);
+        most = Math.max(most, ++atOnce);
+        await new Promise(setImmediate);
+        atOnce--;
+        return `version of ${key}`;
+      },
+    },
+    { Items: items, BatchInput: { bucket: 'photos' } },
+  );
+  expect(most).toBe(10);
+  expect(asked).toEqual(items.map(({ Key }) => `photos ${Key}`));
+  expect(photos.map(({ object }) => object['version-id'])).toEqual(
+    items.map(({ Key }) => `version of ${Key}`),
+  );
+});
+
+test('what was found is told in a line', async () => {
+  const event = anEvent();
+  recording.lines.length = 0;
+  await event.look(event.listed(event.newKey()), event.listed('holiday.jpg'), event.listed(event.newKey()));
+  expect(recording.lines).toEqual([
+    {
+      level: 'info',
+      message: expect.any(String),
+      event: logEvents.backlogRead,
+      left: 2,
+      skipped: { invalid_key: 1 },
+    },
+  ]);
 });
 
 test('a thousand objects are one question', async () => {

@@ -7,6 +7,7 @@ import type { Answers } from '../../lambdas/answer-operator/questions.ts';
 import { persistResults } from '../../lambdas/persist-results/persist-results.ts';
 import { IMAGE_USD } from '../../lambdas/shared/contract/prices.ts';
 import { resultsKey } from '../../lambdas/shared/contract/stored-result.ts';
+import { recordPaidImage } from '../../lambdas/shared/photos/usage.ts';
 import { fakeClient } from '../support/fake-client.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
@@ -96,6 +97,17 @@ test('adds up images, faces and dollars by event, photographer and UTC day', asy
   await expect(usageOf(eventId)).resolves.toEqual([
     { ...row, day: '2026-05-01', images: 2, faces: 3, usd: 2 * IMAGE_USD },
     { ...row, day: '2026-05-02', images: 1, faces: 4, usd: IMAGE_USD },
+  ]);
+});
+
+test('a call is one row, whoever tells of it; another moment is another call', async () => {
+  const [event_id, photo_id] = [randomUUID(), randomUUID()];
+  await database.admin`INSERT INTO events (id) VALUES (${event_id})`;
+  for (const calledMs of [NOON, NOON, NOON + 1]) {
+    await database.pipeline.begin((sql) => recordPaidImage(sql, { event_id, photo_id, calledMs, faces: 2 }));
+  }
+  await expect(usageOf(event_id)).resolves.toEqual([
+    { event_id, photographer_id: null, day: '2026-05-01', images: 2, faces: 4, usd: 2 * IMAGE_USD },
   ]);
 });
 

@@ -51,6 +51,7 @@ const WITH_DATABASE = new Set([
   'lambdas/shared/photos/misplaced-uploads.ts',
   'lambdas/shared/photos/rows.ts',
   'lambdas/shared/photos/row-pages.ts',
+  'lambdas/shared/photos/usage.ts',
   'lambdas/shared/storage/stored-counts.ts',
   'lambdas/skip-indexed/skip-indexed.ts',
 ]);

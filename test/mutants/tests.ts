@@ -68,6 +68,9 @@ function distance(from: string, to: string): number | undefined {
   return undefined;
 }
 
+/** Of more tests than this the one that is named after the file is asked alone: it knows best, and the rest take minutes. */
+const MANY = 8;
+
 /** The nearest; those that need no database first. */
 export function testsOf(source: string, withDatabase: boolean): string[] {
   const folders = withDatabase ? [...PURE, 'database'] : PURE;
@@ -78,8 +81,11 @@ export function testsOf(source: string, withDatabase: boolean): string[] {
       return steps === undefined ? [] : [{ test, steps, isPure: !test.startsWith('test/database/') }];
     });
   const far = Math.min(...found.map(({ steps }) => steps));
-  return found
-    .filter(({ steps }) => steps <= far)
+  const nearest = found.filter(({ steps }) => steps <= far);
+  const named = nearest.filter(
+    ({ test }) => path.basename(test, '.test.ts') === path.basename(source, '.ts'),
+  );
+  return (nearest.length > MANY && named.length > 0 ? named : nearest)
     .sort((a, b) => Number(b.isPure) - Number(a.isPure) || (a.test < b.test ? -1 : 1))
     .map(({ test }) => test);
 }

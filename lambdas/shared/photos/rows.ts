@@ -15,6 +15,7 @@ import {
   othersWith,
   othersWithout,
   type PhotoState,
+  rowsAbout,
   SAID_OF_ONE_OBJECT,
   saysAll,
 } from './standing.ts';
@@ -99,10 +100,7 @@ export async function lockRowsToCome(
   const found = await sql<PhotoRow[]>`
     SELECT ${photoColumns(sql)} FROM photos WHERE id IN (${uuidList(sql, [...ids])})`;
   const rows = new Map(found.map((row) => [row.id, row]));
-  return ({ photoId, keyId }) => ({
-    photo: rows.get(photoId),
-    own: keyId === photoId ? undefined : rows.get(keyId),
-  });
+  return (key) => rowsAbout(rows, key);
 }
 
 /** Rows for photos that have none; whoever was faster keeps theirs. @returns how many were made */

@@ -35,6 +35,14 @@ export interface KeyRows<Row extends PhotoState = PhotoState> {
   own: Row | undefined;
 }
 
+/** The rows that a key can be about, out of those that were read. */
+export function rowsAbout<Row extends PhotoState>(
+  rows: ReadonlyMap<string, Row>,
+  { photoId, keyId }: { photoId: string; keyId: string },
+): KeyRows<Row> {
+  return { photo: rows.get(photoId), own: keyId === photoId ? undefined : rows.get(keyId) };
+}
+
 export interface Upload {
   event_id: string;
   key: string;

@@ -7,7 +7,7 @@ import { parsePhotoKey, photoKeyOf } from '../contract/photo-key.ts';
 import { photoOfResult, resultsKey } from '../contract/stored-result.ts';
 import { type StoredObject, versionOf } from '../photos/execution-input.ts';
 import type { FaceRow, PhotoRow } from '../photos/row-types.ts';
-import { isUploadedSince, type KeyRows, standingOfObject } from '../photos/standing.ts';
+import { isUploadedSince, type KeyRows, rowsAbout, standingOfObject } from '../photos/standing.ts';
 
 /** An event as it was read: first the faces, then collection and bucket, then the rest of the database. */
 export interface World {
@@ -142,7 +142,7 @@ function rowsOfKey(rows: ReadonlyMap<string, PhotoRow>, row: PhotoRow): KeyRows<
   const ids = photoKeyOf(row.object_key);
   // A platform may have registered the photo under whatever key.
   return ids && (row.id === ids.photoId || row.id === ids.keyId)
-    ? { photo: rows.get(ids.photoId), own: ids.keyId === ids.photoId ? undefined : rows.get(ids.keyId) }
+    ? rowsAbout(rows, ids)
     : { photo: row, own: undefined };
 }
 
@@ -166,7 +166,7 @@ function withoutEnd(
 
 function neverSeen(world: World, rows: ReadonlyMap<string, PhotoRow>, settled: Date): Finding[] {
   return located(world).flatMap(({ photoId, keyId, object }): Finding[] => {
-    const about = { photo: rows.get(photoId), own: keyId === photoId ? undefined : rows.get(keyId) };
+    const about = rowsAbout(rows, { photoId, keyId });
     const uploadedAt = new Date(object.uploadedAt);
     const seen = { event_id: world.eventId, key: object.key, version: versionOf(object), uploadedAt };
     const { is } = standingOfObject(about, seen, world.erasedBefore);

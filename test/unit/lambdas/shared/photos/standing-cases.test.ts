@@ -16,6 +16,7 @@ import {
   othersWithout,
   type PhotoState,
   type PhotoWithEnd,
+  rowsAbout,
   SAID_OF_ONE_OBJECT,
   saysAll,
   sequencerAfter,
@@ -522,4 +523,15 @@ describe('other keys', () => {
     expect(othersWithout(row({ other_objects: { x: one } }), 'x')).toBeNull();
     expect(othersWithout(row(), 'x')).toBeNull();
   });
+});
+
+test('the rows that a key can be about: its photo’s, and its own where that is another one', () => {
+  const [photo, own] = [row(), row({ ...failed })];
+  const rows = new Map([
+    ['p', photo],
+    ['k', own],
+  ]);
+  expect(rowsAbout(rows, { photoId: 'p', keyId: 'k' })).toEqual({ photo, own });
+  expect(rowsAbout(rows, { photoId: 'k', keyId: 'k' })).toEqual({ photo: own, own: undefined });
+  expect(rowsAbout(rows, { photoId: 'none', keyId: 'k' })).toEqual({ photo: undefined, own });
 });
