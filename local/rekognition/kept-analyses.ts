@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deserialize, serialize } from 'node:v8';
@@ -49,21 +49,13 @@ async function read(file: string): Promise<AnalysedFace[] | undefined> {
 async function readOnceMade(file: string): Promise<AnalysedFace[] | undefined> {
   const claim = claimOf(file);
   for (;;) {
-    const isMine = await writeFile(claim, String(process.pid), { flag: 'wx', mode: 0o600 }).then(
-      () => true,
-      () => false,
-    );
+    const isMine = await take(claim);
     const made = await read(file);
     if (made && isMine) {
       await rm(claim, { force: true });
     }
-    if (made || isMine) {
+    if (made || isMine || !(await isHeldByAnother(claim))) {
       return made;
-    }
-    const holder = await readFile(claim, 'utf8').catch(() => '');
-    // One that was killed never ends it; two images of this process are the same for whoever came first.
-    if (holder !== '' && (Number(holder) === process.pid || !isAlive(Number(holder)))) {
-      return undefined;
     }
     await sleep(LOOK_AGAIN_MS);
   }
@@ -71,14 +63,47 @@ async function readOnceMade(file: string): Promise<AnalysedFace[] | undefined> {
 
 const LOOK_AGAIN_MS = 50;
 
+/** Longer than any image takes, however busy the machine is. */
+const HELD_AT_MOST_MS = 60_000;
+
+/** A claim is there with its holder's id or not at all: whoever is killed on the way to it holds nothing. */
+async function take(claim: string): Promise<boolean> {
+  const fresh = `${claim}.${randomUUID()}`;
+  await writeFile(fresh, String(process.pid), { mode: 0o600 });
+  try {
+    await link(fresh, claim);
+    return true;
+  } catch (error) {
+    // Where a file cannot have two names, each process looks for itself.
+    return (error as NodeJS.ErrnoException).code !== 'EEXIST';
+  } finally {
+    await rm(fresh);
+  }
+}
+
+/**
+ * One that was killed never ends its claim, and its id may be somebody else's by now; two images of this process are the same for
+ * whoever came first.
+ */
+async function isHeldByAnother(claim: string): Promise<boolean> {
+  try {
+    const holder = Number(await readFile(claim, 'utf8'));
+    const { mtimeMs } = await stat(claim);
+    return holder !== process.pid && isAlive(holder) && Date.now() - mtimeMs < HELD_AT_MOST_MS;
+  } catch {
+    // It was just ended: whoever looks again finds the faces, or takes the claim.
+    return true;
+  }
+}
+
 function claimOf(file: string): string {
   return `${file}.claim`;
 }
 
 function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    // 0 would be this process's own group.
+    return pid > 0 && process.kill(pid, 0);
   } catch {
     return false;
   }

@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { CreateCollectionCommand, IndexFacesCommand, RekognitionClient } from '@aws-sdk/client-rekognition';
@@ -105,13 +113,19 @@ test('what a test finds instead of the models is kept for nobody', async () => {
   }
 });
 
-test('who is killed in the middle of an image keeps nobody from it', async () => {
-  const { pid: ended } = spawnSync(process.execPath, ['--version']);
+test.each([
+  ['was killed', () => String(spawnSync(process.execPath, ['--version']).pid), 0],
+  ['was killed before it had written who it is', () => '', 0],
+  ['has had it for an hour, under an id that is somebody else’s by now', () => String(process.ppid), 3_600],
+])('who %s keeps nobody from an image', async (_, holder, ageSeconds) => {
   const job = { image: image(7), attributes: false };
   await endpoint().analyse(job);
   const [name] = readdirSync(folder);
   renameSync(path.join(folder, name!), path.join(folder, 'gone'));
-  writeFileSync(path.join(folder, `${name}.claim`), String(ended));
+  const claim = path.join(folder, `${name}.claim`);
+  writeFileSync(claim, holder());
+  const since = Date.now() / 1_000 - ageSeconds;
+  utimesSync(claim, since, since);
   expect(await endpoint().analyse(job)).toEqual([face(7)]);
   expect(asked).toHaveLength(2);
   expect(readdirSync(folder).sort()).toEqual([name!, 'gone'].sort());
