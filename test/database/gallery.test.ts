@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { S3Client } from '@aws-sdk/client-s3';
 import { photoUrls } from '../../lambdas/read-gallery/photo-url.ts';
 import { type GalleryDeps, galleryRequestOf, readGallery } from '../../lambdas/read-gallery/read-gallery.ts';
+import { photoRows } from '../../lambdas/read-gallery/rows.ts';
 import { PipelineError } from '../../lambdas/shared/contract/errors.ts';
 import {
   type ChangesAnswer,
@@ -230,6 +231,22 @@ describe('photos', () => {
         status === 'failed' ? { code: 'ImageTooLarge', message: 'It is too large', retryable: false } : null,
       );
     }
+  });
+
+  test('come page by page, each with what is older than the last of the one before', async () => {
+    const event = await anEvent();
+    const ids = [await event.photo('indexed'), await event.photo('failed'), await event.photo('indexed')];
+    await event.photo('deleted');
+    const page = { status: undefined, after: undefined, limit: 2 };
+    const first = await photoRows(gallery, event.id, page);
+    const { created_us: createdUs, photo_id: photoId } = first.at(-1)!;
+    const rest = await photoRows(gallery, event.id, { ...page, after: { createdUs, photoId } });
+    expect([first, rest].map((rows) => rows.map(({ photo_id }) => photo_id))).toEqual([
+      [ids[2], ids[1]],
+      [ids[0]],
+    ]);
+    const failed = await photoRows(gallery, event.id, { ...page, status: 'failed' });
+    expect(failed.map(({ photo_id }) => photo_id)).toEqual([ids[1]]);
   });
 
   test('have an address on demand, signed for five minutes', async () => {

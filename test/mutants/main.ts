@@ -36,7 +36,6 @@ const ENOUGH = 0.95;
 /** Cores whose tests need a database: run beside the others. */
 const WITH_DATABASE = new Set([
   'lambdas/answer-operator/answer-operator.ts',
-  'lambdas/answer-operator/questions.ts',
   'lambdas/confirm-erasure/confirm-erasure.ts',
   'lambdas/list-erasures/list-erasures.ts',
   'lambdas/mark-failed/mark-ended.ts',
@@ -46,7 +45,6 @@ const WITH_DATABASE = new Set([
   'lambdas/read-rows/read-rows.ts',
   'lambdas/remove-faces/remove-faces.ts',
   'lambdas/request-erasure/request-erasure.ts',
-  'lambdas/shared/contract/gallery.ts',
   'lambdas/shared/erasure/outbox.ts',
   'lambdas/shared/photos/misplaced-uploads.ts',
   'lambdas/shared/photos/rows.ts',
