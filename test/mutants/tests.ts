@@ -3,8 +3,11 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { PROJECT_ROOT } from '../../local/synthesis.ts';
 
-/** Tests that need nothing but memory; those in `database` run beside them for the files that are tested nowhere else. */
-const PURE = ['unit', 'workflow', 'contract'];
+/**
+ * Tests that need nothing but memory; those in `database` run beside them for the files that are tested nowhere else. Those in
+ * `workflow` ask the state machines, which have them by themselves.
+ */
+const PURE = ['unit', 'contract'];
 
 /**
  * Tests that cannot tell a mutant: they read files or start processes, which are those of the disk, or compare many orders

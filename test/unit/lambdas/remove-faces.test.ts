@@ -3,6 +3,7 @@ import type { RekognitionClient } from '@aws-sdk/client-rekognition';
 import type { S3Client } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { removeFaces } from '../../../lambdas/remove-faces/remove-faces.ts';
+import { logEvents } from '../../../lambdas/shared/contract/names.ts';
 import { otherResults, resultsKey } from '../../../lambdas/shared/contract/stored-result.ts';
 import type { ErasureBatch } from '../../../lambdas/shared/erasure/contract.ts';
 import {
@@ -19,31 +20,42 @@ const faceIds = (count: number) =>
 
 interface Setup {
   batch?: Partial<ErasureBatch>;
-  /** Face id -> ExternalImageId of what the collection holds; undefined for none. */
-  collection?: Map<string, string> | undefined;
-  /** Faces that DeleteFaces leaves, and what it says of them. */
-  refused?: Record<string, string[]>;
+  /** Face id -> ExternalImageId of what the collection holds; null for none. */
+  collection?: Map<string, string> | null;
+  /** After so many calls of Rekognition somebody deletes the collection. */
+  goneAfter?: number;
+  /** Faces that DeleteFaces leaves, and what it says of them; undefined for nothing. */
+  refused?: Record<string, string[] | undefined>;
+  /** Whether each page that is listed names a next one. */
+  isEndless?: boolean;
   /** Whether what is deleted stays listed. */
   isSticky?: boolean;
   objects?: string[];
   /** Of every call of Rekognition. */
   failure?: Error;
+  /** Of a call of S3, by its name. */
+  storageFailure?: Record<string, Error>;
   errors?: { Key: string; Code: string }[];
 }
 
 function setUp({
   batch,
   collection = new Map(),
+  goneAfter = Number.POSITIVE_INFINITY,
   refused = {},
+  isEndless = false,
   isSticky,
   objects = [],
   failure,
+  storageFailure = {},
   errors,
 }: Setup = {}) {
   const order: string[] = [];
-  let faces: Map<string, string> | undefined = collection;
+  let faces = collection;
+  let calls = 0;
   const bucket = new Set(objects);
   const there = () => {
+    faces = calls++ < goneAfter ? faces : null;
     if (failure || !faces) {
       throw failure ?? awsError('ResourceNotFoundException');
     }
@@ -53,22 +65,25 @@ function setUp({
     <Input>(name: string, work: (input: Input) => unknown) =>
     (input: Record<string, unknown>) => {
       order.push(name);
+      if (storageFailure[name]) {
+        throw storageFailure[name];
+      }
       return work(input as Input);
     };
   const rekognition = fakeClient<RekognitionClient>({
     DeleteCollection: noting('DeleteCollection', () => {
       there();
-      faces = isSticky ? faces : undefined;
+      faces = isSticky ? faces : null;
       return {};
     }),
     DeleteFaces: noting('DeleteFaces', ({ FaceIds }: { FaceIds: string[] }) => {
       const listed = there();
-      for (const id of isSticky ? [] : FaceIds.filter((id) => !refused[id])) {
+      for (const id of isSticky ? [] : FaceIds.filter((id) => !(id in refused))) {
         listed.delete(id);
       }
       return {
         UnsuccessfulFaceDeletions: FaceIds.flatMap((FaceId) =>
-          refused[FaceId] ? { FaceId, Reasons: refused[FaceId] } : [],
+          FaceId in refused ? { FaceId, Reasons: refused[FaceId] } : [],
         ),
       };
     }),
@@ -89,7 +104,7 @@ function setUp({
           Faces: listed
             .slice(from, from + MaxResults)
             .map(([FaceId, ExternalImageId]) => ({ FaceId, ExternalImageId })),
-          ...(from + MaxResults < listed.length && { NextToken: String(from + MaxResults) }),
+          ...((isEndless || from + MaxResults < listed.length) && { NextToken: String(from + MaxResults) }),
         };
       },
     ),
@@ -139,7 +154,9 @@ function setUp({
         ...batch,
       },
     );
-  return { run, order, bucket, rekognition, s3, lines: recording.lines };
+  const callsOf = (of: 'rekognition' | 's3', name: string) =>
+    ({ rekognition, s3 })[of].calls.flatMap(([called, input]) => (called === name ? [input] : []));
+  return { run, order, bucket, rekognition, callsOf, lines: recording.lines };
 }
 
 test('five calls a second and no more, whatever comes together', async () => {
@@ -227,8 +244,19 @@ test.each([
 });
 
 test('a collection that is gone is as good as an empty one', async () => {
-  const { run } = setUp({ batch: { face_ids: faceIds(2), deleted_photos: ['p'] } });
-  await expect(run()).resolves.toMatchObject({ face_ids: faceIds(2), kept: [], unknown_faces: [0] });
+  for (const collection of [null, new Map<string, string>()]) {
+    const { run } = setUp({ batch: { face_ids: faceIds(2), deleted_photos: ['p'] }, collection });
+    await expect(run()).resolves.toMatchObject({ face_ids: faceIds(2), kept: [], unknown_faces: [0] });
+  }
+  // Also where it goes in the middle: after the search, or after the deletion.
+  for (const goneAfter of [1, 2]) {
+    const { run } = setUp({
+      batch: { face_ids: faceIds(2), deleted_photos: ['p'] },
+      collection: new Map(faceIds(2).map((id) => [id, 'p'])),
+      goneAfter,
+    });
+    await expect(run()).resolves.toMatchObject({ face_ids: faceIds(2), kept: [], unknown_faces: [0] });
+  }
 });
 
 test('takes along what no row knows of a deleted photo, and keeps apart what Rekognition holds on to', async () => {
@@ -296,7 +324,7 @@ test('removes nothing in the last six minutes of its turn: it could still be at 
   ] as const) {
     const { run, order } = setUp({
       batch: { kind: 'event', until: new Date(NOW + left).toISOString() },
-      collection: undefined,
+      collection: null,
     });
     await (isOver
       ? expect(run()).rejects.toMatchObject({ name: 'TurnOver' })
@@ -309,3 +337,138 @@ test('says when all faces were gone, not when it began', async () => {
   const { run } = setUp({ batch: { kind: 'event' } });
   await expect(run()).resolves.toMatchObject({ removed_at: new Date(NOW + 400).toISOString() });
 });
+
+test('Rekognition is asked for this collection, and for no face that is not its own or of another photo', async () => {
+  const [named, unknown, elsewhere] = faceIds(3) as [string, string, string];
+  const some = setUp({
+    batch: { face_ids: [named, 'none of Rekognition’s'], deleted_photos: ['p'] },
+    collection: new Map([
+      [named, 'p'],
+      [unknown, 'p'],
+      [elsewhere, 'q'],
+      ['', 'p'],
+    ]),
+  });
+  const batch = { erasure_ids: ['e'], needed_results: [] };
+  await expect(some.run()).resolves.toMatchObject({ number: 1, kind: 'faces', event_id: 'event' });
+  const gone = { CollectionId: 'c', FaceIds: [named, unknown] };
+  expect(some.callsOf('rekognition', 'DeleteFaces')).toEqual([gone]);
+  expect(some.callsOf('rekognition', 'ListFaces')).toEqual([
+    { CollectionId: 'c', MaxResults: 4_096 },
+    { ...gone, MaxResults: 4_096 },
+  ]);
+
+  const whole = setUp({ batch: { ...batch, kind: 'event' } });
+  await expect(whole.run()).resolves.toMatchObject(batch);
+  expect(whole.callsOf('rekognition', 'DeleteCollection')).toEqual([{ CollectionId: 'c' }]);
+  expect(whole.callsOf('rekognition', 'ListFaces')).toEqual([{ CollectionId: 'c', MaxResults: 1 }]);
+});
+
+test('without a deleted photo no collection is searched', async () => {
+  const { run, order } = setUp({ batch: { face_ids: faceIds(1) }, collection: new Map([['x', 'p']]) });
+  await run();
+  expect(order).toEqual(['pace', 'DeleteFaces', 'pace', 'ListFaces']);
+});
+
+test('one face that is still listed is one too many', async () => {
+  const { run } = setUp({
+    batch: { face_ids: faceIds(2) },
+    collection: new Map(faceIds(1).map((id) => [id, 'p'])),
+    isSticky: true,
+  });
+  await expect(run()).rejects.toThrow('c still lists 1 of 2 deleted faces');
+});
+
+test('what Rekognition holds on to is told by the first reason, if it gives any; otherwise nothing is', async () => {
+  const [first, second, third, fourth] = faceIds(4) as [string, string, string, string];
+  const kept = setUp({
+    batch: { face_ids: [first, second], deleted_photos: ['p'] },
+    collection: new Map([first, second, third, fourth].map((id) => [id, 'p'])),
+    refused: { [first]: undefined, [second]: ['ONE', 'OTHER'] },
+  });
+  await expect(kept.run()).resolves.toMatchObject({
+    face_ids: [],
+    kept: [first, second],
+    kept_because: 'no reason given',
+    unknown_faces: [2],
+  });
+  const line = { level: 'warn', event: logEvents.erasureKept, collection_id: 'c' };
+  expect(kept.lines).toEqual([{ ...line, message: expect.any(String), count: 2, reason: 'no reason given' }]);
+  const one = setUp({ batch: { face_ids: [first] }, refused: { [first]: ['ONE', 'OTHER'] } });
+  await expect(one.run()).resolves.toMatchObject({ kept: [first], kept_because: 'ONE,OTHER' });
+  expect(one.lines).toEqual([{ ...line, message: expect.any(String), count: 1, reason: 'ONE,OTHER' }]);
+  const none = setUp({ batch: { face_ids: [first] }, collection: new Map([[first, 'p']]) });
+  await expect(none.run()).resolves.toMatchObject({ kept: [], kept_because: null });
+  expect(none.lines).toEqual([]);
+});
+
+test('a collection that does not end is searched for the better part of a minute, and that is told', async () => {
+  const { run, order, lines } = setUp({ batch: { deleted_photos: ['p'] }, isEndless: true });
+  await expect(run()).resolves.toMatchObject({ unknown_faces: [0] });
+  expect(order.filter((call) => call === 'ListFaces')).toHaveLength(250);
+  expect(lines).toEqual([
+    { level: 'warn', message: expect.any(String), event: logEvents.erasureSearchCut, collection_id: 'c' },
+  ]);
+});
+
+test('objects go a thousand at a time, folders ten, and what is not there is not asked to go', async () => {
+  const keys = Array.from({ length: 1_001 }, (_, i) => `results/${i}.json`);
+  const folders = Array.from({ length: 11 }, (_, i) => `results/folder-${i}/`);
+  const { run, order, callsOf } = setUp({
+    batch: {
+      results: [
+        ...keys,
+        ...folders,
+        'results/empty/',
+        otherResults({ event_id: 'e', photo_id: 'p' }, new Date(NOW)),
+      ],
+    },
+    objects: [...keys, ...folders.map((folder) => `${folder}1`)],
+  });
+  const { result_counts: counts } = await run();
+  expect(counts).toEqual([...keys.map(() => 1), ...folders.map(() => 1), 0, 0]);
+  const [list, remove] = ['ListObjectsV2', 'DeleteObjects'];
+  const many = (call: string, times: number) => Array.from({ length: times }, () => call);
+  expect(order).toEqual([list, remove, remove, ...many(list!, 10), ...many(remove!, 10), list, list, remove]);
+  const deletions = callsOf('s3', 'DeleteObjects') as {
+    Bucket: string;
+    Delete: { Objects: { Key: string }[]; Quiet: boolean };
+  }[];
+  expect(deletions.slice(0, 2)).toEqual(
+    [keys.slice(0, 1_000), keys.slice(1_000)].map((some) => ({
+      Bucket: 'results',
+      Delete: { Objects: some.map((Key) => ({ Key })), Quiet: true },
+    })),
+  );
+  expect(callsOf('s3', 'ListObjectsV2').at(-1)).toEqual({
+    Bucket: 'results',
+    Prefix: 'results/empty/',
+    MaxKeys: 1_000,
+  });
+});
+
+test('a response that was stored at the very moment is one that was stored since', async () => {
+  const photo = { event_id: 'e', photo_id: 'p' };
+  const { run, bucket } = setUp({
+    batch: { results: [otherResults(photo, new Date(NOW - 60_000))] },
+    objects: [resultsKey(photo, 'old')],
+  });
+  await expect(run()).resolves.toMatchObject({ result_counts: [0] });
+  expect(bucket.size).toBe(1);
+});
+
+test.each(['ListObjectsV2', 'DeleteObjects'])(
+  'a bucket that is missing at %s is told as that',
+  async (call) => {
+    const { run } = setUp({
+      batch: { results: ['results/p/'] },
+      objects: ['results/p/1.json'],
+      storageFailure: { [call]: awsError('NoSuchBucket', 404) },
+    });
+    const error = await run().catch((thrown: Error) => thrown);
+    expect(error).toMatchObject({ name: 'MissingConfiguration' });
+    expect((error as Error).message).toMatch(
+      new RegExp(`^${call} \\(.*\\) of s3://results/: S3 NoSuchBucket`),
+    );
+  },
+);
