@@ -106,6 +106,18 @@ test.each([
   expect(recording.total(metricNames.photosFailed)).toBe(1);
 });
 
+test('of an event that was erased since the upload no photo is failed, however late its execution began', async () => {
+  const { receive } = lastResort();
+  const [before, unknown] = [aPhoto(), aPhoto()];
+  for (const { eventId } of [before, unknown]) {
+    await database.admin`INSERT INTO events (id, erasure_requested_at) VALUES (${eventId}, '2026-06-01')`;
+  }
+  const { event_time: _, ...withoutTime } = inputFor(unknown.object);
+  await receive(ended('ABORTED', inputFor(before.object)), ended('ABORTED', withoutTime));
+  await expect(before.row()).resolves.toMatchObject({ status: 'erased' });
+  await expect(unknown.row()).resolves.toMatchObject({ status: 'failed' });
+});
+
 /** https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html */
 function notStarted(object: object) {
   const body = JSON.stringify({
