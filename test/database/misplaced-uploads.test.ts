@@ -8,6 +8,7 @@ import { requestErasure } from '../../lambdas/request-erasure/request-erasure.ts
 import { metricNames } from '../../lambdas/shared/contract/names.ts';
 import { parseRequest } from '../../lambdas/shared/contract/payloads.ts';
 import { requestErasureRequestSchema } from '../../lambdas/shared/erasure/contract.ts';
+import { forgetDeleted, storableKey, writeMisplaced } from '../../lambdas/shared/photos/misplaced-uploads.ts';
 import { anyCharacter } from '../support/any-text.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
@@ -172,4 +173,61 @@ test('whatever the key holds, it is written and taken away again', async () => {
     { numRuns: 30 },
   );
   expect((await ask({ ask: 'summary' })).misplaced).toBe(before);
+});
+
+describe('one key', () => {
+  const KEY = () => `lost/${randomUUID()}.jpg`;
+  const write = (key: string, sequencer: string, { version = 'v1', keepFirstReason = false } = {}) =>
+    database.pipeline.begin((sql) =>
+      writeMisplaced(
+        sql,
+        {
+          key,
+          version,
+          sequencer,
+          failure: { code: 'InvalidPhotoKey', message: 'not of the form' },
+          executionArn: 'arn',
+        },
+        { keepFirstReason },
+      ),
+    );
+  const remove = (key: string, sequencer: string) =>
+    database.pipeline.begin((sql) => forgetDeleted(sql, key, sequencer));
+
+  test('goes by the order of its events, of which each may come twice', async () => {
+    const key = KEY();
+    await expect(write(key, '0B')).resolves.toBe('written');
+    await expect(write(key, '0B')).resolves.toBe('written');
+    await expect(write(key, '0B', { keepFirstReason: true })).resolves.toBe('known');
+    await expect(write(key, '0B', { keepFirstReason: true, version: 'v2' })).resolves.toBe('written');
+    await expect(write(key, '0A')).resolves.toBe('superseded');
+    await expect(remove(key, '0A')).resolves.toBe(false);
+    await expect(remove(key, '0B')).resolves.toBe(true);
+    await expect(remove(key, '0B')).resolves.toBe(false);
+  });
+
+  test('is written by one at a time', async () => {
+    const key = KEY();
+    await write(key, '0A');
+    let writing: Promise<unknown> | undefined;
+    await database.admin.begin(async (sql) => {
+      await sql`UPDATE misplaced_uploads SET object_sequencer = '0C' WHERE object_key = ${key}`;
+      writing = write(key, '0B');
+      while ((await database.admin`SELECT FROM pg_locks WHERE NOT granted`).length === 0) {
+        // It has not come that far.
+      }
+    });
+    await expect(writing).resolves.toBe('superseded');
+  });
+
+  test('is stored as long as S3 lets it be, and no longer: in whole characters', () => {
+    const long = `${'é'.repeat(511)}ab`;
+    expect(Buffer.byteLength(long)).toBe(1024);
+    expect(storableKey(long)).toBe(long);
+    expect(storableKey(`${long}c`)).toBe(long);
+    expect(storableKey(`a${long}`)).toBe(`a${'é'.repeat(511)}a`);
+    expect(storableKey(`a${'é'.repeat(512)}`)).toBe(`a${'é'.repeat(511)}`);
+    // What stood there already is no half of a character.
+    expect(storableKey('\ufffdx\ufffd')).toBe('\ufffdx\ufffd');
+  });
 });
