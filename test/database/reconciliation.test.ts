@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type postgres from 'postgres';
 import { readRows } from '../../lambdas/read-rows/read-rows.ts';
+import { logEvents } from '../../lambdas/shared/contract/names.ts';
 import {
   batchKey,
   candidatesKey,
@@ -40,8 +41,12 @@ const objectsWith = (candidates: object) => {
   memory.content.set(candidatesKey('run-1'), { folders: {}, unfinished: [], ...candidates });
   return memory;
 };
-const read = (step: 'events' | 'faces' | 'rows', input: Reconciliation, { objects } = memoryObjects()) =>
-  readRows({ withDatabase, objects, telemetry: recordingTelemetry().telemetry }, { step, input });
+const read = (
+  step: 'events' | 'faces' | 'rows',
+  input: Reconciliation,
+  { objects } = memoryObjects(),
+  { telemetry } = recordingTelemetry(),
+) => readRows({ withDatabase, objects, telemetry }, { step, input });
 
 test('lists what was billed in the last days and what the database does not know, and daily every event', async () => {
   const [fresh, old] = [await anEvent(['a'], { paidDaysAgo: 1 }), await anEvent(['b'])];
@@ -62,6 +67,51 @@ test('lists what was billed in the last days and what the database does not know
   expect(changed.ids).not.toContain(old.id);
   expect(changed.abandoned).toEqual([]);
   expect((await listed('all')).ids).toEqual(expect.arrayContaining([fresh.id, old.id, unseen]));
+});
+
+test('by the day every event that the database has, and in between what was billed in the last three days', async () => {
+  const { admin } = database;
+  // More than are counted at once.
+  const many = await admin<{ id: string }[]>`
+    INSERT INTO events (id, rekognition_collection_id)
+    SELECT gen_random_uuid(), 'c' FROM generate_series(1, 1001) RETURNING id`;
+  const [within, before] = [
+    await anEvent(['c'], { paidDaysAgo: 2.999 }),
+    await anEvent(['d'], { paidDaysAgo: 3.001 }),
+  ];
+  const listed = async (scope: 'changed' | 'all') => {
+    const memory = objectsWith({});
+    await read('events', runState({ scope, as_of: now(), settled: now() }), memory);
+    const { batches } = memory.content.get(planKey('run-1')) as Plan;
+    return new Set(batches.flat().map(({ id }) => id));
+  };
+  const all = await listed('all');
+  expect([...many.map(({ id }) => id), within.id, before.id].filter((id) => !all.has(id))).toEqual([]);
+  const changed = await listed('changed');
+  expect([within.id, before.id, many[0]!.id].map((id) => changed.has(id))).toEqual([true, false, false]);
+  await admin`DELETE FROM events WHERE rekognition_collection_id = 'c'`;
+});
+
+test('tells of events that are too large to be compared, and of nothing where there are none', async () => {
+  const { admin } = database;
+  const { id, photo } = await anEvent([]);
+  const recording = recordingTelemetry();
+  const look = () => read('events', runState({ as_of: now(), settled: now() }), objectsWith({}), recording);
+  await look();
+  expect(recording.lines).toEqual([]);
+  await admin`UPDATE photos SET face_count = 300001 WHERE id = ${photo}`;
+  await look();
+  expect(recording.lines).toEqual([
+    {
+      level: 'warn',
+      message: expect.any(String),
+      event: logEvents.reconciliationCut,
+      too_large: 1,
+      put_off: 0,
+    },
+  ]);
+  await admin`UPDATE photos SET status = 'deleted', face_count = 0 WHERE id = ${photo}`;
+  await admin`UPDATE events SET rekognition_collection_id = NULL WHERE id = ${id}`;
 });
 
 test('finds erasures that nobody works off: due for long, and not while somebody does', async () => {
@@ -98,7 +148,10 @@ test('reads all of an event, however many pages that takes, and changes nothing'
     INSERT INTO erasures (event_id, reason) VALUES (${id}, 'late_result') RETURNING id`;
   await admin`
     INSERT INTO face_removals (erasure_id, collection_id, rekognition_face_id, photo_id)
-    VALUES (${erasure!.id}, 'c', 'leaving', ${photo})`;
+    SELECT ${erasure!.id}, 'c', 'leaving ' || n, ${photo} FROM generate_series(1, 5001) AS n`;
+  await admin`
+    INSERT INTO photos (id, event_id, object_key)
+    SELECT gen_random_uuid(), ${id}, 'key ' || n FROM generate_series(1, 5000) AS n`;
   await admin`UPDATE events SET erasure_requested_at = '2026-05-01T10:00:00Z' WHERE id = ${id}`;
   const memory = objectsWith({});
   memory.content.set(planKey('run-1'), { batches: [[{ id, folders: [] }]] });
@@ -109,11 +162,12 @@ test('reads all of an event, however many pages that takes, and changes nothing'
   const faces = memory.content.get(batchKey('run-1', 0, 'before')) as Record<string, string[]>;
   expect(new Set(faces[id])).toHaveProperty('size', 10_001);
   const rows = (memory.content.get(batchKey('run-1', 0, 'rows')) as Record<string, EventRows>)[id]!;
-  expect(rows).toMatchObject({
-    erased_before: '2026-05-01T10:00:00.000Z',
-    photos: [{ id: photo, status: 'indexed', object_version: 'v1' }],
-    leaving: ['leaving'],
-  });
+  expect(rows.erased_before).toBe('2026-05-01T10:00:00.000Z');
+  expect(rows.photos).toContainEqual(
+    expect.objectContaining({ id: photo, status: 'indexed', object_version: 'v1' }),
+  );
+  expect(new Set(rows.photos.map((row) => row.id)).size).toBe(5_001);
+  expect(new Set(rows.leaving)).toEqual(new Set(Array.from({ length: 5_001 }, (_, n) => `leaving ${n + 1}`)));
   expect(new Set(rows.faces.map(({ rekognition_face_id }) => rekognition_face_id)).size).toBe(10_001);
   expect(await admin`SELECT xmin::text, * FROM photos ORDER BY id`).toEqual(before);
 });
