@@ -109,6 +109,12 @@ test('an upload of which no execution could be started: by the event that asked 
   expect(recorded).toContainEqual(failedAttempt('StartFailed'));
 });
 
+test('whoever sends it again need not say why', async () => {
+  const { receive, lines } = lastResort();
+  await receive({ body: notStarted.body });
+  expect(lines).toMatchObject([{ error_message: 'EventBridge could not start an execution' }]);
+});
+
 test('while the database is away all of them come again, after one attempt', async () => {
   const { receive, lines, recorded, connections } = lastResort(
     undefined,
