@@ -229,5 +229,6 @@ describe('one key', () => {
     expect(storableKey(`a${'é'.repeat(512)}`)).toBe(`a${'é'.repeat(511)}`);
     // What stood there already is no half of a character.
     expect(storableKey('\ufffdx\ufffd')).toBe('\ufffdx\ufffd');
+    expect(storableKey(`\ufffd${'é'.repeat(512)}`)).toBe(`\ufffd${'é'.repeat(510)}`);
   });
 });

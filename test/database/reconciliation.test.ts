@@ -79,16 +79,22 @@ test('by the day every event that the database has, and in between what was bill
     await anEvent(['c'], { paidDaysAgo: 2.999 }),
     await anEvent(['d'], { paidDaysAgo: 3.001 }),
   ];
+  // The last of them end a page.
+  await admin`
+    INSERT INTO events (id, rekognition_collection_id)
+    SELECT gen_random_uuid(), 'c' FROM generate_series(1, (SELECT 500 - count(*) % 500 FROM events))`;
   const listed = async (scope: 'changed' | 'all') => {
-    const memory = objectsWith({});
+    const memory = objectsWith({ folders: { [within.id]: [`events/${within.id}/`] } });
     await read('events', runState({ scope, as_of: now(), settled: now() }), memory);
     const { batches } = memory.content.get(planKey('run-1')) as Plan;
-    return new Set(batches.flat().map(({ id }) => id));
+    return batches.flat().map(({ id }) => id);
   };
   const all = await listed('all');
-  expect([...many.map(({ id }) => id), within.id, before.id].filter((id) => !all.has(id))).toEqual([]);
+  const known = new Set(all);
+  expect(all.length).toBe(known.size);
+  expect([...many.map(({ id }) => id), within.id, before.id].filter((id) => !known.has(id))).toEqual([]);
   const changed = await listed('changed');
-  expect([within.id, before.id, many[0]!.id].map((id) => changed.has(id))).toEqual([true, false, false]);
+  expect([within.id, before.id, many[0]!.id].map((id) => changed.includes(id))).toEqual([true, false, false]);
   await admin`DELETE FROM events WHERE rekognition_collection_id = 'c'`;
 });
 
@@ -133,6 +139,11 @@ test('finds erasures that nobody works off: due for long, and not while somebody
     return { outbox, erasures: (memory.content.get(planKey('run-1')) as Plan).erasures };
   };
   await expect(found()).resolves.toEqual({ outbox: true, erasures: [stuck] });
+  await admin`
+    INSERT INTO erasures (event_id, reason, requested_at, not_before)
+    SELECT ${id}, 'late_result', at, at
+    FROM (SELECT now() - interval '2 hours' AS at FROM generate_series(1, 1000)) AS due`;
+  expect((await found()).erasures).toHaveLength(1_000);
   await admin`UPDATE erasure_turn SET execution_arn = 'e', until = now() + interval '15 minutes'`;
   await expect(found()).resolves.toEqual({ outbox: false, erasures: [] });
   await admin`UPDATE erasure_turn SET execution_arn = NULL, until = '-infinity'`;

@@ -19,6 +19,9 @@ function inFile(
   return changes.map(([line, change, because]) => ({ file, line, change, because }));
 }
 
+// biome-ignore lint/suspicious/noTemplateCurlyInString: it is a line of code.
+const ONLY_CHANGED = "const only = scope === 'changed' ? sql`id IN (${ids(sql, looked)})` : sql`true`;";
+
 export const equivalents: Equivalent[] = [
   {
     file: 'lambdas/shared/rekognition/pace.ts',
@@ -44,6 +47,28 @@ export const equivalents: Equivalent[] = [
     change: '?. -> .',
     because: 'Without a body it throws, without a status: that is not a reason either.',
   },
+  ...inFile('lambdas/read-rows/read-rows.ts', [
+    [ONLY_CHANGED, "scope === 'changed' -> false", 'What has not changed is read, and left out by the plan.'],
+    [ONLY_CHANGED, "'changed' -> ''", 'The same.'],
+    ["if (scope === 'changed') {", "scope === 'changed' -> true", 'All that are known are known already.'],
+    [
+      'if (page.length < ROWS_A_PAGE || !last) {',
+      '|| -> &&',
+      'One more page is read, which is empty: then there is no last row.',
+    ],
+  ]),
+  ...inFile('lambdas/shared/photos/misplaced-uploads.ts', [
+    [
+      'return Buffer.byteLength(text) <= MAX_KEY_BYTES',
+      '<= -> <',
+      'Cut to its own length, a key stays as it is.',
+    ],
+    [
+      'const [{ total } = { total: 0 }] = await sql<{ total: number }[]>`',
+      '0 -> 1',
+      'A count always has a row.',
+    ],
+  ]),
   ...[
     ['if (before) {', 'before -> false'],
     ['read.set(state, blocks);', 'read.set(state, blocks); -> ;'],
