@@ -93,7 +93,14 @@ describe('while it is another execution’s turn', () => {
   ])('having waited %d times it waits for %d seconds', async (waits, wait_seconds) => {
     await erasure({ event_id: randomUUID(), execution_arn: A });
     await othersTurn();
-    await expect(list({ waits })).resolves.toMatchObject({ next: 'wait', waits: waits + 1, wait_seconds });
+    const asked = { request: 'person', effect: 'requested', erasures: 3, batches: 2 } as const;
+    await expect(list({ ...asked, waits })).resolves.toEqual({
+      ...asked,
+      erasure_id: null,
+      next: 'wait',
+      waits: waits + 1,
+      wait_seconds,
+    });
     await expect(turn()).resolves.toMatchObject({ execution_arn: B });
   });
 
@@ -102,7 +109,11 @@ describe('while it is another execution’s turn', () => {
     const theirs = await erasure({ event_id, execution_arn: B });
     await othersTurn();
     await expect(list({ erasure_id: theirs })).resolves.toMatchObject({ next: 'wait' });
-    await expect(list()).resolves.toMatchObject({ next: 'done', receipts: [] });
+    await expect(list({ request: 'person' })).resolves.toMatchObject({
+      request: 'person',
+      next: 'done',
+      receipts: [],
+    });
     const later = await erasure({ event_id, execution_arn: A, not_before: new Date(Date.now() + HOUR_MS) });
     const finished = await erasure({ event_id, execution_arn: A, finished_at: new Date() });
     const done = await list();
@@ -120,12 +131,30 @@ describe('the turn', () => {
     const { batch: before } = await turn();
     for (const n of [1, 2]) {
       const began = Date.now();
-      const step = await list({ batches: n });
-      expect(step).toMatchObject({ next: 'remove', batches: n + 1, batch: { number: Number(before) + n } });
+      const step = await list({ request: 'person', batches: n });
+      expect(step).toMatchObject({
+        request: 'person',
+        next: 'remove',
+        batches: n + 1,
+        batch: { number: Number(before) + n },
+      });
       const until = Date.parse(step.next === 'remove' ? step.batch.until : '');
       expect(until - 900_000 >= began - 1_000 && until - 900_000 <= began + 60_000).toBe(true);
       await expect(turn()).resolves.toMatchObject({ execution_arn: A, until: new Date(until) });
     }
+  });
+
+  test('is taken by one, however many come at once', async () => {
+    await erasure({ event_id: randomUUID() });
+    const steps = await Promise.all(
+      Array.from({ length: 8 }, (_, n) => list({}, { execution_arn: `arn:execution:${n}` })),
+    );
+    expect(steps.filter(({ next }) => next === 'remove')).toHaveLength(1);
+  });
+
+  test('is given back where nothing is due', async () => {
+    await erasure({ event_id: randomUUID(), not_before: new Date(Date.now() + HOUR_MS) });
+    await expect(list()).resolves.toMatchObject({ next: 'done' });
   });
 
   test('of whoever has it no more may be taken', async () => {
@@ -144,8 +173,9 @@ describe('the turn', () => {
       ...(batches === 0 && { finished_at: new Date('2026-05-01T12:00:00.123Z') }),
     });
     await database.admin`UPDATE erasure_turn SET execution_arn = ${A}, until = now() + interval '1 hour'`;
-    const step = await list({ batches }, { max_batches });
+    const step = await list({ request: 'person', batches }, { max_batches });
     expect(step).toMatchObject({
+      request: 'person',
       next: 'done',
       batches,
       receipts: [
@@ -235,18 +265,19 @@ describe('a batch', () => {
 
   test('looks for whatever was indexed of a photo once all that is known of it is in the batch', async () => {
     const event_id = randomUUID();
-    const [whole, cut, unsearched] = [randomUUID(), randomUUID(), randomUUID()];
+    const [whole, empty, cut, unsearched] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
     const one = await erasure({ event_id, photo_id: whole, search: true });
     await erasure({ event_id, photo_id: whole, search: true });
     await erasure({ event_id, photo_id: unsearched });
+    await erasure({ event_id, photo_id: empty, search: true });
     const two = await erasure({ event_id, photo_id: cut, search: true });
     await faces(one, 1, 4_000);
     await faces(two, 4_001, 4_097);
     const batch = await batchOf();
     expect(batch.face_ids).toHaveLength(4_096);
-    expect(batch.deleted_photos).toEqual([whole]);
+    expect(batch.deleted_photos).toEqual([whole, empty]);
     await database.admin`DELETE FROM face_removals WHERE erasure_id = ${one}`;
-    await expect(batchOf()).resolves.toMatchObject({ deleted_photos: [whole, cut] });
+    await expect(batchOf()).resolves.toMatchObject({ deleted_photos: [whole, empty, cut] });
   });
 
   test('is of one collection: of another one what comes after it', async () => {
@@ -254,12 +285,12 @@ describe('a batch', () => {
     const photo_id = randomUUID();
     const one = await erasure({ event_id });
     const two = await erasure({ event_id, photo_id, search: true });
-    await faces(one, 1, 2, 'old');
-    await faces(two, 3, 3, 'new');
+    await faces(one, 1, 1, 'old');
+    await faces(two, 2, 3, 'new');
     await expect(batchOf()).resolves.toMatchObject({
       collection_id: 'old',
       erasure_ids: [one, two],
-      face_ids: [1, 2].map(face),
+      face_ids: [face(1)],
       deleted_photos: [],
     });
   });
@@ -305,10 +336,13 @@ describe('a batch', () => {
     ];
     const unasked = await photo('indexed', 'v4');
     const id = await erasure({ event_id });
+    const at = new Date();
     await results(id, [
-      ...[here, announced, deleted, erased].map((of) => otherResults(of, new Date())),
+      ...[here, announced, deleted, erased].map((of) => otherResults(of, at)),
       resultsKey(unasked, 'v4'),
     ]);
+    await expect(batchOf()).resolves.toMatchObject({ needed_results: [resultsKey(here, 'v1')] });
+    await admin`DELETE FROM result_removals WHERE name <> ${otherResults(here, at)}`;
     await expect(batchOf()).resolves.toMatchObject({ needed_results: [resultsKey(here, 'v1')] });
   });
 });
