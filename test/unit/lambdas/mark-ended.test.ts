@@ -115,7 +115,7 @@ test('whoever sends it again need not say why', async () => {
   expect(lines).toMatchObject([{ error_message: 'EventBridge could not start an execution' }]);
 });
 
-test('while the database is away all of them come again, after one attempt', async () => {
+test('while the database is unavailable all of them come again, after one attempt', async () => {
   const { receive, lines, recorded, connections } = lastResort(
     undefined,
     new PipelineError('DatabaseUnavailable', 'away'),
