@@ -166,12 +166,6 @@ async function createMissing(client: DynamoDBClient, tables: readonly TableDefin
   }
 }
 
-/** What says that nobody is interested in an item any more; Powertools' names, of a record that is taken. */
-const STALE = {
-  expired: '#expiry < :now',
-  taken: 'attribute_exists(in_progress_expiration) AND #status = :taken',
-};
-
 async function deleteStale(client: DynamoDBClient, tables: readonly TableDefinition[]): Promise<void> {
   for (const { name: TableName, create, expiry } of tables) {
     if (expiry === undefined) {
@@ -183,7 +177,8 @@ async function deleteStale(client: DynamoDBClient, tables: readonly TableDefinit
       { client },
       {
         TableName,
-        FilterExpression: `${STALE.expired} OR (${STALE.taken})`,
+        // The second is a record that is taken, in Powertools' own names.
+        FilterExpression: '#expiry < :now OR (attribute_exists(in_progress_expiration) AND #status = :taken)',
         ExpressionAttributeNames: { '#expiry': expiry, '#status': 'status' },
         ExpressionAttributeValues: { ':now': { N: now }, ':taken': { S: 'INPROGRESS' } },
       },

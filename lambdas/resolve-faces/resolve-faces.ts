@@ -82,7 +82,7 @@ async function select(
   sql: Transaction,
   { event_id, face_ids, searched_face_id }: ResolveFacesRequest,
 ): Promise<Omit<ResolvedFaces, 'event'>> {
-  const wanted = [...face_ids, ...(searched_face_id === null ? [] : [searched_face_id])];
+  const wanted = searched_face_id === null ? face_ids : [...face_ids, searched_face_id];
   const rows = await sql<{ face_id: string; photo_id: string; box: unknown }[]>`
     SELECT rekognition_face_id AS face_id, photo_id,
            CASE WHEN rekognition_face_id = ${searched_face_id} THEN bounding_box END AS box

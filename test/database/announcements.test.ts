@@ -56,6 +56,9 @@ const aPhoto = () => {
 const rowsOf = (eventId: string) =>
   database.admin`SELECT * FROM photos WHERE event_id = ${eventId} ORDER BY object_key`;
 const DONE = { batchItemFailures: [] };
+/** Whether somebody waits for a lock of an event or a photo. */
+const somebodyWaits = async () =>
+  (await database.admin`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`).length > 0;
 
 test('a batch of uploads: a processing row for each photo, in one transaction an event', async () => {
   const { announce, connections, recording } = announcer();
@@ -197,9 +200,7 @@ test('waits for whoever is just writing the first of a photo', async () => {
     announcing = announce(uploadOf(photo.key, { sequencer: 'E0' })).finally(() => {
       isOver = true;
     });
-    const waits = async () =>
-      (await database.admin`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`).length > 0;
-    while (!isOver && !(await waits())) {
+    while (!isOver && !(await somebodyWaits())) {
       // It has not come that far.
     }
   });
@@ -219,9 +220,7 @@ test('waits for an erasure of its event, and for no other announcement', async (
   await database.admin.begin(async (sql) => {
     await sql`SELECT pg_advisory_xact_lock(hashtextextended(${event_id}, 0))`;
     announcing = announce({ ...uploadOf(another), event_time: '2026-01-01T00:00:00Z' });
-    while (
-      (await database.admin`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`).length < 1
-    ) {
+    while (!(await somebodyWaits())) {
       // It has not come that far.
     }
     await sql`UPDATE events SET erasure_requested_at = now() WHERE id = ${event_id}`;
