@@ -49,16 +49,10 @@ export async function confirmErasure(
     if (postponed === undefined) {
       return progress;
     }
-    telemetry.logger.error('Erasures are postponed', {
-      event: logEvents.erasurePostponed,
-      event_id: batch.event_id,
-      erasures: postponed,
-      error_type: failure?.Error,
-    });
-    telemetry.metrics.addMetric(metricNames.erasuresPostponed, 'Count', postponed);
+    reportPostponed(telemetry, batch.event_id, postponed, failure?.Error);
     return progress;
   }
-  const finished = await withDatabase((sql) =>
+  const confirmed = await withDatabase((sql) =>
     sql.begin(async (transaction) => {
       if (!(await takeBatch(transaction, batch.number))) {
         return undefined;
@@ -71,9 +65,10 @@ export async function confirmErasure(
         : confirmFaces(transaction, batch, removedAt);
     }),
   );
-  if (finished === undefined) {
+  if (confirmed === undefined) {
     return progress;
   }
+  const { finished, postponed } = confirmed;
   for (const { id, reason, photos, faces, results, seconds } of finished) {
     telemetry.logger.info('An erasure is finished', {
       event: logEvents.erasureFinished,
@@ -88,16 +83,39 @@ export async function confirmErasure(
     telemetry.metrics.addMetric(metricNames.facesErased, 'Count', faces);
   }
   telemetry.metrics.addMetric(metricNames.erasuresFinished, 'Count', finished.length);
-  if (batch.kept.length > 0) {
-    telemetry.metrics.addMetric(metricNames.erasuresPostponed, 'Count', 1);
-  }
+  reportPostponed(telemetry, batch.event_id, postponed, batch.kept_because);
   return progress;
+}
+
+/** Nothing where none is: an erasure may be finished, or its faces be left to others, by the time that its batch fails. */
+function reportPostponed(
+  { logger, metrics }: Telemetry,
+  event_id: string,
+  erasures: number,
+  error_type: string | null | undefined,
+): void {
+  if (erasures === 0) {
+    return;
+  }
+  logger.error('Erasures are postponed', {
+    event: logEvents.erasurePostponed,
+    event_id,
+    erasures,
+    error_type,
+  });
+  metrics.addMetric(metricNames.erasuresPostponed, 'Count', erasures);
 }
 
 /** Whether the batch is the one that was handed out last, and is not confirmed; from here on it is. */
 async function takeBatch(sql: Transaction, number: number): Promise<boolean> {
   const { count } = await sql`UPDATE erasure_turn SET batch = batch + 1 WHERE batch = ${number}`;
   return count > 0;
+}
+
+interface Confirmed {
+  finished: readonly Finished[];
+  /** How many erasures are put off. */
+  postponed: number;
 }
 
 interface Finished {
@@ -139,11 +157,7 @@ async function confirmResults(
       )})`;
 }
 
-async function confirmFaces(
-  sql: Transaction,
-  batch: RemovedBatch,
-  removedAt: Date,
-): Promise<readonly Finished[]> {
+async function confirmFaces(sql: Transaction, batch: RemovedBatch, removedAt: Date): Promise<Confirmed> {
   const { collection_id, erasure_ids, face_ids, deleted_photos, unknown_faces } = batch;
   const gone = await sql<{ photo_id: string }[]>`
     WITH gone AS (
@@ -160,7 +174,7 @@ async function confirmFaces(
   await sql`
     UPDATE erasures SET faces = faces + count
     FROM jsonb_to_recordset(${sql.json(unknown)}) AS unknown (photo uuid, count int)
-    WHERE id IN (${uuidList(sql, erasure_ids)}) AND photo_id = photo AND count > 0 AND search AND finished_at IS NULL`;
+    WHERE id IN (${uuidList(sql, erasure_ids)}) AND photo_id = photo AND search AND finished_at IS NULL`;
   const photos = new Set([...gone.map(({ photo_id }) => photo_id), ...deleted_photos]);
   await markFacesErased(sql, batch.event_id, [...photos], removedAt);
   await sql`
@@ -168,29 +182,26 @@ async function confirmFaces(
     WHERE id IN (${uuidList(sql, erasure_ids)}) AND finished_at IS NULL`;
   await sql`
     UPDATE erased_faces SET erased_at = ${removedAt} WHERE erasure_id IN (${uuidList(sql, erasure_ids)})`;
+  let postponed = 0;
   if (batch.kept.length > 0) {
     const holding = await sql<{ erasure_id: string }[]>`
       SELECT DISTINCT erasure_id FROM face_removals
       WHERE collection_id = ${collection_id} AND rekognition_face_id IN (${idList(sql, batch.kept)})`;
-    await postpone(
+    postponed = await postpone(
       sql,
       holding.map(({ erasure_id }) => erasure_id),
       `Rekognition keeps ${batch.kept.length} faces: ${batch.kept_because}`,
     );
   }
-  return finish(sql, erasure_ids);
+  return { finished: await finish(sql, erasure_ids), postponed };
 }
 
-async function confirmEvent(
-  sql: Transaction,
-  batch: RemovedBatch,
-  removedAt: Date,
-): Promise<readonly Finished[]> {
+async function confirmEvent(sql: Transaction, batch: RemovedBatch, removedAt: Date): Promise<Confirmed> {
   const { event_id, erasure_ids, results_left } = batch;
   const count = await deleteFacesOfEvent(sql, event_id, MAX_FACE_ROWS);
   await sql`UPDATE erasures SET faces = faces + ${count} WHERE id IN (${uuidList(sql, erasure_ids)})`;
   if (count === MAX_FACE_ROWS || results_left.length > 0) {
-    return [];
+    return { finished: [], postponed: 0 };
   }
   const photos = await markEventErased(sql, event_id, removedAt);
   await sql`UPDATE erasures SET photos = photos + ${photos} WHERE id IN (${uuidList(sql, erasure_ids)})`;
@@ -201,7 +212,7 @@ async function confirmEvent(
   await sql`
     DELETE FROM erased_faces USING events
     WHERE event_id = ${event_id} AND events.id = event_id AND requested_at < erasure_requested_at`;
-  return finish(sql, erasure_ids);
+  return { finished: await finish(sql, erasure_ids), postponed: 0 };
 }
 
 /** When the batch had left Rekognition. */

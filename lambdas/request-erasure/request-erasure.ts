@@ -54,8 +54,9 @@ const MAX_EXPIRED_EVENTS = 5_000;
 type Requested = Pick<ErasureProgress, 'effect' | 'erasure_id' | 'erasures'>;
 
 /**
- * Writes down what has to be erased and takes it out of use at once; nothing is removed from Rekognition yet. The same
- * execution asking again, or another one asking for the same, changes nothing.
+ * Writes down what has to be erased and takes it out of use at once; nothing is removed from Rekognition yet. Asked by the same
+ * execution again it opens nothing. Nor does another execution for a deletion that is known, or for an event whose erasure has not
+ * begun; that one covers what was uploaded until then.
  *
  * @throws PipelineError `InvalidInput` for an event that does not exist, and the errors of `withDatabase`
  */
@@ -360,7 +361,7 @@ async function eraseEvent(
   }
   await sql`
     UPDATE erasures SET joined_by = array_append(joined_by, ${executionArn})
-    WHERE id = ${open.id} AND execution_arn <> ${executionArn}`;
+    WHERE id = ${open.id}`;
   return known(sql, open.id);
 }
 

@@ -10,6 +10,7 @@ import type { EventOwners } from '../../lambdas/shared/line/photographers.ts';
 import { erasureWorld } from '../support/erasure-world.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
+import { waitsForLock } from '../support/waiting.ts';
 
 const database = useTestDatabase('pooled');
 let world: ReturnType<typeof erasureWorld>;
@@ -56,9 +57,6 @@ const aPhoto = () => {
 const rowsOf = (eventId: string) =>
   database.admin`SELECT * FROM photos WHERE event_id = ${eventId} ORDER BY object_key`;
 const DONE = { batchItemFailures: [] };
-/** Whether somebody waits for a lock of an event or a photo. */
-const somebodyWaits = async () =>
-  (await database.admin`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`).length > 0;
 
 test('a batch of uploads: a processing row for each photo, in one transaction an event', async () => {
   const { announce, connections, recording } = announcer();
@@ -196,13 +194,8 @@ test('waits for whoever is just writing the first of a photo', async () => {
     await sql`
       INSERT INTO photos (id, event_id, object_key, object_sequencer, status, deleted_at)
       VALUES (${keyId}, ${photo.event_id}, ${photo.key}, 'F0', 'deleted', now())`;
-    let isOver = false;
-    announcing = announce(uploadOf(photo.key, { sequencer: 'E0' })).finally(() => {
-      isOver = true;
-    });
-    while (!isOver && !(await somebodyWaits())) {
-      // It has not come that far.
-    }
+    announcing = announce(uploadOf(photo.key, { sequencer: 'E0' }));
+    await expect(waitsForLock(database, announcing)).resolves.toBe(true);
   });
   await expect(announcing).resolves.toEqual(DONE);
   await expect(rowsOf(photo.event_id)).resolves.toMatchObject([{ id: keyId, status: 'deleted' }]);
@@ -220,9 +213,7 @@ test('waits for an erasure of its event, and for no other announcement', async (
   await database.admin.begin(async (sql) => {
     await sql`SELECT pg_advisory_xact_lock(hashtextextended(${event_id}, 0))`;
     announcing = announce({ ...uploadOf(another), event_time: '2026-01-01T00:00:00Z' });
-    while (!(await somebodyWaits())) {
-      // It has not come that far.
-    }
+    await expect(waitsForLock(database, announcing)).resolves.toBe(true);
     await sql`UPDATE events SET erasure_requested_at = now() WHERE id = ${event_id}`;
   });
   await expect(announcing).resolves.toEqual(DONE);

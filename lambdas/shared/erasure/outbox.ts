@@ -277,7 +277,7 @@ export async function lastSearch(
   const [last] = await sql<{ removed_at: Date | null }[]>`
     SELECT max(removed_at) AS removed_at FROM erasures
     WHERE event_id = ${event_id} AND photo_id = ${photo_id} AND search`;
-  return last?.removed_at ?? null;
+  return last!.removed_at;
 }
 
 /** A face of a photo that a person had erased. */

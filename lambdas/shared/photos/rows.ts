@@ -56,8 +56,9 @@ export async function lockRows(
   const photo = (await selectForUpdate(sql, key.photoId)) ?? (await firstRow(sql, key));
   const isClear = saysAll(photo, { event_id: key.eventId, key: objectKey });
   const own = isClear || key.keyId === key.photoId ? undefined : await selectForUpdate(sql, key.keyId);
-  if (photo || !needsRow({ photo, own })) {
-    return { photo, own };
+  const found = { photo, own };
+  if (photo || !needsRow(found)) {
+    return found;
   }
   await register(sql, { event_id: key.eventId, photo_id: key.photoId }, objectKey);
   // Another execution may have been faster, with another key.
@@ -148,7 +149,7 @@ export async function lockOwnRow(
   if (photo?.event_id === key.eventId && photo.other_objects?.[objectKey]) {
     const others = othersWithout(photo, objectKey);
     await sql`
-      UPDATE photos SET other_objects = ${others === null ? null : sql.json(others as never)} WHERE id = ${photo.id}`;
+      UPDATE photos SET other_objects = ${sql.json(others as never)} WHERE id = ${photo.id}`;
   }
   if (own) {
     return own;
@@ -213,7 +214,7 @@ function objectColumns(
     object_key = ${key},
     object_version = ${version},
     object_sequencer = ${sequencer},
-    other_objects = ${others === null ? null : sql.json(others as never)}`;
+    other_objects = ${sql.json(others as never)}`;
 }
 
 /** A key that had the photo's bytes until they were replaced: its photo id is another's now. */
@@ -357,7 +358,7 @@ export async function moveToCopy(
     UPDATE photos SET
       object_key = ${copy.key},
       object_sequencer = ${copy.sequencer},
-      other_objects = ${others === null ? null : sql.json(others as never)}
+      other_objects = ${sql.json(others as never)}
     WHERE id = ${row.id}`;
   if (row.status === 'failed') {
     await sql`

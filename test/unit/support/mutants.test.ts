@@ -70,9 +70,13 @@ test('a file is tested by what imports it', () => {
   expect(testsOf('lambdas/shared/photos/upload-check.ts', false)).toEqual([
     'test/unit/lambdas/shared/photos/upload-check.test.ts',
   ]);
-  expect(testsOf('lambdas/confirm-erasure/confirm-erasure.ts', true)).toContain(
-    'test/database/erasure.test.ts',
+  expect(testsOf('lambdas/persist-results/persist-results.ts', true)).toContain(
+    'test/database/usage.test.ts',
   );
+  // Of many the one of its name.
+  expect(testsOf('lambdas/confirm-erasure/confirm-erasure.ts', true)).toEqual([
+    'test/database/confirm-erasure.test.ts',
+  ]);
 });
 
 test.each(equivalents)('what is left out is a change: $file $change', ({ file, line, change }) => {
