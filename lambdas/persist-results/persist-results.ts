@@ -201,7 +201,7 @@ async function writePhoto(
   const upload = { event_id, ...object, uploadedAt };
   const rows = await lockRows(sql, key, object.key, (found) => needsRow(found, upload));
   const event = await readEventState(sql, event_id);
-  const { standing } = standingOfUpload(rows, upload, event);
+  const { standing, row } = standingOfUpload(rows, upload, event);
   if (standing === 'taken') {
     await writeTaken(sql, key, rows, object, request.execution_arn);
     if (!(stored instanceof PipelineError)) {
@@ -215,7 +215,7 @@ async function writePhoto(
   if (standing === 'current') {
     return store(sql, request, stored, { row: rows.photo!, event, object, uploadedAt, faces });
   }
-  return withoutEffect(sql, request, stored, { row: rows.photo, standing, object, faces });
+  return withoutEffect(sql, request, stored, { row: rows[row], standing, object, faces });
 }
 
 function outcomeOf(
@@ -277,8 +277,8 @@ async function store(
   const { execution_arn, input } = request;
   const { photo } = input;
   // Before the response is missed: the erasure may just be deleting it, and what is asked for now it would delete too.
-  const named = stored instanceof PipelineError ? [] : faceIdsOf(faces);
-  if (await isBeingErased(sql, photo, { collection_id: photo.collection_id, face_ids: named })) {
+  const asked = { collection_id: photo.collection_id, face_ids: faceIdsOf(faces) };
+  if (await isBeingErased(sql, photo, asked)) {
     throw beingErased(request);
   }
   if (stored instanceof PipelineError) {

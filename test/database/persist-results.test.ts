@@ -607,6 +607,13 @@ describe('a response that the photo’s row has no use for', () => {
       always: true,
     },
     {
+      effect: 'superseded',
+      when: 'a later upload of its key has a row of its own, and the photo id is that of a photo of another event',
+      row: { ...indexed, event_id: OTHER_EVENT, object_version: 'v2', object_key: OTHER_KEY },
+      own: { status: 'failed', id: OWN_ID, object_version: 'v3', object_sequencer: '30' },
+      always: true,
+    },
+    {
       effect: 'deleted',
       when: 'the photo is deleted',
       row: { status: 'deleted', object_version: null, object_sequencer: '30', deleted_at: EARLIER },
