@@ -289,6 +289,9 @@ export const equivalents: Equivalent[] = [
     ['if (named.length > 0) {', 'named.length > 0 -> true', 'Nothing is locked of no ids.'],
     ['if (named.length > 0) {', '> -> >=', 'The same.'],
   ]),
+  ...inFile('lambdas/persist-results/persist-results.ts', [
+    ['if (same) {', 'same -> true', 'What is not there is taken out of nothing.'],
+  ]),
 ];
 
 export function equivalentOf(file: string, change: string, line?: string): Equivalent | undefined {

@@ -33,6 +33,7 @@ const OPERATORS = /\/(cli|ops)\//;
 /** Slow tests, and the only files that they are asked about: what they say of others, quicker ones say too. */
 const SLOW: Record<string, string[]> = {
   'test/unit/lambdas/shared/contract/hostile-input.test.ts': [],
+  'test/database/hostile-responses.test.ts': [],
   'test/unit/lambdas/shared/line/line.test.ts': [],
   'test/unit/lambdas/shared/line/store.test.ts': [
     'lambdas/shared/line/store.ts',
