@@ -12,6 +12,7 @@ import { forgetDeleted, storableKey, writeMisplaced } from '../../lambdas/shared
 import { anyCharacter } from '../support/any-text.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
+import { waitsForLock } from '../support/waiting.ts';
 
 const database = useTestDatabase();
 
@@ -213,9 +214,7 @@ describe('one key', () => {
     await database.admin.begin(async (sql) => {
       await sql`UPDATE misplaced_uploads SET object_sequencer = '0C' WHERE object_key = ${key}`;
       writing = write(key, '0B');
-      while ((await database.admin`SELECT FROM pg_locks WHERE NOT granted`).length === 0) {
-        // It has not come that far.
-      }
+      await expect(waitsForLock(database, writing)).resolves.toBe(true);
     });
     await expect(writing).resolves.toBe('superseded');
   });

@@ -324,7 +324,7 @@ describe('the version before', () => {
     const photo = await newPhoto(['gone', 'kept']);
     await expect(replace(photo, { status, object_version })).resolves.toBe(leaves);
     const outbox = await outboxOf(photo.event_id);
-    expect(leaves || outbox).toEqual(leaves || NOTHING);
+    expect(outbox).toEqual(leaves ? expect.objectContaining({ faces: [expect.anything()] }) : NOTHING);
     expect(outbox.faces.map(({ rekognition_face_id }) => rekognition_face_id)).toEqual(
       leaves ? ['gone'] : [],
     );
