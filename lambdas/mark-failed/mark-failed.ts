@@ -41,7 +41,7 @@ export interface Failure {
 }
 
 /** The effects that say that the photo has not failed: its execution ends as a success. */
-export const SETTLED = ['indexed', 'superseded', 'deleted', 'erased'] as const;
+type Settled = 'indexed' | 'superseded' | 'deleted' | 'erased';
 
 export interface MarkFailedOutcome {
   /** Null where the key belongs to no event, and so to no photo. */
@@ -51,7 +51,7 @@ export interface MarkFailedOutcome {
    * `superseded` when a newer upload is written, `deleted` when the deletion is; `erased` when the faces of its event were erased
    * after it was uploaded; `known` when the same version has failed before and keeps that reason.
    */
-  effect: 'written' | 'misplaced' | 'known' | (typeof SETTLED)[number];
+  effect: 'written' | 'misplaced' | 'known' | Settled;
   failure_code: FailureName;
   /** Whether faces or responses were left to be erased: the state machine then starts the erasure. */
   erasure_requested: boolean;
@@ -160,10 +160,13 @@ async function write(
   const rows = await lockRows(sql, key, objectKey, (found) => needsRow(found, upload));
   // A failure need not wait for anything: it stores no face.
   const event = { ...(await readEventState(sql, event_id)), erasing: false };
-  const { standing } = standingOfUpload(rows, upload, event);
+  const { standing, row: about } = standingOfUpload(rows, upload, event);
   // Only a photo whose id is taken needs a row of its own, and only then.
   const isTaken = standing === 'taken';
-  const row = isTaken ? await lockOwnRow(sql, key, objectKey, rows) : (rows.photo ?? rows.own!);
+  const row = isTaken
+    ? await lockOwnRow(sql, key, objectKey, rows)
+    : // What is known of the key may be in the other row: a deletion of a photo that was never heard of.
+      (rows[about] ?? rows.photo ?? rows.own!);
   const effect = await apply();
   // Whoever asked for it, this execution or an earlier attempt: that somebody has begun it is not known.
   const erasure_requested = await hasOpenErasure(sql, event_id, [key.photoId, row.id]);
