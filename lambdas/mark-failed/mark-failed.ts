@@ -40,9 +40,6 @@ export interface Failure {
   retryable: boolean;
 }
 
-/** The effects that say that the photo has not failed: its execution ends as a success. */
-type Settled = 'indexed' | 'superseded' | 'deleted' | 'erased';
-
 export interface MarkFailedOutcome {
   /** Null where the key belongs to no event, and so to no photo. */
   photo_id: string | null;
@@ -51,7 +48,7 @@ export interface MarkFailedOutcome {
    * `superseded` when a newer upload is written, `deleted` when the deletion is; `erased` when the faces of its event were erased
    * after it was uploaded; `known` when the same version has failed before and keeps that reason.
    */
-  effect: 'written' | 'misplaced' | 'known' | Settled;
+  effect: 'written' | 'misplaced' | 'known' | 'indexed' | 'superseded' | 'deleted' | 'erased';
   failure_code: FailureName;
   /** Whether faces or responses were left to be erased: the state machine then starts the erasure. */
   erasure_requested: boolean;
