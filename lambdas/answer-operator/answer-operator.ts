@@ -97,11 +97,11 @@ async function summary(sql: Sql, eventId: string | undefined): Promise<Summary> 
       (SELECT count(*) FROM face_removals JOIN erasures ON erasures.id = erasure_id WHERE ${ofEvent('event_id')}) AS leaving`;
   const processing = states.find(({ status }) => status === 'processing');
   return {
-    events: Number(counts?.events),
+    events: Number(counts!.events),
     photos: Object.fromEntries(states.map(({ status, photos: count }) => [status, Number(count)])),
-    faces: Number(counts?.faces),
-    leaving: Number(counts?.leaving),
-    misplaced: Number(counts?.misplaced),
+    faces: Number(counts!.faces),
+    leaving: Number(counts!.leaving),
+    misplaced: Number(counts!.misplaced),
     failures: failures.map((failure) => ({ ...failure, photos: Number(failure.photos) })),
     oldest_processing: processing?.oldest.toISOString() ?? null,
   };

@@ -7,20 +7,35 @@ import {
   questionSchema,
 } from '../../lambdas/answer-operator/questions.ts';
 import { parseRequest } from '../../lambdas/shared/contract/payloads.ts';
+import { lockEvent } from '../../lambdas/shared/erasure/outbox.ts';
 import { answerFrom } from '../../ops/stored-answers.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
+import { waitsForLock } from '../support/waiting.ts';
 
 const database = useTestDatabase();
 
-const { telemetry } = recordingTelemetry();
+let told = recordingTelemetry();
+beforeEach(async () => {
+  told = recordingTelemetry();
+  const tables = [
+    'paid_images',
+    'face_removals',
+    'result_removals',
+    'erasures',
+    'faces',
+    'photos',
+    'misplaced_uploads',
+  ];
+  await database.admin.unsafe([...tables, 'events'].map((table) => `DELETE FROM ${table};`).join(''));
+});
 
 /** Asks as the commands do: what is asked passes the schema, what is answered passes JSON. */
 async function ask<Name extends Question['ask']>(
   question: Extract<Question, { ask: Name }>,
 ): Promise<Answers[Name]> {
   const answer = await answerOperator(
-    { telemetry, withDatabase: (work) => work(database.pipeline) },
+    { telemetry: told.telemetry, withDatabase: (work) => work(database.pipeline) },
     parseRequest(questionSchema, JSON.parse(JSON.stringify(question))),
   );
   return JSON.parse(JSON.stringify(answer)) as Answers[Name];
@@ -45,28 +60,182 @@ async function anEvent() {
   return { id, photo };
 }
 
+type Row = Record<string, unknown>;
+
+async function insertErasure(row: Row & { photo_id: string }, faces: string[] = []): Promise<string> {
+  const { admin } = database;
+  const [erasure] = await admin<{ id: string }[]>`INSERT INTO erasures ${admin(row)} RETURNING id`;
+  for (const rekognition_face_id of faces) {
+    const { photo_id } = row;
+    await admin`
+      INSERT INTO face_removals ${admin({ erasure_id: erasure!.id, collection_id: 'c', rekognition_face_id, photo_id })}`;
+  }
+  return erasure!.id;
+}
+
+const insertMisplaced = (...keys: string[]) =>
+  database.admin`
+    INSERT INTO misplaced_uploads ${database.admin(
+      keys.map((object_key) => ({
+        object_key,
+        object_version: 'v1',
+        object_sequencer: '10',
+        failure_code: 'InvalidPhotoKey',
+        failure_message: 'not of the form',
+        execution_arn: 'arn:e',
+      })),
+    )}`;
+
 test('counts photos by state and reason, of one event or of all', async () => {
   const event = await anEvent();
-  await event.photo(['a', 'b'].map(() => randomUUID()));
+  const photo = await event.photo(['a', 'b'].map(() => randomUUID()));
   await event.photo([], { code: 'InvalidImageFormat', retryable: false });
   await event.photo([], { code: 'DatabaseUnavailable', retryable: true });
   await event.photo([], { code: 'DatabaseUnavailable', retryable: true });
-  await database.admin`INSERT INTO photos (id, event_id, object_key) VALUES (${randomUUID()}, ${event.id}, 'k')`;
-  await expect(ask({ ask: 'summary', event_id: event.id })).resolves.toEqual({
+  for (const created_at of ['2026-05-02', '2026-05-01']) {
+    await database.admin`
+      INSERT INTO photos (id, event_id, object_key, created_at) VALUES (${randomUUID()}, ${event.id}, 'k', ${created_at})`;
+  }
+  await insertErasure({ event_id: event.id, photo_id: photo, reason: 'photo_replaced' }, ['leaving']);
+  const other = await anEvent();
+  const theirs = await other.photo(['c', 'd', 'e'].map(() => randomUUID()));
+  await other.photo([], { code: 'ImageTooLarge', retryable: false });
+  await insertErasure({ event_id: other.id, photo_id: theirs, reason: 'photo_replaced' }, ['theirs', 'too']);
+  await insertMisplaced('1.jpg', '2.jpg');
+  const ofEvent = {
     events: 1,
-    photos: { indexed: 1, failed: 3, processing: 1 },
+    photos: { indexed: 1, failed: 3, processing: 2 },
     faces: 2,
-    leaving: 0,
+    leaving: 1,
     misplaced: 0,
     failures: [
       { code: 'DatabaseUnavailable', retryable: true, photos: 2 },
       { code: 'InvalidImageFormat', retryable: false, photos: 1 },
     ],
-    oldest_processing: expect.stringMatching(/^\d{4}-.*Z$/),
+    oldest_processing: '2026-05-01T00:00:00.000Z',
+  };
+  await expect(ask({ ask: 'summary', event_id: event.id })).resolves.toEqual(ofEvent);
+  await expect(ask({ ask: 'summary', event_id: other.id })).resolves.toEqual({
+    ...ofEvent,
+    photos: { indexed: 1, failed: 1 },
+    faces: 3,
+    leaving: 2,
+    failures: [{ code: 'ImageTooLarge', retryable: false, photos: 1 }],
+    oldest_processing: null,
   });
-  const all = await ask({ ask: 'summary' });
-  expect(all.events).toBeGreaterThanOrEqual(1);
-  expect(all.photos.failed).toBeGreaterThanOrEqual(3);
+  await expect(ask({ ask: 'summary' })).resolves.toEqual({
+    events: 2,
+    photos: { indexed: 2, failed: 4, processing: 2 },
+    faces: 5,
+    leaving: 3,
+    misplaced: 2,
+    failures: [
+      ofEvent.failures[0],
+      { code: 'ImageTooLarge', retryable: false, photos: 1 },
+      { code: 'InvalidImageFormat', retryable: false, photos: 1 },
+    ],
+    oldest_processing: '2026-05-01T00:00:00.000Z',
+  });
+});
+
+test('says in the log what was asked', async () => {
+  await ask({ ask: 'events' });
+  expect(told.lines).toEqual([
+    { level: 'info', message: 'The operator asked', event: 'operator.asked', ask: 'events' },
+  ]);
+});
+
+test('tells an event, all of them, or those after one', async () => {
+  const ids = [(await anEvent()).id, (await anEvent()).id, (await anEvent()).id].sort();
+  await database.admin`UPDATE events SET erasure_requested_at = '2026-05-01' WHERE id = ${ids[0]!}`;
+  const rows = ids.map((id, i) => ({
+    id,
+    rekognition_collection_id: `rollcall-${id}`,
+    erasure_requested_at: i === 0 ? '2026-05-01T00:00:00.000Z' : null,
+  }));
+  await expect(ask({ ask: 'events' })).resolves.toEqual(rows);
+  await expect(ask({ ask: 'events', event_id: ids[1]! })).resolves.toEqual([rows[1]]);
+  await expect(ask({ ask: 'events', after: ids[0]! })).resolves.toEqual(rows.slice(1));
+});
+
+test('forgets the misplaced uploads that it is told of', async () => {
+  await insertMisplaced('1.jpg', '2.jpg', '3.jpg');
+  await expect(ask({ ask: 'forget_misplaced', keys: ['1.jpg', '3.jpg', 'another.jpg'] })).resolves.toEqual({
+    forgotten: 2,
+  });
+  const { total, uploads } = await ask({ ask: 'misplaced', limit: 10 });
+  expect([total, uploads.map(({ object_key }) => object_key)]).toEqual([1, ['2.jpg']]);
+});
+
+test('adds up what was billed, by event, photographer or day, from a day on', async () => {
+  const [a, b] = [(await anEvent()).id, (await anEvent()).id];
+  const photographer = randomUUID();
+  await database.admin`UPDATE events SET name = 'A wedding' WHERE id = ${a}`;
+  const paid = (event_id: string, called_at: string, usd: number, photographer_id: string | null = null) =>
+    database.admin`
+      INSERT INTO paid_images (photo_id, called_at, event_id, photographer_id, faces, estimated_usd)
+      VALUES (${randomUUID()}, ${called_at}, ${event_id}, ${photographer_id}, 2, ${usd})`;
+  await paid(a, '2026-05-01T10:00:00Z', 4);
+  await paid(b, '2026-05-01T11:00:00Z', 1);
+  await paid(b, '2026-05-02T10:00:00Z', 2, photographer);
+  const row = (key: string | null, images: number, estimated_usd: number, name: string | null = null) => ({
+    key,
+    name,
+    images,
+    faces: 2 * images,
+    estimated_usd,
+  });
+  const all = { images: 3, faces: 6, estimated_usd: 7 };
+  const usage = (by: 'event' | 'photographer' | 'day', since?: string) =>
+    ask({ ask: 'usage', by, ...(since && { since }) });
+  // The costliest first, and the days in their order.
+  await expect(usage('event')).resolves.toEqual({
+    rows: [row(a, 1, 4, 'A wedding'), row(b, 2, 3)],
+    total: all,
+  });
+  await expect(usage('photographer')).resolves.toEqual({
+    rows: [row(null, 2, 5), row(photographer, 1, 2)],
+    total: all,
+  });
+  await expect(usage('day')).resolves.toEqual({
+    rows: [row('2026-05-01', 2, 5), row('2026-05-02', 1, 2)],
+    total: all,
+  });
+  await paid(a, '2026-05-03T10:00:00Z', 9);
+  await expect(usage('day', '2026-05-02')).resolves.toEqual({
+    rows: [row('2026-05-02', 1, 2), row('2026-05-03', 1, 9)],
+    total: { images: 2, faces: 4, estimated_usd: 11 },
+  });
+});
+
+test('lists the erasures that somebody asked for, and of the others those under way, the latest first', async () => {
+  const [event, other] = [await anEvent(), await anEvent()];
+  const finished_at = '2026-05-04T00:00:00.000Z';
+  const rows = [
+    { event_id: event.id, reason: 'photo_deleted', finished_at },
+    { event_id: event.id, reason: 'photo_replaced', finished_at: null },
+    { event_id: event.id, reason: 'photo_replaced', finished_at },
+    { event_id: event.id, reason: 'late_result', finished_at },
+    { event_id: other.id, reason: 'late_result', finished_at: null },
+  ];
+  const receipts = [];
+  for (const [i, row] of rows.entries()) {
+    const requested_at = `2026-05-0${i + 1}T00:00:00.000Z`;
+    const photo_id = randomUUID();
+    const erasure_id = await insertErasure({
+      ...row,
+      photo_id,
+      requested_at,
+      photos: 1,
+      faces: 2,
+      results: 3,
+    });
+    receipts.push({ erasure_id, photo_id, ...row, requested_at, photos: 1, faces: 2, results: 3 });
+  }
+  const [deleted, open, , , theirs] = receipts;
+  await expect(ask({ ask: 'erasures', limit: 10 })).resolves.toEqual([theirs, open, deleted]);
+  await expect(ask({ ask: 'erasures', limit: 1 })).resolves.toEqual([theirs]);
+  await expect(ask({ ask: 'erasures', event_id: event.id, limit: 10 })).resolves.toEqual([open, deleted]);
 });
 
 test('finds photos by event, id, state and whether they can be tried again', async () => {
@@ -133,6 +302,10 @@ test('faces that no row knows are asked to leave, once; a face that a row knows 
     });
   await expect(remove()).resolves.toEqual({ requested: 1 });
   await expect(remove()).resolves.toEqual({ requested: 0 });
+  // Not even the responses of the photo.
+  await database.admin`DELETE FROM result_removals`;
+  await remove();
+  await expect(database.admin`SELECT FROM result_removals`).resolves.toHaveLength(0);
   await expect(ask({ ask: 'leaving', event_id: event.id })).resolves.toEqual([
     { rekognition_face_id: stray },
   ]);
@@ -234,6 +407,91 @@ test('knows what was billed for a photo, and what of it was erased', async () =>
     ],
     erasures: [{ reason: 'photo_replaced', finished_at: null }],
   });
+});
+
+test('tells the last twenty of each, of a photo that has a long history', async () => {
+  const event = await anEvent();
+  const photo = await event.photo([]);
+  const day = '2026-05-01';
+  await database.admin`
+    INSERT INTO paid_images (photo_id, called_at, event_id, faces, estimated_usd)
+    SELECT ${photo}, ${day}::timestamptz + n * interval '1 day', ${event.id}, n, 0.001 FROM generate_series(1, 21) AS n`;
+  await database.admin`
+    INSERT INTO erasures (event_id, photo_id, reason, requested_at, faces, finished_at)
+    SELECT ${event.id}, ${photo}, 'photo_replaced', ${day}::timestamptz + n * interval '1 day', n, now()
+    FROM generate_series(1, 21) AS n`;
+  const { paid, erasures } = await ask({ ask: 'photo_history', photo_id: photo });
+  const last = Array.from({ length: 20 }, (_, i) => 21 - i);
+  expect(paid.map(({ faces }) => faces)).toEqual(last);
+  expect(erasures.map(({ faces }) => faces)).toEqual(last);
+});
+
+describe('what changes an event', () => {
+  /** Whether it waits where the event's rows are locked so, how many locks are given by then, and what it changes after that. */
+  async function beside(mode: 'shared' | 'exclusive', eventId: string, work: () => Promise<unknown>) {
+    let asked: Promise<unknown> | undefined;
+    const found = await database.admin.begin(async (sql) => {
+      await lockEvent(sql, eventId, mode);
+      asked = work();
+      const waits = await waitsForLock(database, asked);
+      const [given] = await sql<{ locks: number }[]>`
+        SELECT count(*)::int AS locks FROM pg_locks WHERE locktype = 'advisory' AND granted`;
+      return { waits, ...given! };
+    });
+    await asked;
+    return found;
+  }
+
+  const changes = (event: string, photo: string): Record<string, Question> => ({
+    lose_faces: { ask: 'lose_faces', photos: [{ event_id: event, photo_id: photo, face_id: 'f' }] },
+    reopen: { ask: 'reopen', event_id: event, photo_ids: [photo] },
+    remove_faces: {
+      ask: 'remove_faces',
+      event_id: event,
+      collection_id: 'c',
+      faces: [{ photo_id: photo, face_id: 'f' }],
+    },
+    remove_responses: {
+      ask: 'remove_responses',
+      event_id: event,
+      photo_ids: [photo],
+      before: '2026-05-01T10:00:00.000Z',
+    },
+  });
+
+  test.each(Object.keys(changes('', '')))(
+    'waits for what erases it, and not for its photos: %s',
+    async (name) => {
+      const event = await anEvent();
+      const photo = await event.photo([]);
+      const work = () => ask(changes(event.id, photo)[name]!);
+      await expect(beside('exclusive', event.id, work)).resolves.toMatchObject({ waits: true });
+      await expect(beside('shared', event.id, work)).resolves.toMatchObject({ waits: false });
+    },
+  );
+
+  test('locks events in the order of their ids, whatever the order of their photos', async () => {
+    const ids = [(await anEvent()).id, (await anEvent()).id].sort();
+    const photos = ids.toReversed().map((event_id) => ({ event_id, photo_id: randomUUID(), face_id: 'f' }));
+    const found = await beside('exclusive', ids[0]!, () => ask({ ask: 'lose_faces', photos }));
+    expect(found).toEqual({ waits: true, locks: 1 });
+  });
+});
+
+test('nobody but the operator is told to have asked for what leaves', async () => {
+  const event = await anEvent();
+  const photos = [await event.photo([randomUUID()]), await event.photo([]), await event.photo([])];
+  const [reopened, strays, responses] = photos as [string, string, string];
+  const { id: event_id } = event;
+  await ask({ ask: 'reopen', event_id, photo_ids: [reopened] });
+  const faces = [{ photo_id: strays, face_id: randomUUID() }];
+  await ask({ ask: 'remove_faces', event_id, collection_id: 'c', faces });
+  const before = '2026-05-01T10:00:00.000Z';
+  await ask({ ask: 'remove_responses', event_id, photo_ids: [responses], before });
+  const rows = await database.admin`SELECT photo_id, execution_arn FROM erasures`;
+  expect(new Map(rows.map((row) => [row.photo_id, row.execution_arn]))).toEqual(
+    new Map(photos.map((id) => [id, 'operator'])),
+  );
 });
 
 test('indexed photos wait again, and their faces and responses leave by way of the outbox', async () => {

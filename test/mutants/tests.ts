@@ -72,8 +72,8 @@ function distance(from: string, to: string): number | undefined {
   return undefined;
 }
 
-/** Of more tests than this the one that is named after the file is asked alone: it knows best, and the rest take minutes. */
-const MANY = 8;
+/** Of more tests than this those that are named after the file are asked alone: they know best, and the rest take minutes. */
+const MANY = 4;
 
 /** The nearest; those that need no database first. */
 export function testsOf(source: string, withDatabase: boolean): string[] {
@@ -86,9 +86,8 @@ export function testsOf(source: string, withDatabase: boolean): string[] {
     });
   const far = Math.min(...found.map(({ steps }) => steps));
   const nearest = found.filter(({ steps }) => steps <= far);
-  const named = nearest.filter(
-    ({ test }) => path.basename(test, '.test.ts') === path.basename(source, '.ts'),
-  );
+  const name = path.basename(source, '.ts');
+  const named = nearest.filter(({ test }) => `${path.basename(test, '.test.ts')}-`.startsWith(`${name}-`));
   return (nearest.length > MANY && named.length > 0 ? named : nearest)
     .sort((a, b) => Number(b.isPure) - Number(a.isPure) || (a.test < b.test ? -1 : 1))
     .map(({ test }) => test);

@@ -103,10 +103,9 @@ export function photoKeyOf(key: string, within = folder): PhotoKey | undefined {
 export function foldersByEvent(folders: Iterable<string>): Map<string, string[]> {
   const byEvent = new Map<string, string[]>();
   for (const one of new Set(folders)) {
-    const event = one.startsWith(folder)
-      ? EVENT_FOLDER.exec(one.slice(folder.length))?.[1]?.toLowerCase()
-      : undefined;
-    if (event !== undefined) {
+    const match = one.startsWith(folder) ? EVENT_FOLDER.exec(one.slice(folder.length)) : null;
+    if (match) {
+      const event = match[1]!.toLowerCase();
       byEvent.set(event, [...(byEvent.get(event) ?? []), one]);
     }
   }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { validate, version } from 'uuid';
 import {
   DEFAULT_EVENTS_FOLDER,
+  eventsFolderOf,
   foldersByEvent,
   parsePhotoKey,
   photoKeyOf,
@@ -146,4 +147,14 @@ test('another folder of the events takes the place of events/, and ids are of th
   } finally {
     setEventsFolder(DEFAULT_EVENTS_FOLDER);
   }
+});
+
+test.each([
+  [`events/${EVENT}/a.jpg`, 'events/'],
+  [`uploads/2026/${EVENT}/more/${PHOTO}/a.jpg`, 'uploads/2026/'],
+  [`${EVENT}/a.jpg`, ''],
+  [`events/${EVENT}.jpg`, undefined],
+  ['events/wedding/a.jpg', undefined],
+])('the folder of all events is what stands before the first of an event: %s', (...[key, folder]) => {
+  expect(eventsFolderOf(key)).toBe(folder);
 });

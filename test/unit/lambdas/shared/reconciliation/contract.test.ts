@@ -1,9 +1,11 @@
 import * as v from 'valibot';
+import { MAX_CHANGES } from '../../../../../lambdas/answer-operator/questions.ts';
 import {
   abandonedKey,
   afterBatch,
   batchKey,
   candidatesKey,
+  MAX_ASKED,
   MEMORY_KEY,
   mendDisagreementsRequestSchema,
   planKey,
@@ -90,4 +92,8 @@ test('after a batch comes the next one, or what belongs to no event, or the end'
     'collections',
     'conclude',
   ]);
+});
+
+test('as much is asked at once as the operator’s function takes', () => {
+  expect(MAX_ASKED).toBe(MAX_CHANGES);
 });
