@@ -204,12 +204,15 @@ test('what may be empty, and what is filled in', async () => {
   expect(Object.fromEntries(found)).toEqual(COLUMNS);
 });
 
-test('a receipt is final', async () => {
+test('a receipt is final, and an erasure that is under way is not', async () => {
+  const done = new Error('Nothing is kept');
   const attempt = database.admin.begin(async (sql) => {
     await sql.unsafe(`UPDATE erasures SET finished_at = now(), faces = 3 WHERE id = '${ERASURE}'`);
-    await sql.unsafe(`UPDATE erasures SET faces = 4 WHERE id = '${ERASURE}'`);
-    throw new Error('It was changed');
+    const again = sql.savepoint((nested) =>
+      nested.unsafe(`UPDATE erasures SET faces = 4 WHERE id = '${ERASURE}'`),
+    );
+    await expect(again).rejects.toThrow(`The receipt ${ERASURE} is final`);
+    throw done;
   });
-  // A trigger refuses it.
-  await expect(attempt).rejects.toMatchObject({ severity: 'ERROR' });
+  await expect(attempt).rejects.toBe(done);
 });

@@ -292,6 +292,16 @@ export const equivalents: Equivalent[] = [
   ...inFile('lambdas/persist-results/persist-results.ts', [
     ['if (same) {', 'same -> true', 'What is not there is taken out of nothing.'],
   ]),
+  ...inFile('migrations/0001_initial.sql', [
+    [
+      'reason              text NOT NULL,',
+      'NOT NULL -> nothing',
+      'The third migration takes the column out of the table.',
+    ],
+    ...['NOT NULL -> nothing', 'DEFAULT now() -> nothing'].map(
+      (change) => ['requested_at        timestamptz NOT NULL DEFAULT now(),', change, 'The same.'] as const,
+    ),
+  ]),
 ];
 
 export function equivalentOf(file: string, change: string, line?: string): Equivalent | undefined {

@@ -9,9 +9,9 @@ import { exitCodes, UserError } from '../../cli/user-error.ts';
 import { PROJECT_ROOT } from '../../local/synthesis.ts';
 import { equivalentOf } from './equivalents.ts';
 import { changesOf, describeChange } from './json-changes.ts';
-import { describeMutation, mutated, mutationsOf } from './mutations.ts';
+import { describeMutation, mutated } from './mutations.ts';
 import { type Outcome, poolOf } from './pool.ts';
-import { changesOfSql } from './sql-changes.ts';
+import { mutationsIn } from './sql-changes.ts';
 import { testsOf } from './tests.ts';
 import type { Trial } from './worker.ts';
 
@@ -203,7 +203,7 @@ function changesIn(file: string, source: string): Change[] {
     }));
   }
   const lines = source.split('\n');
-  const mutations = file.endsWith('.sql') ? changesOfSql(source) : mutationsOf(file, source);
+  const mutations = mutationsIn(file, source);
   return mutations.map((mutation) => {
     const described = describeMutation(source, mutation);
     return {
@@ -219,7 +219,7 @@ function testsFor(file: string): string[] {
     return globSync('test/workflow/*.test.ts', { cwd: PROJECT_ROOT }).sort();
   }
   if (file.endsWith('.sql')) {
-    return ['test/database/constraints.test.ts', 'test/database/privileges.test.ts'];
+    return ['constraints', 'privileges', 'change-feed'].map((name) => `test/database/${name}.test.ts`);
   }
   const pure = testsOf(file, false);
   return WITH_DATABASE.has(file) || pure.length === 0 ? testsOf(file, true) : pure;

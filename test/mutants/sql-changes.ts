@@ -1,5 +1,5 @@
 /** What can be taken away from a migration, one thing at a time: what it refuses, what it fills in, and whom it lets in. */
-import type { Mutation } from './mutations.ts';
+import { type Mutation, mutationsOf } from './mutations.ts';
 
 const CHANGES: [RegExp, string][] = [
   [/(?<!IS) NOT NULL/g, ''],
@@ -21,6 +21,11 @@ const CHANGES: [RegExp, string][] = [
   [/GRANT SELECT(?= ON)/g, 'GRANT SELECT, DELETE'],
 ];
 
+/** The changes of a migration or of a module. */
+export function mutationsIn(file: string, source: string): Mutation[] {
+  return file.endsWith('.sql') ? changesOfSql(source) : mutationsOf(file, source);
+}
+
 export function changesOfSql(source: string): Mutation[] {
   return CHANGES.flatMap(([pattern, replacement]) =>
     [...source.matchAll(pattern)].map(({ 0: found, index }) => ({
@@ -31,5 +36,14 @@ export function changesOfSql(source: string): Mutation[] {
     })),
   )
     .filter(({ line }) => !/^\s*--/.test(source.split('\n')[line - 1]!))
+    .filter(({ start, end }) => !isSaidByKey(source, start, source.slice(start, end)))
     .sort((a, b) => a.start - b.start);
+}
+
+/** Whether a column is never empty because the primary key of its table names it: that it says so too changes nothing. */
+function isSaidByKey(source: string, start: number, found: string): boolean {
+  const [, column] = /(\w+) +\w+$/.exec(source.slice(0, start)) ?? [];
+  const [rest] = source.slice(start).split(';', 1);
+  const [, key = ''] = /^ {2}PRIMARY KEY \(([^)]*)\)/m.exec(rest!) ?? [];
+  return found === ' NOT NULL' && key.split(', ').includes(column!);
 }

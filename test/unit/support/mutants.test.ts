@@ -4,7 +4,7 @@ import path from 'node:path';
 import { equivalents } from '../../mutants/equivalents.ts';
 import { changesOf, describeChange } from '../../mutants/json-changes.ts';
 import { describeMutation, mutated, mutationsOf } from '../../mutants/mutations.ts';
-import { changesOfSql } from '../../mutants/sql-changes.ts';
+import { changesOfSql, mutationsIn } from '../../mutants/sql-changes.ts';
 import { testsOf } from '../../mutants/tests.ts';
 
 const ROOT = path.join(import.meta.dirname, '../../..');
@@ -84,6 +84,6 @@ test.each(equivalents)('what is left out is a change: $file $change', ({ file, l
   const lines = source.split('\n');
   const found = file.endsWith('.json')
     ? changesOf(JSON.parse(source)).map((one) => [describeChange(one), undefined])
-    : mutationsOf(file, source).map((one) => [describeMutation(source, one), lines[one.line - 1]!.trim()]);
+    : mutationsIn(file, source).map((one) => [describeMutation(source, one), lines[one.line - 1]!.trim()]);
   expect(found).toContainEqual([change, line]);
 });
