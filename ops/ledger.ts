@@ -1,5 +1,5 @@
 import {
-  fullIntervalAt,
+  fullInterval,
   imagesToday,
   intervalAt,
   type LedgerConfig,
@@ -67,7 +67,7 @@ export function viewOf(
     readsQuota: outputs.ReadsIndexFacesQuota === 'true',
   };
   const allowed = 1_000 / intervalAt(state, config, nowMs);
-  const full = 1_000 / fullIntervalAt(state, config, nowMs);
+  const full = 1_000 / fullInterval(state, config);
   // The gate may be behind the line: slots are given in the order in which photos come to it.
   const ahead = (...ends: (number | undefined)[]) =>
     Math.max(0, ...ends.map((end) => (end === undefined ? 0 : end - nowMs)));

@@ -153,13 +153,23 @@ const DAY_MS = 86_400_000;
 export const MAX_BACKOFF_MS = 120_000;
 
 /** The interval at the whole pace, which it comes back to after a cut. */
-export function fullIntervalAt(state: LedgerState, config: LedgerConfig, atMs: number): number {
-  return intervalAt({ ...state, interval_ms: 0 }, config, atMs);
+export function fullInterval(state: LedgerState, config: LedgerConfig): number {
+  return intervalOf(targetOf(state, config));
 }
 
-/** Milliseconds between two slots at a moment, in hundredths rounded up: never faster than the pace. */
+/** Milliseconds between two slots at a moment. */
 export function intervalAt(state: LedgerState, config: LedgerConfig, atMs: number): number {
-  return Math.ceil(100_000 / paceAt(state, config, atMs)) / 100;
+  return intervalOf(paceAt(state, config, atMs));
+}
+
+/** In hundredths rounded up: never faster than the pace. */
+function intervalOf(pace: number): number {
+  return Math.ceil(100_000 / pace) / 100;
+}
+
+/** The whole pace, slots per second. */
+function targetOf(state: LedgerState, config: LedgerConfig): number {
+  return quotaOf(state, config) * TARGET_SHARE;
 }
 
 function quotaOf(state: LedgerState, { perSecond, readsQuota = false }: LedgerConfig): number {
@@ -168,14 +178,13 @@ function quotaOf(state: LedgerState, { perSecond, readsQuota = false }: LedgerCo
 
 /** Slots per second at a moment, by the time since the last cut: success writes nothing. */
 function paceAt(state: LedgerState, config: LedgerConfig, atMs: number): number {
-  const perSecond = quotaOf(state, config);
-  const target = perSecond * TARGET_SHARE;
+  const target = targetOf(state, config);
   if (!state.interval_ms || !state.throttled_interval_ms) {
     return target;
   }
   const throttled = 1_000 / state.throttled_interval_ms;
   const cut = 1_000 / state.interval_ms;
-  const growth = perSecond * RECOVERY;
+  const growth = quotaOf(state, config) * RECOVERY;
   // Another caller's clock may have written a moment that lies ahead of ours.
   const seconds = Math.max(0, atMs - (state.cut_ms ?? 0)) / 1_000;
   const plateau = Math.cbrt((throttled - cut) / growth);
@@ -335,7 +344,7 @@ export function comeBack(
   if (lane === 'backfill' && liveLine(state, nowMs) >= LIVE_LINE_SHORT_MS) {
     return liveFirst(state, nowMs);
   }
-  const backoff = Math.min(MAX_BACKOFF_MS, 500 * 2 ** Math.min(throttles, 10));
+  const backoff = Math.min(MAX_BACKOFF_MS, 500 * 2 ** throttles);
   return { placeMs: throttles > 0 ? nowMs + random * backoff : nowMs };
 }
 

@@ -2,7 +2,7 @@
 import { type NotKnown, type TimeLeft, timeLeftAt, timeNotKnown } from '../contract/time-left.ts';
 import {
   dailyImageCap,
-  fullIntervalAt,
+  fullInterval,
   imagesToday,
   intervalAt,
   type LedgerConfig,
@@ -65,7 +65,7 @@ function whyNotKnown(
   if (cap !== undefined && imagesToday(state, nowMs) + today > cap) {
     return ['daily_cap', `The images of this day do not suffice; ${wait}, some until midnight UTC or longer`];
   }
-  if (isCut(state, config, nowMs, perSecond)) {
+  if (isCut(state, config, perSecond)) {
     return ['quota_cut', `Rekognition slowed down a moment ago; ${wait}`];
   }
   if ((state.backfill_ms ?? 0) > nowMs) {
@@ -83,6 +83,6 @@ function whyNotKnown(
 }
 
 /** Whether the pace is below the one that it comes back to. */
-function isCut(state: LedgerState, config: LedgerConfig, nowMs: number, perSecond: number): boolean {
-  return perSecond < (1_000 / fullIntervalAt(state, config, nowMs)) * 0.99;
+function isCut(state: LedgerState, config: LedgerConfig, perSecond: number): boolean {
+  return perSecond < (1_000 / fullInterval(state, config)) * 0.99;
 }
