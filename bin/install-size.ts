@@ -1,14 +1,13 @@
 /**
- * `npm run install-size [-- REVISION ...]`: how large an install is and how long it takes, as the lock file has it now and as each
- * revision had it. Each goes through `npm ci` in a folder of its own, which is removed afterwards.
+ * `npm run install-size [-- REVISION ...]`: how large an install is and how long it takes, what npm makes after it included, of the
+ * files as they are now and as each revision had them. Each goes through `npm ci` in a folder of its own, which is removed
+ * afterwards.
  */
 import { execFileSync } from 'node:child_process';
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-/** What an install is made of, scripts that run after it included. */
-const FILES = ['package.json', 'package-lock.json', '.npmrc', 'bin/trim-node.mjs'];
 const LARGEST = 8;
 const MEGABYTE = 1_000_000;
 const root = path.join(import.meta.dirname, '..');
@@ -21,11 +20,13 @@ if (revisions.some((revision) => revision.startsWith('-'))) {
 for (const revision of [undefined, ...revisions]) {
   const folder = mkdtempSync(path.join(tmpdir(), 'rollcall-install-'));
   try {
-    mkdirSync(path.join(folder, 'bin'));
-    for (const file of revision === undefined ? FILES : filesOf(revision)) {
-      const content =
-        revision === undefined ? readFileSync(path.join(root, file)) : git('show', `${revision}:${file}`);
-      writeFileSync(path.join(folder, file), content);
+    git('clone', '--quiet', '--no-checkout', root, folder);
+    if (revision === undefined) {
+      for (const file of filesNow()) {
+        cpSync(path.join(root, file), path.join(folder, file));
+      }
+    } else {
+      git('-C', folder, 'checkout', '--quiet', '--detach', git('rev-parse', revision).toString().trim());
     }
     const startedAt = performance.now();
     execFileSync('npm', ['ci', '--no-audit', '--no-fund'], {
@@ -35,23 +36,29 @@ for (const revision of [undefined, ...revisions]) {
     const seconds = (performance.now() - startedAt) / 1_000;
     const packages = packageSizes(path.join(folder, 'node_modules'));
     const all = packages.reduce((sum, { bytes }) => sum + bytes, 0);
+    const cache = path.join(folder, 'node_modules/.cache');
+    const made = existsSync(cache) ? sizeOf(cache, new Set()) : 0;
     console.log(
-      `${revision ?? 'now'}: ${(all / MEGABYTE).toFixed(0)} MB in ${packages.length} packages, ${seconds.toFixed(0)} s`,
+      `${revision ?? 'now'}: ${megabytes(all)} in ${packages.length} packages, ${megabytes(made)} made of the sources, ${seconds.toFixed(0)} s`,
     );
     for (const { name, bytes } of packages.slice(0, LARGEST)) {
-      console.log(`  ${(bytes / MEGABYTE).toFixed(0).padStart(5)} MB  ${name}`);
+      console.log(`  ${megabytes(bytes).padStart(8)}  ${name}`);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Those of `FILES` that the revision had. */
-function filesOf(revision: string): string[] {
-  return git('ls-tree', '-r', '--name-only', revision, '--', ...FILES)
+/** Those that a commit of all that is here would have. */
+function filesNow(): string[] {
+  return git('ls-files', '--cached', '--others', '--exclude-standard', '-z')
     .toString()
-    .trim()
-    .split('\n');
+    .split('\0')
+    .filter((file) => file && existsSync(path.join(root, file)));
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / MEGABYTE).toFixed(0)} MB`;
 }
 
 function git(...args: string[]): Buffer {

@@ -12,8 +12,9 @@ try {
   const { synthesise } = await import('../local/synthesis.ts');
   // It stays in the cache of `node_modules`.
   await synthesise({ assembly: path.join(folder, 'cdk.out'), log: path.join(folder, 'synth.log') });
-} catch (error) {
-  console.log(`The app is not synthesised yet, which npm start and npm test do when they need it: ${error}`);
+} catch {
+  // Whoever needs it says why it cannot be made.
+  console.log('The app is not synthesised yet: npm start and npm test do so when they need it');
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

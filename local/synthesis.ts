@@ -6,6 +6,7 @@ import {
   cpSync,
   createWriteStream,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -181,6 +182,7 @@ function putIntoCache(hash: string, assembly: string): void {
     // Renamed when it is whole, so that two runs can do this at once.
     const fresh = mkdtempSync(`${CACHE}/new-`);
     cpSync(assembly, fresh, { recursive: true });
+    shareFiles(fresh, BUNDLES);
     try {
       renameSync(fresh, join(CACHE, hash));
     } catch {
@@ -197,6 +199,19 @@ function putIntoCache(hash: string, assembly: string): void {
     }
   } catch {
     // A folder that cannot be written, say.
+  }
+}
+
+/** Makes files of a folder that are the very same as some of another links to them: the bundles are nearly all of an assembly. */
+function shareFiles(folder: string, other: string): void {
+  const bySize = Map.groupBy(existsSync(other) ? listFiles(other) : [], (file) => statSync(file).size);
+  for (const file of listFiles(folder)) {
+    const content = readFileSync(file);
+    const same = bySize.get(content.length)?.find((one) => readFileSync(one).equals(content));
+    if (same !== undefined) {
+      rmSync(file);
+      linkSync(same, file);
+    }
   }
 }
 

@@ -81,7 +81,7 @@ function connectTo(port: number, user: string, pooler?: Pooler): postgres.Sql {
 
 const CACHE = path.join(PROJECT_ROOT, 'node_modules/.cache/rollcall');
 /** After this nobody is in the middle of a change to the migrations that it was made of. */
-const OLD_MS = 7 * 24 * 3_600_000;
+const OLD_MS = 3_600_000;
 
 /** What a migrated database is made of. */
 const INPUTS = [
