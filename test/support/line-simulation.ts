@@ -4,14 +4,7 @@
  */
 
 import type { Lane } from '../../lambdas/shared/contract/payloads.ts';
-import {
-  isShared,
-  joinEvent,
-  joinEventAgain,
-  passGate,
-  placeAtEnd,
-  type Turn,
-} from '../../lambdas/shared/line/fairness.ts';
+import { isShared, nextTurn, passGate, placeAtEnd, type Turn } from '../../lambdas/shared/line/fairness.ts';
 import {
   afterThrottle,
   apply,
@@ -28,7 +21,6 @@ import {
   type Slot,
   standAgain,
   takeSlot,
-  turnsAt,
 } from '../../lambdas/shared/line/rules.ts';
 import { blocksOf, type EventTurns } from '../../lambdas/shared/line/turns.ts';
 import { TokenBucket } from '../../local/rekognition/quota.ts';
@@ -120,6 +112,8 @@ export interface SimulationResult {
   };
   /** Writes of the events' own items. */
   eventWrites: number;
+  /** How many turns were taken. */
+  turns: number;
   /** Most blocks of turns in the ledger's item. */
   peakBlocks: number;
   /** Calls accepted and throttled in each second of the run. */
@@ -266,6 +260,7 @@ class Simulation {
         neighbour: [],
       },
       eventWrites: 0,
+      turns: 0,
       peakBlocks: 0,
       timeline: { accepted: [], throttled: [] },
     };
@@ -336,12 +331,12 @@ class Simulation {
   #takeTurn(photo: number, nowMs: number): number | 'refused' | 'busy' {
     const event = this.#eventTurns.get(this.#eventOf[photo]!) ?? {};
     const round = this.#round[photo]!;
-    if (round >= 0 && turnsAt(this.#ledger, this.#config, nowMs).round < round) {
-      const turn = joinEventAgain(event, this.#ledger, this.#config, {
-        nowMs,
-        round,
-        random: this.#random(),
-      });
+    const turn = nextTurn(event, this.#ledger, this.#config, {
+      nowMs,
+      before: round >= 0 ? round : undefined,
+      random: round >= 0 ? this.#random() : 0,
+    });
+    if (turn.isCounted) {
       const placeMs = this.#changeEvent(photo, turn)!;
       const again = standAgain(this.#ledger, this.#config, { nowMs, placeMs });
       if ('refused' in again) {
@@ -353,7 +348,7 @@ class Simulation {
       }
       return placeMs;
     }
-    const turn = joinEvent(event, this.#ledger, this.#config, nowMs);
+    this.#result.turns++;
     const ownMs = this.#changeEvent(photo, turn);
     const place = this.#extend((state) =>
       nextPlace(state, this.#config, { nowMs, lane: 'live', round: turn.round }),

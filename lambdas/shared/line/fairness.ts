@@ -70,8 +70,35 @@ const GOLDEN = (Math.sqrt(5) - 1) / 2;
 /** How far ahead the gate is when photos that had no turn yet are sent back: as far as they come early, and a little. */
 const GATE_CROWDED_MS = GATE_EARLY_MS + 250;
 
+/** An event that has had nobody in line for so long has first photos again. */
+const PAUSE_MS = 60_000;
+
 /** An event's item is of no use once its photos are through. */
 const KEPT_AFTER_MS = 86_400_000;
+
+/**
+ * A photo's turn: its event's next, or for one that was sent back the event's last.
+ *
+ * That one is counted already, while its own turn is to come or its event has gone ahead of its turns: then another photo has
+ * had this one's. Counted twice, the line would go so much slower for everyone. Where the round has passed both, the photo's
+ * turn passed without it.
+ *
+ * @param before the round of its turn, where it has one
+ * @param random 0 to 1
+ */
+export function nextTurn(
+  event: EventTurns,
+  state: LedgerState,
+  config: LedgerConfig,
+  { nowMs, before, random }: { nowMs: number; before: number | undefined; random: number },
+): Turn & { isCounted: boolean } {
+  const isCounted =
+    before !== undefined && Math.max(before, event.head ?? 0) > turnsAt(state, config, nowMs).round;
+  const turn = isCounted
+    ? joinEventAgain(event, state, config, { nowMs, round: before, random })
+    : joinEvent(event, state, config, nowMs);
+  return { ...turn, isCounted };
+}
 
 /** The turn of an event's next photo. */
 export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerConfig, nowMs: number): Turn {
@@ -79,6 +106,8 @@ export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerC
   const { start, photos = 0, planned_ms = 0 } = event;
   const goesOn = start !== undefined && roundOf(start, photos) > turns.round;
   const round = goesOn ? roundOf(start, photos) : Math.floor(turns.round) + 1;
+  // Who uploads slowly enough never has two photos in line, and has first photos only once.
+  const earlier = goesOn || nowMs - planned_ms <= PAUSE_MS ? photos : 0;
   const joins: EventChange = goesOn
     ? { premises: [{ attribute: 'start', is: start }], add: { photos: 1 } }
     : {
@@ -86,7 +115,7 @@ export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerC
           { attribute: 'start', is: start },
           { attribute: 'photos', is: event.photos },
         ],
-        set: { start: round, photos: 1 },
+        set: { start: round - roundOf(0, earlier), photos: earlier + 1 },
       };
 
   const dueMs = dueAt(turns, state, config, { nowMs, round });
@@ -112,7 +141,7 @@ export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerC
   }
   const mostMs = Math.max(AS_GOOD_MS, AS_GOOD_SHARE * (dueMs - nowMs), BESIDE_ROUNDS * roundMs);
   const atMs = isPlanned && planned_ms - dueMs <= mostMs ? planned_ms : dueMs;
-  const first = photos < FIRST_PHOTOS || !goesOn ? FIRST_TURNS_A_ROUND : 1;
+  const first = earlier < FIRST_PHOTOS ? FIRST_TURNS_A_ROUND : 1;
   const spacingMs = hundredths(spacing(turns, state, config, { atMs, round }) / first);
   return plan(event, joins, { nowMs, round, atMs, spacingMs });
 }
@@ -158,7 +187,7 @@ function followLine(
 }
 
 /**
- * Back to the end of its event's photos, for one whose turn is still to come: it is counted already.
+ * Back to the end of its event's photos, for one that is counted already; no sooner than the event's turns at the gate.
  *
  * @param random 0 to 1
  */
@@ -169,8 +198,8 @@ export function joinEventAgain(
   { nowMs, round, random }: { nowMs: number; round: number; random: number },
 ): Turn {
   const turns = turnsAt(state, config, nowMs);
-  const { start, photos = 0, planned_ms = 0 } = event;
-  const last = start === undefined ? round : Math.max(round, roundOf(start, photos - 1));
+  const { start, photos = 0, planned_ms = 0, head = 0 } = event;
+  const last = Math.max(round, head, start === undefined ? round : roundOf(start, photos - 1));
   const leftMs = Math.max(0, dueAt(turns, state, config, { nowMs, round: last }) - nowMs);
   const soonMs = soonAgain(state, nowMs, leftMs);
   if (soonMs !== undefined) {

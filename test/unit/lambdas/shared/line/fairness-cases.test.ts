@@ -3,6 +3,7 @@ import {
   isShared,
   joinEvent,
   joinEventAgain,
+  nextTurn,
   passGate,
   placeAtEnd,
   roundWritten,
@@ -104,11 +105,25 @@ test.each<[what: string, event: EventTurns, state: LedgerState, place: string, c
     'start = 1, planned_ms >= 0: photos + 1, planned_ms + 40, kept 1 s',
   ],
   [
-    'after all of an event’s turns came, anew',
+    'after all of an event’s turns came, in the next round, and not as one of its first',
     next(12.5, 90),
     line(40_960, { round: 12.5 }),
+    '13, end of plan, 40 ms',
+    'start = 7.5, photos = 20, planned_ms = 90: start := 8, photos := 21, planned_ms := 60, kept 1 s',
+  ],
+  [
+    'the same a minute after its last was in line',
+    next(12.5, -60_000),
+    line(40_960, { round: 12.5 }),
+    '13, end of plan, 40 ms',
+    'start = 7.5, photos = 20, planned_ms = -60000: start := 8, photos := 21, planned_ms := 60, kept 1 s',
+  ],
+  [
+    'after more than a minute, as the first',
+    next(12.5, -60_001),
+    line(40_960, { round: 12.5 }),
     '13, end of plan, 10 ms',
-    'start = 7.5, photos = 20, planned_ms = 90: start := 13, photos := 1, planned_ms := 30, kept 1 s',
+    'start = 7.5, photos = 20, planned_ms = -60001: start := 13, photos := 1, planned_ms := 30, kept 1 s',
   ],
   [
     'a fifth of the wait later: the end of the line is as good',
@@ -220,14 +235,14 @@ test.each<[what: string, event: EventTurns, state: LedgerState, place: string, c
     event(1, 5, 60),
     alone(60, 40),
     '41, end of line',
-    'start = 1, photos = 5: start := 41, photos := 1, planned_ms := 80, kept 1 s',
+    'start = 1, photos = 5: start := 39.75, photos := 6, planned_ms := 80, kept 1 s',
   ],
   [
     'the same, and no plan is shortened',
     event(1, 5, 300),
     alone(60, 40),
     '41, end of line',
-    'start = 1, photos = 5: start := 41, photos := 1, planned_ms := 300, kept 1 s',
+    'start = 1, photos = 5: start := 39.75, photos := 6, planned_ms := 300, kept 1 s',
   ],
   [
     'while the quota moves, within as long as it has been so',
@@ -451,6 +466,14 @@ test.each<[what: string, event: EventTurns, state: LedgerState, over: object, pl
       '12, end of plan, 40 ms',
       'planned_ms >= 0: planned_ms + 40, kept 5 s',
     ],
+    [
+      'no sooner than its event has turns at the gate again',
+      { ...last(20, 100), head: 30 },
+      line(40_960),
+      {},
+      '30, end of plan, 40 ms',
+      'planned_ms = 100: planned_ms := 640, kept 1 s',
+    ],
     ['a longer one', last(12, 5_001), line(40_960, { round: 12 }), {}, '12, in 500 ms', ': kept 6 s'],
     [
       'after a cut by the pace of the soonest moment',
@@ -568,4 +591,23 @@ describe('the round that was written', () => {
   ])('%s', (_, add, after, round) => {
     expect(roundWritten(turn(add), after)).toBe(round);
   });
+});
+
+test.each<[what: string, before: number | undefined, head: number | undefined, isCounted: boolean]>([
+  ['one that has no turn yet', undefined, 50, false],
+  ['its turn is to come', 13, undefined, true],
+  ['its turn is just there', 12, undefined, false],
+  ['its event has gone ahead: another photo had its turn', 12, 13, true],
+  ['nobody had it', 12, 12, false],
+])('a photo is counted already, or takes a turn: %s', (_, before, head, isCounted) => {
+  const given: EventTurns = { ...next(20, 100), ...(head !== undefined && { head }) };
+  const state = line(40_960, { round: 12 });
+  const turn = nextTurn(given, state, config, { nowMs: NOW, before, random: 0.5 });
+  expect(turn).toEqual({
+    ...(isCounted
+      ? joinEventAgain(given, state, config, { nowMs: NOW, round: before!, random: 0.5 })
+      : joinEvent(given, state, config, NOW)),
+    isCounted,
+  });
+  expect(turn.change.add?.photos).toBe(isCounted ? undefined : 1);
 });

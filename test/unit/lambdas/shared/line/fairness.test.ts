@@ -23,7 +23,9 @@ import {
   roundOf,
   sharing,
 } from '../../../../../lambdas/shared/line/turns.ts';
+import { cases } from '../../../../support/effort.ts';
 import { simulate } from '../../../../support/line-simulation.ts';
+import { lognormal, seededRandom } from '../../../../support/random.ts';
 import { uploads } from '../../../../support/uploads.ts';
 
 const NOON = Date.UTC(2026, 4, 1, 12);
@@ -338,6 +340,30 @@ describe('the gate', () => {
   });
 });
 
+test('an event has first photos once, however slowly it uploads, and again after a minute without any', () => {
+  const step = fc.record({ afterMs: fc.oneof(fc.nat(200), fc.nat(59_000)), rounds: fc.nat(8) });
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 30, maxLength: 120 }), (steps) => {
+      let event: EventTurns = {};
+      let reached = 0;
+      let nowMs = NOON;
+      const rounds = steps.map(({ afterMs, rounds: passed }) => {
+        nowMs += afterMs;
+        reached += passed;
+        const turn = joinEvent(event, { round: reached, round_ms: nowMs }, config, nowMs);
+        event = apply(event, turn.change);
+        return turn.round;
+      });
+      // From its 21st photo on one a round, wherever one looks.
+      const later = rounds.slice(20);
+      expect(later.every((round, i) => i === 0 || round >= later[i - 1]! + 1)).toBe(true);
+      const laterMs = event.planned_ms! + 60_001;
+      const after = joinEvent(event, { round: 10_000, round_ms: laterMs }, config, laterMs);
+      expect(after.change.set).toMatchObject({ start: 10_001, photos: 1 });
+    }),
+  );
+});
+
 describe('in virtual time', () => {
   const ends = (arrivals: ReturnType<typeof uploads>, perSecond: number) => {
     const { times, ...result } = simulate({ photos: arrivals.events.length, arrivals, perSecond });
@@ -369,6 +395,22 @@ describe('in virtual time', () => {
     expect(Math.max(...last) / Math.min(...last)).toBeLessThan(1.1);
     expect(run.transitions / 2_000).toBeLessThan(5.05);
   });
+
+  test.each(Array.from({ length: cases(3) }, (_, i) => i + 1))(
+    'among events of all sizes nobody counts twice, whoever is sent back how often (seed %d)',
+    (seed) => {
+      const random = seededRandom(seed);
+      const events = Array.from({ length: 20 }, (_, event) => ({
+        event,
+        photos: Math.round(20 + lognormal(random, 150, 1.2)),
+        atMs: random() * 20_000,
+        perSecond: 20,
+      }));
+      const run = ends(uploads(events, seed), 50);
+      expect(run.sentBack).toBeGreaterThan(0);
+      expect(run.turns).toBe(run.indexed);
+    },
+  );
 
   test('an event that is passed again and again ends all the same, by what the others’ photos add', () => {
     const others = Array.from({ length: 30 }, (_, i) => ({

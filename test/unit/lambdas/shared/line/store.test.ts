@@ -428,7 +428,7 @@ describe('by turns', () => {
     expect((await fleetMember(clock).read()).line_ms).toBeGreaterThan(again.placeMs);
     clock.now += 60_000;
     await fleet[1]!.joinByTurns({ key: 'large', round: photo.round });
-    expect(await turnsOf('large')).toMatchObject({ photos: 1 });
+    expect(await turnsOf('large')).toMatchObject({ photos: 101 });
   });
 
   test('at a crowded gate an event that has had its turns goes back, and another one passes', async () => {
