@@ -4,7 +4,14 @@
  */
 
 import type { Lane } from '../../lambdas/shared/contract/payloads.ts';
-import { isShared, nextTurn, passGate, placeAtEnd, type Turn } from '../../lambdas/shared/line/fairness.ts';
+import {
+  isShared,
+  joinEvent,
+  joinEventAgain,
+  passGate,
+  placeAtEnd,
+  type Turn,
+} from '../../lambdas/shared/line/fairness.ts';
 import {
   afterThrottle,
   apply,
@@ -21,6 +28,7 @@ import {
   type Slot,
   standAgain,
   takeSlot,
+  turnsAt,
 } from '../../lambdas/shared/line/rules.ts';
 import { blocksOf, type EventTurns } from '../../lambdas/shared/line/turns.ts';
 import { TokenBucket } from '../../local/rekognition/quota.ts';
@@ -112,8 +120,6 @@ export interface SimulationResult {
   };
   /** Writes of the events' own items. */
   eventWrites: number;
-  /** How many turns were taken. */
-  turns: number;
   /** Most blocks of turns in the ledger's item. */
   peakBlocks: number;
   /** Calls accepted and throttled in each second of the run. */
@@ -260,7 +266,6 @@ class Simulation {
         neighbour: [],
       },
       eventWrites: 0,
-      turns: 0,
       peakBlocks: 0,
       timeline: { accepted: [], throttled: [] },
     };
@@ -331,12 +336,12 @@ class Simulation {
   #takeTurn(photo: number, nowMs: number): number | 'refused' | 'busy' {
     const event = this.#eventTurns.get(this.#eventOf[photo]!) ?? {};
     const round = this.#round[photo]!;
-    const turn = nextTurn(event, this.#ledger, this.#config, {
-      nowMs,
-      before: round >= 0 ? round : undefined,
-      random: round >= 0 ? this.#random() : 0,
-    });
-    if (turn.isCounted) {
+    if (round >= 0 && turnsAt(this.#ledger, this.#config, nowMs).round < round) {
+      const turn = joinEventAgain(event, this.#ledger, this.#config, {
+        nowMs,
+        round,
+        random: this.#random(),
+      });
       const placeMs = this.#changeEvent(photo, turn)!;
       const again = standAgain(this.#ledger, this.#config, { nowMs, placeMs });
       if ('refused' in again) {
@@ -348,7 +353,7 @@ class Simulation {
       }
       return placeMs;
     }
-    this.#result.turns++;
+    const turn = joinEvent(event, this.#ledger, this.#config, nowMs);
     const ownMs = this.#changeEvent(photo, turn);
     const place = this.#extend((state) =>
       nextPlace(state, this.#config, { nowMs, lane: 'live', round: turn.round }),

@@ -76,30 +76,6 @@ const PAUSE_MS = 60_000;
 /** An event's item is of no use once its photos are through. */
 const KEPT_AFTER_MS = 86_400_000;
 
-/**
- * A photo's turn: its event's next, or for one that was sent back the event's last.
- *
- * That one is counted already, while its own turn is to come or its event has gone ahead of its turns: then another photo has
- * had this one's. Counted twice, the line would go so much slower for everyone. Where the round has passed both, the photo's
- * turn passed without it.
- *
- * @param before the round of its turn, where it has one
- * @param random 0 to 1
- */
-export function nextTurn(
-  event: EventTurns,
-  state: LedgerState,
-  config: LedgerConfig,
-  { nowMs, before, random }: { nowMs: number; before: number | undefined; random: number },
-): Turn & { isCounted: boolean } {
-  const isCounted =
-    before !== undefined && Math.max(before, event.head ?? 0) > turnsAt(state, config, nowMs).round;
-  const turn = isCounted
-    ? joinEventAgain(event, state, config, { nowMs, round: before, random })
-    : joinEvent(event, state, config, nowMs);
-  return { ...turn, isCounted };
-}
-
 /** The turn of an event's next photo. */
 export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerConfig, nowMs: number): Turn {
   const turns = turnsAt(state, config, nowMs);
@@ -187,7 +163,7 @@ function followLine(
 }
 
 /**
- * Back to the end of its event's photos, for one that is counted already; no sooner than the event's turns at the gate.
+ * Back to the end of its event's photos, for one whose turn is still to come: it is counted already.
  *
  * @param random 0 to 1
  */
@@ -198,8 +174,8 @@ export function joinEventAgain(
   { nowMs, round, random }: { nowMs: number; round: number; random: number },
 ): Turn {
   const turns = turnsAt(state, config, nowMs);
-  const { start, photos = 0, planned_ms = 0, head = 0 } = event;
-  const last = Math.max(round, head, start === undefined ? round : roundOf(start, photos - 1));
+  const { start, photos = 0, planned_ms = 0 } = event;
+  const last = start === undefined ? round : Math.max(round, roundOf(start, photos - 1));
   const leftMs = Math.max(0, dueAt(turns, state, config, { nowMs, round: last }) - nowMs);
   const soonMs = soonAgain(state, nowMs, leftMs);
   if (soonMs !== undefined) {

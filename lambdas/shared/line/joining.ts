@@ -1,7 +1,15 @@
 /** A place in line: first come, first served, or by turns with other events. */
 import { PipelineError } from '../contract/errors.ts';
 import type { Lane } from '../contract/payloads.ts';
-import { isShared, nextTurn, passGate, placeAtEnd, roundWritten, type Turn } from './fairness.ts';
+import {
+  isShared,
+  joinEvent,
+  joinEventAgain,
+  passGate,
+  placeAtEnd,
+  roundWritten,
+  type Turn,
+} from './fairness.ts';
 import { memory } from './memory.ts';
 import { type LedgerDeps, type RememberedLedger, rememberedTurns, settle } from './remembered-item.ts';
 import {
@@ -11,6 +19,7 @@ import {
   type LedgerState,
   nextPlace,
   standAgain,
+  turnsAt,
 } from './rules.ts';
 import type { EventTurns } from './turns.ts';
 
@@ -102,39 +111,52 @@ export function byTurns(deps: LedgerDeps, config: LedgerConfig, ledger: Remember
   /** A place of the event's own; undefined where it is the end of the line. */
   async function takeTurn(
     key: string,
-    decide: (event: EventTurns) => Turn & { isCounted: boolean },
-  ): Promise<{ round: number; ownMs: number | undefined; isCounted: boolean }> {
+    decide: (event: EventTurns) => Turn,
+  ): Promise<{ round: number; ownMs: number | undefined }> {
     const { state: after, decided } = await settle(itemOf(key), decide);
-    const { place, isCounted } = decided;
+    const { place } = decided;
     const round = roundWritten(decided, after);
     switch (place.at) {
       case 'end of line':
-        return { round, isCounted, ownMs: undefined };
+        return { round, ownMs: undefined };
       case 'end of plan':
-        return { round, isCounted, ownMs: (after.planned_ms ?? 0) - place.spacingMs };
+        return { round, ownMs: (after.planned_ms ?? 0) - place.spacingMs };
       default:
-        return { round, isCounted, ownMs: place.ms };
+        return { round, ownMs: place.ms };
     }
   }
 
+  /** The next turn of the event, and with it the line's next place. */
+  async function joinNew(key: string, state: LedgerState, nowMs: number): Promise<PlaceInLine> {
+    const { round, ownMs } = await takeTurn(key, (event) => joinEvent(event, state, config, nowMs));
+    const line = await extendChain(deps, ledger, (seen, arrivedMs) =>
+      nextPlace(seen, config, { nowMs: arrivedMs, lane: 'live', round }),
+    );
+    const placeMs = ownMs ?? placeAtEnd(line.state, config, { nowMs, round, endMs: line.atMs });
+    return { placeMs, round };
+  }
+
+  /** A place for a photo that was sent back before its round came. */
+  async function joinAgain(
+    key: string,
+    state: LedgerState,
+    { nowMs, before }: { nowMs: number; before: number },
+  ): Promise<PlaceInLine> {
+    const random = deps.random();
+    const { round, ownMs } = await takeTurn(key, (event) =>
+      joinEventAgain(event, state, config, { nowMs, round: before, random }),
+    );
+    const placeMs = ownMs ?? nowMs;
+    await settle(ledger, (seen) => standAgain(seen, config, { nowMs, placeMs }), { looked: state });
+    return { placeMs, round };
+  }
+
   return {
-    /** The photo's turn, and its place in line; one that is counted already only makes the line long enough. */
     async join({ key, round: before }: Fair): Promise<PlaceInLine> {
       const { state, nowMs } = await openLine();
-      const random = before === undefined ? 0 : deps.random();
-      const { round, ownMs, isCounted } = await takeTurn(key, (event) =>
-        nextTurn(event, state, config, { nowMs, before, random }),
-      );
-      if (isCounted) {
-        const placeMs = ownMs ?? nowMs;
-        await settle(ledger, (seen) => standAgain(seen, config, { nowMs, placeMs }), { looked: state });
-        return { placeMs, round };
-      }
-      const line = await extendChain(deps, ledger, (seen, arrivedMs) =>
-        nextPlace(seen, config, { nowMs: arrivedMs, lane: 'live', round }),
-      );
-      const placeMs = ownMs ?? placeAtEnd(line.state, config, { nowMs, round, endMs: line.atMs });
-      return { placeMs, round };
+      return before !== undefined && turnsAt(state, config, nowMs).round < before
+        ? joinAgain(key, state, { nowMs, before })
+        : joinNew(key, state, nowMs);
     },
 
     /** Counts the photo among its event's that passed the gate, while events share the line. */

@@ -3,7 +3,6 @@ import {
   isShared,
   joinEvent,
   joinEventAgain,
-  nextTurn,
   passGate,
   placeAtEnd,
   roundWritten,
@@ -466,14 +465,6 @@ test.each<[what: string, event: EventTurns, state: LedgerState, over: object, pl
       '12, end of plan, 40 ms',
       'planned_ms >= 0: planned_ms + 40, kept 5 s',
     ],
-    [
-      'no sooner than its event has turns at the gate again',
-      { ...last(20, 100), head: 30 },
-      line(40_960),
-      {},
-      '30, end of plan, 40 ms',
-      'planned_ms = 100: planned_ms := 640, kept 1 s',
-    ],
     ['a longer one', last(12, 5_001), line(40_960, { round: 12 }), {}, '12, in 500 ms', ': kept 6 s'],
     [
       'after a cut by the pace of the soonest moment',
@@ -591,23 +582,4 @@ describe('the round that was written', () => {
   ])('%s', (_, add, after, round) => {
     expect(roundWritten(turn(add), after)).toBe(round);
   });
-});
-
-test.each<[what: string, before: number | undefined, head: number | undefined, isCounted: boolean]>([
-  ['one that has no turn yet', undefined, 50, false],
-  ['its turn is to come', 13, undefined, true],
-  ['its turn is just there', 12, undefined, false],
-  ['its event has gone ahead: another photo had its turn', 12, 13, true],
-  ['nobody had it', 12, 12, false],
-])('a photo is counted already, or takes a turn: %s', (_, before, head, isCounted) => {
-  const given: EventTurns = { ...next(20, 100), ...(head !== undefined && { head }) };
-  const state = line(40_960, { round: 12 });
-  const turn = nextTurn(given, state, config, { nowMs: NOW, before, random: 0.5 });
-  expect(turn).toEqual({
-    ...(isCounted
-      ? joinEventAgain(given, state, config, { nowMs: NOW, round: before!, random: 0.5 })
-      : joinEvent(given, state, config, NOW)),
-    isCounted,
-  });
-  expect(turn.change.add?.photos).toBe(isCounted ? undefined : 1);
 });

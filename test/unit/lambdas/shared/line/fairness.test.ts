@@ -23,9 +23,7 @@ import {
   roundOf,
   sharing,
 } from '../../../../../lambdas/shared/line/turns.ts';
-import { cases } from '../../../../support/effort.ts';
 import { simulate } from '../../../../support/line-simulation.ts';
-import { lognormal, seededRandom } from '../../../../support/random.ts';
 import { uploads } from '../../../../support/uploads.ts';
 
 const NOON = Date.UTC(2026, 4, 1, 12);
@@ -395,22 +393,6 @@ describe('in virtual time', () => {
     expect(Math.max(...last) / Math.min(...last)).toBeLessThan(1.1);
     expect(run.transitions / 2_000).toBeLessThan(5.05);
   });
-
-  test.each(Array.from({ length: cases(3) }, (_, i) => i + 1))(
-    'among events of all sizes nobody counts twice, whoever is sent back how often (seed %d)',
-    (seed) => {
-      const random = seededRandom(seed);
-      const events = Array.from({ length: 20 }, (_, event) => ({
-        event,
-        photos: Math.round(20 + lognormal(random, 150, 1.2)),
-        atMs: random() * 20_000,
-        perSecond: 20,
-      }));
-      const run = ends(uploads(events, seed), 50);
-      expect(run.sentBack).toBeGreaterThan(0);
-      expect(run.turns).toBe(run.indexed);
-    },
-  );
 
   test('an event that is passed again and again ends all the same, by what the others’ photos add', () => {
     const others = Array.from({ length: 30 }, (_, i) => ({
