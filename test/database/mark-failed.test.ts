@@ -8,7 +8,7 @@ import { resultsKey } from '../../lambdas/shared/contract/stored-result.ts';
 import { lockEvent } from '../../lambdas/shared/erasure/outbox.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
-import { waitsForLock } from '../support/waiting.ts';
+import { whileHeld } from '../support/waiting.ts';
 
 const database = useTestDatabase();
 
@@ -542,31 +542,17 @@ describe('an upload of no event', () => {
   });
 });
 
-test('a photo waits for what erases its event, and not for other photos', async () => {
-  for (const mode of ['shared', 'exclusive'] as const) {
-    let release = () => {};
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    let hold = () => {};
-    const held = new Promise<void>((resolve) => {
-      hold = resolve;
-    });
-    const holding = database.admin.begin(async (sql) => {
-      await lockEvent(sql, EVENT, mode);
-      hold();
-      await released;
-    });
-    await held;
-    const failing = fail();
-    const waits = await waitsForLock(database, failing);
-    release();
-    await Promise.all([holding, failing]);
-    expect([mode, waits]).toEqual([mode, mode === 'exclusive']);
-  }
+test.each([
+  ['shared', false],
+  ['exclusive', true],
+] as const)('a photo whose event is locked %s by somebody else waits: %s', async (mode, waits) => {
+  await expect(whileHeld(database, (sql) => lockEvent(sql, EVENT, mode), fail)).resolves.toMatchObject({
+    waited: waits,
+    result: { effect: 'written' },
+  });
 });
 
-test('is not written in part', async () => {
+test('a failure that cannot be written whole changes nothing, and is not told', async () => {
   await insertPhoto({ ...indexed, face_count: 1 });
   await insert('faces', { photo_id: PHOTO, rekognition_face_id: 'a' });
   const before = await world();

@@ -1,6 +1,5 @@
 /** What RequestErasure writes down for each kind of request, and what it leaves as it is; what becomes of it, erasure.test.ts says. */
 import { randomUUID } from 'node:crypto';
-import type postgres from 'postgres';
 import { requestErasure } from '../../lambdas/request-erasure/request-erasure.ts';
 import { parsePhotoKey } from '../../lambdas/shared/contract/photo-key.ts';
 import {
@@ -12,7 +11,7 @@ import {
 import { lockEvent } from '../../lambdas/shared/erasure/outbox.ts';
 import { useTestDatabase } from '../support/postgres.ts';
 import { recordingTelemetry } from '../support/recording-telemetry.ts';
-import { waitsForLock } from '../support/waiting.ts';
+import { whileHeld } from '../support/waiting.ts';
 
 const database = useTestDatabase();
 
@@ -256,28 +255,6 @@ const leaving = (erasure_id: string, collection_id: string, faces: [string, stri
 const results = (erasure_id: string, ...names: string[]) =>
   Object.fromEntries(names.map((name) => [`${name} of ${erasure_id}`, { erasure_id, name, listed: false }]));
 
-/**
- * Starts the work while a transaction holds on to something, which ends when the work waits for it, or is through.
- *
- * @returns whether it waited, and when that was over
- */
-async function whileHeld<Result>(
-  hold: (sql: postgres.TransactionSql) => Promise<unknown>,
-  work: () => Promise<Result>,
-): Promise<{ waited: boolean; until: string; result: Result }> {
-  const { admin } = database;
-  let waited = false;
-  let until = '';
-  let working: Promise<Result> | undefined;
-  await admin.begin(async (sql) => {
-    await hold(sql);
-    working = work();
-    waited = await waitsForLock(database, working);
-    until = (await admin`SELECT clock_timestamp()::text AS now`)[0]!.now as string;
-  });
-  return { waited, until, result: await working! };
-}
-
 test('the answer is logged, in one line', async () => {
   const deleted = request(deletion());
   const answer = await deleted.answer;
@@ -450,6 +427,7 @@ describe('a deleted photo', () => {
     const { keyId } = parsePhotoKey(key);
     const first = randomUUID();
     const { waited, result } = await whileHeld(
+      database,
       async (sql) => {
         await sql`
           INSERT INTO photos (id, event_id, object_key, object_sequencer, status)
@@ -574,6 +552,7 @@ describe('a deleted photo', () => {
   ] as const)('%s', async (_, mode, waited) => {
     await expect(
       whileHeld(
+        database,
         (sql) => lockEvent(sql, EVENT, mode),
         () => request(deletion()).answer,
       ),
@@ -762,6 +741,7 @@ describe('an event', () => {
     const id = randomUUID();
     await erasure({ id, reason: 'event_requested' });
     const { waited, result } = await whileHeld(
+      database,
       (sql) => sql`UPDATE erasures SET begun_at = now() WHERE id = ${id}`,
       () => request(input).answer,
     );
@@ -771,6 +751,7 @@ describe('an event', () => {
 
   test('waits for the photos that are just being written, and covers them', async () => {
     const { waited, until } = await whileHeld(
+      database,
       (sql) => lockEvent(sql, EVENT, 'shared'),
       () => request(input).answer,
     );
@@ -920,6 +901,7 @@ describe('retention', () => {
     const again = await event({ ...OVER, expires_at: LONG_AGO });
     const id = await event();
     const { waited, result } = await whileHeld(
+      database,
       async (sql) => {
         await lockEvent(sql, again, 'shared');
         await sql`UPDATE events SET expires_at = ${DEADLINE} WHERE id = ${again}`;
