@@ -165,7 +165,7 @@ function manyEvents(photos: number, perSecond: number, seed: number) {
   const arrivals = uploads(of, seed);
   const result = simulate({ photos: arrivals.events.length, arrivals, perSecond, seed, startBurst: 1_300 });
   const ends = endsOf(arrivals.events, result.times.accepted);
-  const fair = fairEnds(arrivals, result.times.started, perSecond);
+  const fair = fairEnds(arrivals, result.times);
   const over = of.map(({ event, atMs }) => ({
     took: (ends.get(event)! - atMs) / 1_000,
     fair: (fair.get(event)! - atMs) / 1_000,

@@ -78,7 +78,12 @@ describe('events beside each other', () => {
       { event: 2, photos: 300, atMs: 0 },
       { event: 3, photos: 50, atMs: 100_000 },
     ]);
-    const ends = fairEnds(arrivals, arrivals.timesMs, 50);
+    // The calls are made first come, first served: how they are shared out is what is asked.
+    const accepted = Float64Array.from(
+      arrivals.timesMs,
+      (_, call) => Math.max(call, call < 400 ? 0 : 4_600 + call) * 20 + 20,
+    );
+    const ends = fairEnds(arrivals, { started: arrivals.timesMs, accepted });
     expect(ends.get(1)! / 1_000).toBeCloseTo(4, 1);
     expect(ends.get(2)! / 1_000).toBeCloseTo(8, 1);
     expect(ends.get(3)! / 1_000).toBeCloseTo(101, 1);

@@ -5,13 +5,14 @@
 
 import type { Lane } from '../../lambdas/shared/contract/payloads.ts';
 import {
+  giveTurnBack,
   isShared,
-  joinEvent,
-  joinEventAgain,
   passGate,
   placeAtEnd,
+  standInLine,
   type Turn,
 } from '../../lambdas/shared/line/fairness.ts';
+import { ownPlace } from '../../lambdas/shared/line/joining.ts';
 import {
   afterThrottle,
   apply,
@@ -28,7 +29,6 @@ import {
   type Slot,
   standAgain,
   takeSlot,
-  turnsAt,
 } from '../../lambdas/shared/line/rules.ts';
 import { blocksOf, type EventTurns } from '../../lambdas/shared/line/turns.ts';
 import { TokenBucket } from '../../local/rekognition/quota.ts';
@@ -335,15 +335,12 @@ class Simulation {
 
   #takeTurn(photo: number, nowMs: number): number | 'refused' | 'busy' {
     const event = this.#eventTurns.get(this.#eventOf[photo]!) ?? {};
-    const round = this.#round[photo]!;
-    if (round >= 0 && turnsAt(this.#ledger, this.#config, nowMs).round < round) {
-      const turn = joinEventAgain(event, this.#ledger, this.#config, {
-        nowMs,
-        round,
-        random: this.#random(),
-      });
-      const placeMs = this.#changeEvent(photo, turn)!;
-      const again = standAgain(this.#ledger, this.#config, { nowMs, placeMs });
+    const before = this.#round[photo]! < 0 ? undefined : this.#round[photo]!;
+    const turn = standInLine(event, this.#ledger, this.#config, { nowMs, before, random: this.#random() });
+    const ownMs = ownPlace(turn, this.#writeEvent(photo, turn.change));
+    if (!turn.isNew) {
+      this.#round[photo] = turn.round;
+      const again = standAgain(this.#ledger, this.#config, { nowMs, placeMs: ownMs! });
       if ('refused' in again) {
         return 'refused';
       }
@@ -351,35 +348,20 @@ class Simulation {
         this.#ledger = apply(this.#ledger, again.change);
         this.#countWrite();
       }
-      return placeMs;
+      return ownMs!;
     }
-    const turn = joinEvent(event, this.#ledger, this.#config, nowMs);
-    const ownMs = this.#changeEvent(photo, turn);
     const place = this.#extend((state) =>
       nextPlace(state, this.#config, { nowMs, lane: 'live', round: turn.round }),
     );
     this.#result.peakBlocks = Math.max(this.#result.peakBlocks, blocksOf(this.#ledger).length);
     if (typeof place === 'string') {
       // The state machine knows nothing of a turn that JoinLine could not tell it.
-      this.#round[photo] = round;
+      this.#writeEvent(photo, giveTurnBack(turn));
       return place;
     }
+    this.#round[photo] = turn.round;
     const endMs = place.slotMs;
     return ownMs ?? placeAtEnd(this.#ledger, this.#config, { nowMs, round: turn.round, endMs });
-  }
-
-  /** @returns the photo's place, where its event gives it */
-  #changeEvent(photo: number, { round, place, change }: Turn): number | undefined {
-    const after = this.#writeEvent(photo, change);
-    this.#round[photo] = round;
-    switch (place.at) {
-      case 'end of line':
-        return undefined;
-      case 'end of plan':
-        return after.planned_ms! - place.spacingMs;
-      default:
-        return place.ms;
-    }
   }
 
   #writeEvent(photo: number, change: Turn['change']): EventTurns {
@@ -393,17 +375,18 @@ class Simulation {
     return after;
   }
 
-  #passes(photo: number, nowMs: number): boolean {
+  /** @returns where the gate's round moves to with the photo's slot */
+  #passGate(photo: number, nowMs: number): { gateRound?: number | undefined } | 'refused' {
     if (this.#round[photo]! < 0 || !isShared(this.#ledger, this.#config, nowMs)) {
-      return true;
+      return {};
     }
     const event = this.#eventTurns.get(this.#eventOf[photo]!) ?? {};
     const pass = passGate(event, this.#ledger, this.#config, nowMs);
     if ('refused' in pass) {
-      return false;
+      return 'refused';
     }
     this.#writeEvent(photo, pass.change);
-    return true;
+    return { gateRound: pass.gateRound };
   }
 
   /** The state machine's Retry, with full jitter, of `LedgerBusy` (to 60 s) and `BackfillWaits` (to 120 s). */
@@ -440,10 +423,11 @@ class Simulation {
   #gate(photo: number, passed = false): void {
     const nowMs = this.#clock(photo);
     const lane = this.#lane(photo);
+    const pass = passed ? {} : this.#passGate(photo, nowMs);
     const slot =
-      passed || this.#passes(photo, nowMs)
-        ? this.#extend((state) => takeSlot(state, this.#config, { nowMs, lane }))
-        : 'refused';
+      pass === 'refused'
+        ? 'refused'
+        : this.#extend((state) => takeSlot(state, this.#config, { nowMs, lane, gateRound: pass.gateRound }));
     if (slot === 'busy') {
       this.#failed(photo);
       return;

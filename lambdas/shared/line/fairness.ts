@@ -10,6 +10,7 @@
  */
 import {
   type Change,
+  GATE_AHEAD_MS,
   GATE_EARLY_MS,
   intervalAt,
   type LedgerConfig,
@@ -31,6 +32,8 @@ type EventChange = Change<keyof EventTurns>;
 export interface Turn {
   /** The round of the photo's turn. */
   round: number;
+  /** Whether the line has to count it: that of a photo that stood in line before is counted. */
+  isNew: boolean;
   change: EventChange;
   place:
     | { at: 'end of line' }
@@ -49,6 +52,13 @@ export function roundWritten(turn: Turn, after: EventTurns): number {
 /** A place that is later by this share of the wait, or by this time, is as good: at the end of the line nobody is passed. */
 const AS_GOOD_SHARE = 0.2;
 const AS_GOOD_MS = 1_000;
+
+/** A plan that is later than its turns by this share of the wait is begun anew where they come. */
+const PLAN_LATE_SHARE = 0.05;
+
+/** One that is later by this time catches up: its photos stand closer by this factor. */
+const CATCH_UP_MS = 250;
+const CATCH_UP = 0.5;
 
 /** Events that grow beside each other come by turns, but not exactly: so many rounds from one photo to the next are no gap. */
 const BESIDE_ROUNDS = 15;
@@ -70,11 +80,62 @@ const GOLDEN = (Math.sqrt(5) - 1) / 2;
 /** How far ahead the gate is when photos that had no turn yet are sent back: as far as they come early, and a little. */
 const GATE_CROWDED_MS = GATE_EARLY_MS + 250;
 
+/** How far ahead of the gate's round an event may be at a crowded gate: so many rounds, and those of so much time. */
+const AHEAD_ROUNDS = 2;
+const AHEAD_MS = 1_000;
+
+/** Where the gate had room for an event that was further ahead, this share of that remains. */
+const STAYS_AHEAD = 0.6;
+
+/** Of a gate at which no event has ever been further ahead than that. */
+const FIRST_GATE_ROUND = 1;
+
 /** An event that has had nobody in line for so long has first photos again. */
 const PAUSE_MS = 60_000;
 
 /** An event's item is of no use once its photos are through. */
 const KEPT_AFTER_MS = 86_400_000;
+
+/**
+ * The turn of an event's next photo, or of one that comes back to the line.
+ *
+ * @param before the round of the turn that it had, if it stood in line before
+ * @param random 0 to 1
+ */
+export function standInLine(
+  event: EventTurns,
+  state: LedgerState,
+  config: LedgerConfig,
+  { nowMs, before, random }: { nowMs: number; before: number | undefined; random: number },
+): Turn {
+  return before !== undefined && isCounted(event, state, config, { nowMs, before })
+    ? joinEventAgain(event, state, config, { nowMs, round: before, random })
+    : joinEvent(event, state, config, nowMs);
+}
+
+/** Whether a turn is still to come for a photo that had this one: its own, or that of another photo of its event which passed before it. */
+function isCounted(
+  event: EventTurns,
+  state: LedgerState,
+  config: LedgerConfig,
+  { nowMs, before }: { nowMs: number; before: number },
+): boolean {
+  return (
+    turnsAt(state, config, nowMs).round < before ||
+    (isShared(state, config, nowMs) && aheadOfGate(event, state) > 0)
+  );
+}
+
+/** Rounds that an event's turns at the gate are ahead; below 0 where it may have passed more than it did. */
+function aheadOfGate({ head = 0 }: EventTurns, { gate_round = FIRST_GATE_ROUND }: LedgerState): number {
+  return head - gate_round;
+}
+
+/** Undoes an event's new turn that the line could not count: the photo comes for another one. */
+export function giveTurnBack({ change, place }: Turn): EventChange {
+  const planned_ms = place.at === 'end of plan' ? place.spacingMs : (change.add?.planned_ms ?? 0);
+  return { premises: [], add: { photos: -1, ...(planned_ms > 0 && { planned_ms: -planned_ms }) } };
+}
 
 /** The turn of an event's next photo. */
 export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerConfig, nowMs: number): Turn {
@@ -102,6 +163,7 @@ export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerC
     const ms = nowMs + ((photos * GOLDEN) % 1) * soonMs;
     return {
       round,
+      isNew: true,
       place: { at: 'moment', ms },
       change: { ...joins, set: { ...joins.set, ...kept(Math.max(planned_ms, ms)) } },
     };
@@ -111,15 +173,17 @@ export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerC
   if (isAsGood(lineMs, dueMs, nowMs) && !(isPlanned && lineMs - planned_ms > BESIDE_ROUNDS * roundMs)) {
     return {
       round,
+      isNew: true,
       place: { at: 'end of line' },
       change: followLine(event, joins, { goesOn, lineMs, state, config }),
     };
   }
-  const mostMs = Math.max(AS_GOOD_MS, AS_GOOD_SHARE * (dueMs - nowMs), BESIDE_ROUNDS * roundMs);
+  const mostMs = Math.max(AS_GOOD_MS, PLAN_LATE_SHARE * (dueMs - nowMs), BESIDE_ROUNDS * roundMs);
   const atMs = isPlanned && planned_ms - dueMs <= mostMs ? planned_ms : dueMs;
   const first = earlier < FIRST_PHOTOS ? FIRST_TURNS_A_ROUND : 1;
-  const spacingMs = hundredths(spacing(turns, state, config, { atMs, round }) / first);
-  return plan(event, joins, { nowMs, round, atMs, spacingMs });
+  const closer = atMs - dueMs > CATCH_UP_MS ? CATCH_UP : 1;
+  const spacingMs = hundredths((closer * spacing(turns, state, config, { atMs, round })) / first);
+  return { isNew: true, ...plan(event, joins, { nowMs, round, atMs, spacingMs }) };
 }
 
 function isAsGood(lineMs: number, dueMs: number, nowMs: number): boolean {
@@ -162,11 +226,7 @@ function followLine(
   };
 }
 
-/**
- * Back to the end of its event's photos, for one whose turn is still to come: it is counted already.
- *
- * @param random 0 to 1
- */
+/** Back to the end of its event's photos, for one whose turn is counted already. */
 export function joinEventAgain(
   event: EventTurns,
   state: LedgerState,
@@ -175,13 +235,15 @@ export function joinEventAgain(
 ): Turn {
   const turns = turnsAt(state, config, nowMs);
   const { start, photos = 0, planned_ms = 0 } = event;
-  const last = start === undefined ? round : Math.max(round, roundOf(start, photos - 1));
+  const ahead = turns.round + aheadOfGate(event, state);
+  const last = Math.max(round, ahead, start === undefined ? round : roundOf(start, photos - 1));
   const leftMs = Math.max(0, dueAt(turns, state, config, { nowMs, round: last }) - nowMs);
   const soonMs = soonAgain(state, nowMs, leftMs);
   if (soonMs !== undefined) {
     const ms = nowMs + GATE_EARLY_MS + random * soonMs;
     return {
       round: last,
+      isNew: false,
       place: { at: 'moment', ms },
       change: { premises: [], set: kept(Math.max(planned_ms, ms)) },
     };
@@ -192,6 +254,7 @@ export function joinEventAgain(
     const ms = nowMs + GATE_EARLY_MS + random * leftMs;
     return {
       round: last,
+      isNew: false,
       place: { at: 'moment', ms },
       change: { premises: [], set: kept(Math.max(planned_ms, ms)) },
     };
@@ -201,7 +264,7 @@ export function joinEventAgain(
   const spacingMs = spacing(turns, state, config, { atMs: Math.max(planned_ms, soonestMs), round: last });
   const atMs =
     planned_ms > nowMs && planned_ms >= soonestMs ? planned_ms : Math.max(soonestMs, nowMs + spacingMs);
-  return plan(event, { premises: [] }, { nowMs, round: last, atMs, spacingMs });
+  return { isNew: false, ...plan(event, { premises: [] }, { nowMs, round: last, atMs, spacingMs }) };
 }
 
 /**
@@ -221,7 +284,7 @@ function plan(
   event: EventTurns,
   joins: EventChange,
   { nowMs, round, atMs, spacingMs }: { nowMs: number; round: number; atMs: number; spacingMs: number },
-): Turn {
+): Omit<Turn, 'isNew'> {
   const isItsEnd = atMs === event.planned_ms;
   return {
     round,
@@ -246,37 +309,51 @@ export function isShared(state: LedgerState, config: LedgerConfig, nowMs: number
 }
 
 /**
- * One turn at the gate, for an event that shares the line. Who has had its turns may pass all the same while the gate has
- * room: a slot that nobody takes is lost.
+ * One turn at the gate, for an event that shares the line. Each event counts the turns that it has had there (`head`), and the
+ * gate how far they may be (`gate_round`): by turns, as a round-robin does, whatever was known when the photos were told to
+ * come. Who has had its turns may pass all the same while the gate has room: a slot that nobody takes is lost. The gate's
+ * round then follows, for nobody is waiting who comes first.
+ *
+ * @returns what the event's item becomes, and where the gate's round moves to, if it does
  */
 export function passGate(
   event: EventTurns,
   state: LedgerState,
   config: LedgerConfig,
   nowMs: number,
-): { refused: 'SlotExpired'; because: string } | { change: EventChange } {
+): { refused: 'SlotExpired'; because: string } | { change: EventChange; gateRound: number | undefined } {
+  const gateMs = (state.next_ms ?? 0) - nowMs;
+  if (gateMs >= GATE_AHEAD_MS.live) {
+    return { refused: 'SlotExpired', because: `the next free slot is ${Math.round(gateMs)} ms away` };
+  }
   const { blocks, round } = turnsAt(state, config, nowMs);
-  const { start = 0, head = 0 } = event;
-  const isCrowded = (state.next_ms ?? 0) - nowMs > GATE_CROWDED_MS;
-  // Photos come this much before their turn.
+  const { gate_round = FIRST_GATE_ROUND } = state;
+  const isCrowded = gateMs > GATE_CROWDED_MS;
   const roundMs = intervalAt(state, config, nowMs) * Math.max(1, sharing(blocks, round));
-  const latest = round + 2 + GATE_CROWDED_MS / roundMs;
-  if (isCrowded && head > latest) {
+  const most = AHEAD_ROUNDS + AHEAD_MS / roundMs;
+  const ahead = aheadOfGate(event, state);
+  if (isCrowded && ahead > most) {
     return {
       refused: 'SlotExpired',
-      because: `its event has had its turns up to round ${Math.floor(head)}, and this is round ${Math.floor(round)}`,
+      because: `its event has had its turns up to round ${Math.floor(gate_round + ahead)} of the gate, which is at ${Math.floor(gate_round)}`,
     };
   }
-  const isFirst = Math.max(head, round) - start < FIRST_PHOTOS / FIRST_TURNS_A_ROUND;
+  const gateRound =
+    !isCrowded && ahead > STAYS_AHEAD * most ? gate_round + ahead - STAYS_AHEAD * most : undefined;
+  const isFirst = round - (event.start ?? 0) < FIRST_PHOTOS / FIRST_TURNS_A_ROUND;
   const turn = isFirst ? 1 / FIRST_TURNS_A_ROUND : 1;
-  if (head < round) {
-    return { change: { premises: [{ attribute: 'head', below: round }], set: { head: round + turn } } };
+  if (ahead < 0) {
+    return {
+      gateRound,
+      change: { premises: [{ attribute: 'head', below: gate_round }], set: { head: gate_round + turn } },
+    };
   }
   return {
+    gateRound,
     change: {
       premises: [
-        { attribute: 'head', atLeast: round },
-        ...(isCrowded ? [{ attribute: 'head' as const, below: latest + 1 }] : []),
+        { attribute: 'head', atLeast: gate_round },
+        ...(isCrowded ? [{ attribute: 'head' as const, below: gate_round + most + 1 }] : []),
       ],
       add: { head: turn },
     },

@@ -2,12 +2,12 @@
 import { PipelineError } from '../contract/errors.ts';
 import type { Lane } from '../contract/payloads.ts';
 import {
+  giveTurnBack,
   isShared,
-  joinEvent,
-  joinEventAgain,
   passGate,
   placeAtEnd,
   roundWritten,
+  standInLine,
   type Turn,
 } from './fairness.ts';
 import { memory } from './memory.ts';
@@ -19,7 +19,6 @@ import {
   type LedgerState,
   nextPlace,
   standAgain,
-  turnsAt,
 } from './rules.ts';
 import type { EventTurns } from './turns.ts';
 
@@ -88,6 +87,18 @@ export function firstComeFirstServed(deps: LedgerDeps, config: LedgerConfig, led
   };
 }
 
+/** A place of the event's own, milliseconds since the epoch; undefined where it is the end of the line. */
+export function ownPlace({ place }: Turn, after: EventTurns): number | undefined {
+  switch (place.at) {
+    case 'end of line':
+      return undefined;
+    case 'end of plan':
+      return (after.planned_ms ?? 0) - place.spacingMs;
+    default:
+      return place.ms;
+  }
+}
+
 /** By turns with others, in the live line. */
 export function byTurns(deps: LedgerDeps, config: LedgerConfig, ledger: RememberedLedger) {
   const seenTurns = memory<EventTurns>();
@@ -108,66 +119,52 @@ export function byTurns(deps: LedgerDeps, config: LedgerConfig, ledger: Remember
     return { state, nowMs };
   }
 
-  /** A place of the event's own; undefined where it is the end of the line. */
-  async function takeTurn(
-    key: string,
-    decide: (event: EventTurns) => Turn,
-  ): Promise<{ round: number; ownMs: number | undefined }> {
-    const { state: after, decided } = await settle(itemOf(key), decide);
-    const { place } = decided;
-    const round = roundWritten(decided, after);
-    switch (place.at) {
-      case 'end of line':
-        return { round, ownMs: undefined };
-      case 'end of plan':
-        return { round, ownMs: (after.planned_ms ?? 0) - place.spacingMs };
-      default:
-        return { round, ownMs: place.ms };
-    }
-  }
-
-  /** The next turn of the event, and with it the line's next place. */
-  async function joinNew(key: string, state: LedgerState, nowMs: number): Promise<PlaceInLine> {
-    const { round, ownMs } = await takeTurn(key, (event) => joinEvent(event, state, config, nowMs));
-    const line = await extendChain(deps, ledger, (seen, arrivedMs) =>
-      nextPlace(seen, config, { nowMs: arrivedMs, lane: 'live', round }),
-    );
-    const placeMs = ownMs ?? placeAtEnd(line.state, config, { nowMs, round, endMs: line.atMs });
-    return { placeMs, round };
-  }
-
-  /** A place for a photo that was sent back before its round came. */
-  async function joinAgain(
-    key: string,
-    state: LedgerState,
-    { nowMs, before }: { nowMs: number; before: number },
-  ): Promise<PlaceInLine> {
-    const random = deps.random();
-    const { round, ownMs } = await takeTurn(key, (event) =>
-      joinEventAgain(event, state, config, { nowMs, round: before, random }),
-    );
-    const placeMs = ownMs ?? nowMs;
-    await settle(ledger, (seen) => standAgain(seen, config, { nowMs, placeMs }), { looked: state });
-    return { placeMs, round };
-  }
-
   return {
+    /** The event's next turn, and with it the line's next place; or a place for a photo that was sent back. */
     async join({ key, round: before }: Fair): Promise<PlaceInLine> {
       const { state, nowMs } = await openLine();
-      return before !== undefined && turnsAt(state, config, nowMs).round < before
-        ? joinAgain(key, state, { nowMs, before })
-        : joinNew(key, state, nowMs);
+      const random = deps.random();
+      const event = itemOf(key);
+      const { state: after, decided: turn } = await settle(event, (seen) =>
+        standInLine(seen, state, config, { nowMs, before, random }),
+      );
+      const round = roundWritten(turn, after);
+      const ownMs = ownPlace(turn, after);
+      if (!turn.isNew) {
+        const placeMs = ownMs ?? nowMs;
+        await settle(ledger, (seen) => standAgain(seen, config, { nowMs, placeMs }), { looked: state });
+        return { placeMs, round };
+      }
+      try {
+        const line = await extendChain(deps, ledger, (seen, arrivedMs) =>
+          nextPlace(seen, config, { nowMs: arrivedMs, lane: 'live', round }),
+        );
+        return {
+          placeMs: ownMs ?? placeAtEnd(line.state, config, { nowMs, round, endMs: line.atMs }),
+          round,
+        };
+      } catch (error) {
+        // It comes again for another turn. One that is not given back leaves a gap in its event's plan, and no more.
+        await event.write(giveTurnBack(turn)).catch(() => undefined);
+        throw error;
+      }
     },
 
-    /** Counts the photo among its event's that passed the gate, while events share the line. */
-    async pass({ key, round }: Fair): Promise<void> {
+    /**
+     * Counts the photo among its event's that passed the gate, while events share the line.
+     *
+     * @returns where the gate's round moves to with its slot
+     */
+    async pass({ key, round }: Fair): Promise<number | undefined> {
       if (round === undefined) {
-        return;
+        return undefined;
       }
       const state = await ledger.recent();
-      if (isShared(state, config, deps.now())) {
-        await settle(itemOf(key), (event) => passGate(event, state, config, deps.now()));
+      if (!isShared(state, config, deps.now())) {
+        return undefined;
       }
+      const { decided } = await settle(itemOf(key), (event) => passGate(event, state, config, deps.now()));
+      return decided.gateRound;
     },
   };
 }

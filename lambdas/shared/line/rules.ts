@@ -61,6 +61,8 @@ export type LedgerAttribute =
   /** The round that the line's turns had reached, and when (`line/turns.ts`). */
   | 'round'
   | 'round_ms'
+  /** How far the turns at the gate may have got, in rounds of its own (`line/fairness.ts`). */
+  | 'gate_round'
   /** Photos that have their turns in a block of rounds. */
   | TurnBlock;
 
@@ -348,11 +350,15 @@ export function comeBack(
   return { placeMs: throttles > 0 ? nowMs + random * backoff : nowMs };
 }
 
-/** A slot of the gate. Refused with `SlotExpired` when the gate is too far ahead: back to the line. */
+/**
+ * A slot of the gate. Refused with `SlotExpired` when the gate is too far ahead: back to the line.
+ *
+ * @param gateRound where the gate's round moves to with it, unless it is there (`line/fairness.ts`)
+ */
 export function takeSlot(
   state: LedgerState,
   config: LedgerConfig,
-  { nowMs, lane }: { nowMs: number; lane: Lane },
+  { nowMs, lane, gateRound }: { nowMs: number; lane: Lane; gateRound?: number | undefined },
 ): Decision {
   const held = hold(state, config, nowMs);
   if (held) {
@@ -374,11 +380,19 @@ export function takeSlot(
     ...image.premises,
   ];
   const intervalMs = intervalAt(state, config, nowMs);
+  const moves = gateRound !== undefined && gateRound > (state.gate_round ?? 0) ? gateRound : undefined;
+  if (moves !== undefined) {
+    premises.push({ attribute: 'gate_round', below: moves });
+  }
   const change = extend(state, 'next_ms', intervalMs, nowMs, premises);
   return {
     chain: 'next_ms',
     intervalMs,
-    change: { ...change, add: { ...change.add, ...image.add }, set: { ...change.set, ...image.set } },
+    change: {
+      ...change,
+      add: { ...change.add, ...image.add },
+      set: { ...change.set, ...image.set, ...(moves !== undefined && { gate_round: moves }) },
+    },
   };
 }
 

@@ -72,11 +72,15 @@ export function slots(deps: LedgerDeps, config: LedgerConfig, ledger: Remembered
       }
     },
 
-    /** A slot whose moment is now. */
-    async take(lane: Lane): Promise<Slot> {
+    /**
+     * A slot whose moment is now.
+     *
+     * @param gateRound where the gate's round moves to with it
+     */
+    async take(lane: Lane, gateRound?: number): Promise<Slot> {
       for (let taken = 0; taken < MAX_SLOTS; taken++) {
         const { atMs, intervalMs, state } = await extendChain(deps, ledger, (seen, nowMs) =>
-          takeSlot(seen, config, { nowMs, lane }),
+          takeSlot(seen, config, { nowMs, lane, gateRound }),
         );
         const slot: Slot = { slotMs: atMs, intervalMs, cuts: state.cuts ?? 0, day: state.day ?? 0 };
         const kept = await sleepUntil(slot, taken === 0 ? SLOT_GOOD_FOR_MS : Number.POSITIVE_INFINITY);

@@ -89,10 +89,7 @@ export function slotLedger(deps: LedgerDeps, config: LedgerConfig): SlotLedger {
     joinByTurns: turns.join,
     async takeSlot({ lane, placeMs, fair }) {
       await gate.waitForPlace(placeMs);
-      if (fair && lane === 'live') {
-        await turns.pass(fair);
-      }
-      return gate.take(lane);
+      return gate.take(lane, fair && lane === 'live' ? await turns.pass(fair) : undefined);
     },
     reportThrottle: gate.reportThrottle,
     giveBack: gate.giveBack,

@@ -1,11 +1,13 @@
 /** What an event's item decides, case by case, in numbers that can be checked by hand; fairness.test.ts has what holds for any line. */
 import {
+  giveTurnBack,
   isShared,
   joinEvent,
   joinEventAgain,
   passGate,
   placeAtEnd,
   roundWritten,
+  standInLine,
   type Turn,
 } from '../../../../../lambdas/shared/line/fairness.ts';
 import { intervalAt, type LedgerConfig, type LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
@@ -168,31 +170,45 @@ test.each<[what: string, event: EventTurns, state: LedgerState, place: string, c
   ],
   [
     'more than fifteen: a gap',
-    next(200, 9_399),
+    next(200, 8_500),
     line(10_000),
-    '200, end of plan, 40 ms',
-    'start = 195, planned_ms >= 0: photos + 1, planned_ms + 40, kept 10 s',
+    '200, end of plan, 20 ms',
+    'start = 195, planned_ms >= 0: photos + 1, planned_ms + 20, kept 9 s',
   ],
   [
-    'a plan a fifth of the wait longer than its photos need goes on',
-    next(200, 9_600),
-    line(20_000),
-    '200, end of plan, 40 ms',
-    'start = 195, planned_ms >= 0: photos + 1, planned_ms + 40, kept 10 s',
+    'a plan a twentieth of the wait longer than its photos need goes on, and catches up',
+    next(1_000, 42_000),
+    line(60_000, { t10_0: 2_048 }),
+    '1000, end of plan, 20 ms',
+    'start = 995, planned_ms >= 0: photos + 1, planned_ms + 20, kept 42 s',
   ],
   [
     'longer than that: its next is due',
-    next(200, 9_601),
-    line(20_000),
-    '200, end of plan, 40 ms',
-    'start = 195, planned_ms = 9601: photos + 1, planned_ms := 8040, kept 8 s',
+    next(1_000, 42_001),
+    line(60_000, { t10_0: 2_048 }),
+    '1000, end of plan, 40 ms',
+    'start = 995, planned_ms = 42001: photos + 1, planned_ms := 40040, kept 40 s',
   ],
   [
-    'a second longer goes on',
+    'a second longer goes on, and catches up',
     next(25, 2_000),
+    line(20_000),
+    '25, end of plan, 20 ms',
+    'start = 20, planned_ms >= 0: photos + 1, planned_ms + 20, kept 2 s',
+  ],
+  [
+    'a quarter of a second longer does not need to',
+    next(25, 1_250),
     line(20_000),
     '25, end of plan, 40 ms',
     'start = 20, planned_ms >= 0: photos + 1, planned_ms + 40, kept 2 s',
+  ],
+  [
+    'a little more does',
+    next(25, 1_251),
+    line(20_000),
+    '25, end of plan, 20 ms',
+    'start = 20, planned_ms >= 0: photos + 1, planned_ms + 20, kept 2 s',
   ],
   [
     'more than a second longer does not',
@@ -205,8 +221,8 @@ test.each<[what: string, event: EventTurns, state: LedgerState, place: string, c
     'fifteen rounds of ten events longer goes on',
     next(10, 5_000),
     line(204_800, { t10_0: 10_240 }),
-    '10, end of plan, 200 ms',
-    'start = 5, planned_ms >= 0: photos + 1, planned_ms + 200, kept 5 s',
+    '10, end of plan, 100 ms',
+    'start = 5, planned_ms >= 0: photos + 1, planned_ms + 100, kept 5 s',
   ],
   [
     'more than that does not',
@@ -488,62 +504,76 @@ test.each<[what: string, event: EventTurns, state: LedgerState, over: object, pl
   expect(turnTold(joinEventAgain(given, state, quota, { nowMs: NOW, ...again }))).toEqual([place, change]);
 });
 
-describe('at the gate, in round 100', () => {
-  const gate = (over: LedgerState = {}) => line(40_960, { round: 100, next_ms: NOW + 751, ...over });
-  const unshared = { round: 100, round_ms: NOW, next_ms: NOW + 751 };
+describe('at the gate, whose round is 7 in round 100 of the line', () => {
+  /** Of two events: a round is 40 ms, and an event may be 27 ahead. */
+  const gate = (over: LedgerState = {}) =>
+    line(40_960, { round: 100, gate_round: 7, next_ms: NOW + 751, ...over });
+  const roomy = gate({ next_ms: NOW + 750 });
+  const unshared = { round: 100, round_ms: NOW, gate_round: 7, next_ms: NOW + 751 };
 
-  test.each<[what: string, event: EventTurns, state: LedgerState, change: string]>([
-    [
-      'as far ahead as photos come early',
-      { start: 0, head: 120.75 },
-      gate(),
-      'head >= 100, head < 121.75: head + 1',
-    ],
-    [
-      'further ahead, with room at the gate',
-      { start: 0, head: 120.76 },
-      gate({ next_ms: NOW + 750 }),
-      'head >= 100: head + 1',
-    ],
+  test.each<[what: string, event: EventTurns, state: LedgerState, change: string, gateRound?: number]>([
+    ['as far ahead as is allowed', { start: 0, head: 34 }, gate(), 'head >= 7, head < 35: head + 1'],
+    ['further ahead, with room at the gate', { start: 0, head: 34.01 }, roomy, 'head >= 7: head + 1', 17.81],
     [
       'further ahead, at a gate that was never used',
-      { start: 0, head: 120.76 },
+      { start: 0, head: 34.01 },
       gate({ next_ms: undefined! }),
-      'head >= 100: head + 1',
+      'head >= 7: head + 1',
+      17.81,
     ],
-    ['five rounds after its start', { start: 95, head: 100 }, gate(), 'head >= 100, head < 121.75: head + 1'],
-    ['less, by the round', { start: 95.25, head: 100 }, gate(), 'head >= 100, head < 121.75: head + 0.25'],
-    ['less, by its head', { start: 96, head: 100.75 }, gate(), 'head >= 100, head < 121.75: head + 0.25'],
-    ['five, by its head', { start: 96, head: 101 }, gate(), 'head >= 100, head < 121.75: head + 1'],
+    ['with room, as far ahead as stays', { start: 0, head: 23.2 }, roomy, 'head >= 7: head + 1'],
+    ['and a little further', { start: 0, head: 23.21 }, roomy, 'head >= 7: head + 1', 7.01],
+    [
+      'at a crowded gate, whose round stays',
+      { start: 0, head: 30 },
+      gate(),
+      'head >= 7, head < 35: head + 1',
+    ],
+    ['five rounds after its start', { start: 95, head: 7 }, gate(), 'head >= 7, head < 35: head + 1'],
+    ['less', { start: 95.25, head: 7 }, gate(), 'head >= 7, head < 35: head + 0.25'],
     [
       'one of the first of an event that is behind',
-      { start: 96, head: 99.75 },
+      { start: 96, head: 6.75 },
       gate(),
-      'head < 100: head := 100.25',
+      'head < 7: head := 7.25',
     ],
-    ['one of an event that is behind', { start: 0, head: 99.75 }, gate(), 'head < 100: head := 101'],
-    ['of an event that is not known', {}, gate(), 'head < 100: head := 101'],
+    ['one of an event that is behind', { start: 0, head: 6.75 }, gate(), 'head < 7: head := 8'],
+    ['of an event that is not known', {}, gate(), 'head < 7: head := 8'],
+    [
+      'the first of all, whose gate has no round yet',
+      {},
+      gate({ gate_round: undefined! }),
+      'head < 1: head := 2',
+    ],
     [
       'of nobody’s turns: a round is a slot',
-      { start: 0, head: 139.5 },
+      { start: 0, head: 59 },
       unshared,
-      'head >= 100, head < 140.5: head + 1',
+      'head >= 7, head < 60: head + 1',
     ],
-    ['the first that is known of, by rounds from 0 on', {}, gate({ round: 5.5 }), 'head < 5.5: head := 6.5'],
-    ['and by turns from 0 on', {}, gate({ round: 0.5 }), 'head < 0.5: head := 0.75'],
-  ])('passes: %s', (_, given, state, change) => {
+  ])('passes: %s', (...[, given, state, change, gateRound]) => {
     const pass = passGate(given, state, config, NOW);
-    expect('change' in pass && told(pass.change)).toBe(change);
+    expect('change' in pass && [told(pass.change), pass.gateRound]).toEqual([
+      change,
+      gateRound === undefined ? undefined : expect.closeTo(gateRound, 6),
+    ]);
   });
 
   test.each<[what: string, head: number, state: LedgerState]>([
-    ['when its event has had its turns', 120.76, gate()],
-    ['when it has had them alone', 139.51, unshared],
-    ['in the middle of a round', 125.5, gate({ round: 100.5 })],
+    ['when its event has had its turns', 34.01, gate()],
+    ['when it has had them alone', 59.01, unshared],
+    ['when the gate is nearly four seconds ahead', 34.01, gate({ next_ms: NOW + 3_999 })],
   ])('goes back: %s', (_, head, state) => {
     expect(passGate({ start: 0, head }, state, config, NOW)).toEqual({
       refused: 'SlotExpired',
-      because: `its event has had its turns up to round ${Math.floor(head)}, and this is round 100`,
+      because: `its event has had its turns up to round ${Math.floor(head)} of the gate, which is at 7`,
+    });
+  });
+
+  test('goes back, and takes no turn, where there is no slot', () => {
+    expect(passGate({}, gate({ next_ms: NOW + 4_000 }), config, NOW)).toEqual({
+      refused: 'SlotExpired',
+      because: 'the next free slot is 4000 ms away',
     });
   });
 
@@ -568,6 +598,7 @@ test.each<[what: string, endMs: number, placeMs: number, over?: LedgerState]>([
 describe('the round that was written', () => {
   const turn = (add?: Record<string, number>): Turn => ({
     round: 7,
+    isNew: true,
     place: { at: 'end of line' },
     change: { premises: [], ...(add && { add }) },
   });
@@ -582,4 +613,66 @@ describe('the round that was written', () => {
   ])('%s', (_, add, after, round) => {
     expect(roundWritten(turn(add), after)).toBe(round);
   });
+});
+
+describe('who comes back to the line', () => {
+  const shared = (gate_round?: number) => line(40_960, { round: 100, ...(gate_round && { gate_round }) });
+  const given = { ...last(185, 3_400), head: 20 };
+
+  test.each<
+    [what: string, before: number | undefined, event: EventTurns, state: LedgerState, isNew: boolean]
+  >([
+    ['was never there', undefined, given, shared(7), true],
+    ['has its turn to come', 100.5, { ...given, head: 3 }, shared(7), false],
+    [
+      'had it in the round that is reached, and its event none to come',
+      100,
+      { ...given, head: 7 },
+      shared(7),
+      true,
+    ],
+    ['had it, and another photo of its event passed before its time', 100, given, shared(19.5), false],
+    ['the same, at a gate without a round', 50, { ...given, head: 1.5 }, shared(), false],
+    ['and of an event that never passed it', 50, last(185), shared(), true],
+    ['the same, alone', 50, given, { round: 100, round_ms: NOW, gate_round: 7 }, true],
+  ])('who %s: a new turn', (_, before, event, state, isNew) => {
+    const turn = standInLine(event, state, config, { nowMs: NOW, before, random: 0.5 });
+    expect(turn.isNew).toBe(isNew);
+    expect(turn).toEqual(
+      isNew
+        ? joinEvent(event, state, config, NOW)
+        : joinEventAgain(event, state, config, { nowMs: NOW, round: before!, random: 0.5 }),
+    );
+  });
+
+  test('stands behind what its event is ahead at the gate', () => {
+    const ahead = { ...last(120, 3_400), head: 57 };
+    const again = { nowMs: NOW, round: 110, random: 0.5 };
+    expect(joinEventAgain(ahead, shared(7), config, again).round).toBe(150);
+    expect(joinEventAgain({ ...ahead, head: 20 }, shared(7), config, again).round).toBe(120);
+  });
+});
+
+test.each<[what: string, turn: Pick<Turn, 'change' | 'place'>, back: string]>([
+  [
+    'at the end of its event’s plan',
+    {
+      place: { at: 'end of plan', spacingMs: 40 },
+      change: { premises: [], set: { photos: 3, planned_ms: 90 } },
+    },
+    ': photos + -1, planned_ms + -40',
+  ],
+  [
+    'at the end of the line, and of its event’s plan',
+    { place: { at: 'end of line' }, change: { premises: [], add: { photos: 1, planned_ms: 20 } } },
+    ': photos + -1, planned_ms + -20',
+  ],
+  ['at the end of the line', { place: { at: 'end of line' }, change: { premises: [] } }, ': photos + -1'],
+  [
+    'at a moment',
+    { place: { at: 'moment', ms: 7 }, change: { premises: [], add: { photos: 1 } } },
+    ': photos + -1',
+  ],
+])('a turn %s is given back', (_, turn, back) => {
+  expect(told(giveTurnBack({ round: 7, isNew: true, ...turn }))).toBe(back);
 });

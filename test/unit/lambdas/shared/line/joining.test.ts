@@ -1,4 +1,5 @@
 /** What joining hands to the rules, and makes of what they decide; the rules have tests of their own. */
+import { PipelineError } from '../../../../../lambdas/shared/contract/errors.ts';
 import { byTurns, firstComeFirstServed } from '../../../../../lambdas/shared/line/joining.ts';
 import type { RememberedLedger } from '../../../../../lambdas/shared/line/remembered-item.ts';
 import type { LedgerState } from '../../../../../lambdas/shared/line/rules.ts';
@@ -129,6 +130,22 @@ describe('by turns', () => {
     expect(ledger.loads).toHaveLength(1);
   });
 
+  test('no turn is lost where the line cannot count it: who comes again has the same one, and its place', async () => {
+    const why = 'the line is busy';
+    const own = deps();
+    const ledger = ledgerOf(shared());
+    const { join } = line(ledger, own);
+    await join({ key: 'event' });
+    const broken = ledgerOf(shared());
+    broken.write = async () => {
+      throw new PipelineError('LedgerBusy', why);
+    };
+    for (let attempt = 0; attempt < 5; attempt++) {
+      await expect(line(broken, own).join({ key: 'event' })).rejects.toThrow(why);
+    }
+    await expect(join({ key: 'event' })).resolves.toEqual({ placeMs: NOW + 50, round: 1.25 });
+  });
+
   test('a line that is held takes no turn', async () => {
     let writes = 0;
     const ledger = ledgerOf(shared({ paused_ms: NOW }));
@@ -163,13 +180,23 @@ describe('by turns', () => {
       return { passed: 100, why: undefined, writes };
     }
 
-    test('an event passes by its turns, four a round at first, and then goes back', async () => {
-      // Sixteen up to round 5, and one a round up to 22: as far ahead as photos come early.
-      await expect(passing(crowded({ round: 1 }), 7)).resolves.toEqual({
-        passed: 33,
+    test('an event passes by its turns, and then goes back', async () => {
+      // One in the gate's round, and as many as it may be ahead: two rounds, and those of a second.
+      await expect(passing(crowded({ round: 100, gate_round: 7 }), 107)).resolves.toEqual({
+        passed: 28,
         why: 'SlotExpired',
-        writes: 33,
+        writes: 28,
       });
+    });
+
+    test('whoever was further ahead takes the gate’s round with it, where there is room', async () => {
+      const { pass } = line(ledgerOf(shared({ round: 100, gate_round: 7 })));
+      const moves: (number | undefined)[] = [];
+      for (let photo = 0; photo < 20; photo++) {
+        moves.push(await pass({ key: 'event', round: 107 }));
+      }
+      expect(moves.slice(0, 17)).toEqual(Array(17).fill(undefined));
+      expect(moves.slice(17)).toEqual([7.8, 8.8, 9.8].map((round) => expect.closeTo(round, 6)));
     });
 
     test('whoever takes no turns is not asked, nor is anybody where there is nobody else', async () => {

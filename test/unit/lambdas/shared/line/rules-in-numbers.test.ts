@@ -284,6 +284,23 @@ describe('the gate', () => {
     });
   });
 
+  test('moves its round with a slot, and never back', () => {
+    const moved = (gate_round: number | undefined, gateRound: number | undefined) => {
+      const state: LedgerState = gate_round === undefined ? {} : { gate_round };
+      const decision = takeSlot(state, config, { nowMs: NOON, lane: 'live', gateRound });
+      if ('refused' in decision) {
+        throw new Error(decision.because);
+      }
+      const { premises, set } = decision.change;
+      return [premises.filter(({ attribute }) => attribute === 'gate_round'), set?.gate_round];
+    };
+    const to = (round: number) => [[{ attribute: 'gate_round', below: round }], round];
+    expect(moved(7, 7.5)).toEqual(to(7.5));
+    expect(moved(undefined, 0.5)).toEqual(to(0.5));
+    expect(moved(7.5, 7.5)).toEqual([[], undefined]);
+    expect(moved(7, undefined)).toEqual([[], undefined]);
+  });
+
   test('is come to half a second early', () => {
     expect(GATE_EARLY_MS).toBe(500);
   });

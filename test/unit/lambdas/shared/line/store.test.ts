@@ -460,6 +460,29 @@ describe('by turns', () => {
     await expect(take('large')).resolves.toBeDefined();
   });
 
+  test('where the gate has room its round follows who passes, with the same write as its slot', async () => {
+    const clock = { now: NOON };
+    const { fleet } = await line(clock);
+    await Promise.all(fleet.map((each) => each.joinByTurns({ key: 'small' })));
+    clock.now += 200;
+    const member = fleetMember(clock);
+    const rounds: number[] = [];
+    for (let photo = 0; photo < 400; photo++) {
+      const before = clock.now;
+      await setItem({ ...(await member.read()), next_ms: before });
+      await member.read();
+      requests = [];
+      await member.takeSlot({ lane: 'live', placeMs: 0, fair: { key: 'large', round: 500 } });
+      expect(requests.filter((request) => request === 'UpdateItemCommand')).toHaveLength(2);
+      clock.now = before;
+      const { gate_round = 0 } = await member.read();
+      rounds.push(gate_round);
+    }
+    // Nobody else comes, so it is not held up before anybody: a quarter of a round for each of its first photos.
+    expect(rounds.at(-1)).toBeGreaterThan(50);
+    expect(rounds.toSorted((a, b) => a - b)).toEqual(rounds);
+  });
+
   test('an event alone takes no turn at the gate', async () => {
     const clock = { now: NOON };
     const { fleet, places } = await line(clock, { photos: 30 });
