@@ -67,8 +67,9 @@ export function fairnessSection({ seeds, goals }: GoalsReport): string {
   return `## Events beside each other
 
 Events stand in line by turns ([ADR 21](adr/0021-turns-of-events.md)). \`npm run bench:pacing -- --case fairness\`, in virtual time with the
-line's own rules, ${seeds} seeds. A wait is from the upload to Rekognition's answer. A fair share is what an event would have if the
-quota could be cut as fine as one likes (generalised processor sharing).
+line's own rules, ${seeds} seeds. A wait is from the upload to Rekognition's answer. A fair share is what an event would have if each
+call could be cut as fine as one likes (generalised processor sharing), of the calls that were made: how much of the quota they use is a
+goal of its own.
 
 ${table(goals)}
 
