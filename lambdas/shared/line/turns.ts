@@ -36,7 +36,7 @@ export interface EventTurns {
   photos?: number;
   /** Where its last place in line ends, milliseconds since the epoch. */
   planned_ms?: number;
-  /** Where its turns at the gate have got to, in rounds. */
+  /** Where its turns at the gate have got to, in the gate's rounds (`gate_round` of the ledger). */
   head?: number;
   /** For DynamoDB's time to live, seconds since the epoch. */
   expiration?: number;
