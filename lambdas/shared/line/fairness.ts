@@ -250,8 +250,9 @@ export function joinEventAgain(
   }
   const gapMs = Math.max(GAP_MS, GAP_SHARE * leftMs, GAP_SLOTS * intervalAt(state, config, nowMs));
   if (planned_ms - nowMs - leftMs > gapMs) {
-    // The plan is longer than its photos need: there is room in it.
-    const ms = nowMs + GATE_EARLY_MS + random * leftMs;
+    // The plan is longer than its photos need, by an estimate: there is room in half of that. Where nothing is left by it, as after
+    // hours of a pace that was cut again and again, all that come back would come at once.
+    const ms = nowMs + GATE_EARLY_MS + random * ((leftMs + planned_ms - nowMs) / 2);
     return {
       round: last,
       isNew: false,

@@ -373,14 +373,14 @@ test.each<[what: string, event: EventTurns, state: LedgerState, over: object, pl
       'planned_ms >= 0: planned_ms + 40, kept 9 s',
     ],
     [
-      'in more there is room, half a second from now on',
+      'in more there is room, half a second from now on to the middle of it',
       last(85, 8_401),
       line(40_960),
       {},
-      '85, in 2200 ms',
+      '85, in 3450.25 ms',
       ': kept 9 s',
     ],
-    ['anywhere', last(85, 8_401), line(40_960), { random: 0.25 }, '85, in 1350 ms', ': kept 9 s'],
+    ['anywhere', last(85, 8_401), line(40_960), { random: 0.25 }, '85, in 1975.13 ms', ': kept 9 s'],
     [
       'a tenth of the wait is none',
       last(1_500, 66_000),
@@ -389,7 +389,7 @@ test.each<[what: string, event: EventTurns, state: LedgerState, over: object, pl
       '1500, end of plan, 40 ms',
       'planned_ms >= 0: planned_ms + 40, kept 66 s',
     ],
-    ['more than that is one', last(1_500, 66_001), long(3.6e6), {}, '1500, in 30500 ms', ': kept 67 s'],
+    ['more than that is one', last(1_500, 66_001), long(3.6e6), {}, '1500, in 32000.25 ms', ': kept 67 s'],
     [
       'twenty slots are none',
       last(2, 24_000),
@@ -403,7 +403,7 @@ test.each<[what: string, event: EventTurns, state: LedgerState, over: object, pl
       last(2, 24_001),
       line(40_960),
       { config: slow, round: 1 },
-      '2, in 2500 ms',
+      '2, in 7500.25 ms',
       ': kept 25 s',
     ],
     [
@@ -481,7 +481,7 @@ test.each<[what: string, event: EventTurns, state: LedgerState, over: object, pl
       '12, end of plan, 40 ms',
       'planned_ms >= 0: planned_ms + 40, kept 5 s',
     ],
-    ['a longer one', last(12, 5_001), line(40_960, { round: 12 }), {}, '12, in 500 ms', ': kept 6 s'],
+    ['a longer one', last(12, 5_001), line(40_960, { round: 12 }), {}, '12, in 1750.25 ms', ': kept 6 s'],
     [
       'after a cut by the pace of the soonest moment',
       last(85, 1_000),
