@@ -7,12 +7,12 @@ import type { Lane } from '../../lambdas/shared/contract/payloads.ts';
 import {
   giveTurnBack,
   isShared,
+  ownPlace,
   passGate,
   placeAtEnd,
   standInLine,
   type Turn,
 } from '../../lambdas/shared/line/fairness.ts';
-import { ownPlace } from '../../lambdas/shared/line/joining.ts';
 import {
   afterThrottle,
   apply,

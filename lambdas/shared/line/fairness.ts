@@ -10,8 +10,9 @@
  */
 import {
   type Change,
-  GATE_AHEAD_MS,
   GATE_EARLY_MS,
+  gateAhead,
+  gateFull,
   intervalAt,
   type LedgerConfig,
   type LedgerState,
@@ -32,8 +33,6 @@ type EventChange = Change<keyof EventTurns>;
 export interface Turn {
   /** The round of the photo's turn. */
   round: number;
-  /** Whether the line has to count it: that of a photo that stood in line before is counted. */
-  isNew: boolean;
   change: EventChange;
   place:
     | { at: 'end of line' }
@@ -47,6 +46,18 @@ export function roundWritten(turn: Turn, after: EventTurns): number {
   const { start, photos } = after;
   const goesOn = turn.change.add?.photos === 1;
   return goesOn && start !== undefined && photos !== undefined ? roundOf(start, photos - 1) : turn.round;
+}
+
+/** A turn's place that its event gives, milliseconds since the epoch; undefined where it is the end of the line. */
+export function ownPlace({ place }: Turn, after: EventTurns): number | undefined {
+  switch (place.at) {
+    case 'end of line':
+      return undefined;
+    case 'end of plan':
+      return (after.planned_ms ?? 0) - place.spacingMs;
+    default:
+      return place.ms;
+  }
 }
 
 /** A place that is later by this share of the wait, or by this time, is as good: at the end of the line nobody is passed. */
@@ -101,16 +112,17 @@ const KEPT_AFTER_MS = 86_400_000;
  *
  * @param before the round of the turn that it had, if it stood in line before
  * @param random 0 to 1
+ * @returns also whether the line has to count the turn
  */
 export function standInLine(
   event: EventTurns,
   state: LedgerState,
   config: LedgerConfig,
   { nowMs, before, random }: { nowMs: number; before: number | undefined; random: number },
-): Turn {
+): Turn & { isNew: boolean } {
   return before !== undefined && isCounted(event, state, config, { nowMs, before })
-    ? joinEventAgain(event, state, config, { nowMs, round: before, random })
-    : joinEvent(event, state, config, nowMs);
+    ? { isNew: false, ...joinEventAgain(event, state, config, { nowMs, round: before, random }) }
+    : { isNew: true, ...joinEvent(event, state, config, nowMs) };
 }
 
 /** Whether a turn is still to come for a photo that had this one: its own, or that of another photo of its event which passed before it. */
@@ -126,7 +138,7 @@ function isCounted(
   );
 }
 
-/** Rounds that an event's turns at the gate are ahead; below 0 where it may have passed more than it did. */
+/** Rounds that an event's turns at the gate are ahead of the gate's; below 0 where they are behind. */
 function aheadOfGate({ head = 0 }: EventTurns, { gate_round = FIRST_GATE_ROUND }: LedgerState): number {
   return head - gate_round;
 }
@@ -163,7 +175,6 @@ export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerC
     const ms = nowMs + ((photos * GOLDEN) % 1) * soonMs;
     return {
       round,
-      isNew: true,
       place: { at: 'moment', ms },
       change: { ...joins, set: { ...joins.set, ...kept(Math.max(planned_ms, ms)) } },
     };
@@ -173,7 +184,6 @@ export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerC
   if (isAsGood(lineMs, dueMs, nowMs) && !(isPlanned && lineMs - planned_ms > BESIDE_ROUNDS * roundMs)) {
     return {
       round,
-      isNew: true,
       place: { at: 'end of line' },
       change: followLine(event, joins, { goesOn, lineMs, state, config }),
     };
@@ -183,7 +193,7 @@ export function joinEvent(event: EventTurns, state: LedgerState, config: LedgerC
   const first = earlier < FIRST_PHOTOS ? FIRST_TURNS_A_ROUND : 1;
   const closer = atMs - dueMs > CATCH_UP_MS ? CATCH_UP : 1;
   const spacingMs = hundredths((closer * spacing(turns, state, config, { atMs, round })) / first);
-  return { isNew: true, ...plan(event, joins, { nowMs, round, atMs, spacingMs }) };
+  return plan(event, joins, { nowMs, round, atMs, spacingMs });
 }
 
 function isAsGood(lineMs: number, dueMs: number, nowMs: number): boolean {
@@ -243,7 +253,6 @@ export function joinEventAgain(
     const ms = nowMs + GATE_EARLY_MS + random * soonMs;
     return {
       round: last,
-      isNew: false,
       place: { at: 'moment', ms },
       change: { premises: [], set: kept(Math.max(planned_ms, ms)) },
     };
@@ -255,7 +264,6 @@ export function joinEventAgain(
     const ms = nowMs + GATE_EARLY_MS + random * ((leftMs + planned_ms - nowMs) / 2);
     return {
       round: last,
-      isNew: false,
       place: { at: 'moment', ms },
       change: { premises: [], set: kept(Math.max(planned_ms, ms)) },
     };
@@ -265,7 +273,7 @@ export function joinEventAgain(
   const spacingMs = spacing(turns, state, config, { atMs: Math.max(planned_ms, soonestMs), round: last });
   const atMs =
     planned_ms > nowMs && planned_ms >= soonestMs ? planned_ms : Math.max(soonestMs, nowMs + spacingMs);
-  return { isNew: false, ...plan(event, { premises: [] }, { nowMs, round: last, atMs, spacingMs }) };
+  return plan(event, { premises: [] }, { nowMs, round: last, atMs, spacingMs });
 }
 
 /**
@@ -285,7 +293,7 @@ function plan(
   event: EventTurns,
   joins: EventChange,
   { nowMs, round, atMs, spacingMs }: { nowMs: number; round: number; atMs: number; spacingMs: number },
-): Omit<Turn, 'isNew'> {
+): Turn {
   const isItsEnd = atMs === event.planned_ms;
   return {
     round,
@@ -323,13 +331,13 @@ export function passGate(
   config: LedgerConfig,
   nowMs: number,
 ): { refused: 'SlotExpired'; because: string } | { change: EventChange; gateRound: number | undefined } {
-  const gateMs = (state.next_ms ?? 0) - nowMs;
-  if (gateMs >= GATE_AHEAD_MS.live) {
-    return { refused: 'SlotExpired', because: `the next free slot is ${Math.round(gateMs)} ms away` };
+  const full = gateFull(state, { nowMs, lane: 'live' });
+  if (full) {
+    return full;
   }
   const { blocks, round } = turnsAt(state, config, nowMs);
   const { gate_round = FIRST_GATE_ROUND } = state;
-  const isCrowded = gateMs > GATE_CROWDED_MS;
+  const isCrowded = gateAhead(state, nowMs) > GATE_CROWDED_MS;
   const roundMs = intervalAt(state, config, nowMs) * Math.max(1, sharing(blocks, round));
   const most = AHEAD_ROUNDS + AHEAD_MS / roundMs;
   const ahead = aheadOfGate(event, state);

@@ -4,11 +4,11 @@ import type { Lane } from '../contract/payloads.ts';
 import {
   giveTurnBack,
   isShared,
+  ownPlace,
   passGate,
   placeAtEnd,
   roundWritten,
   standInLine,
-  type Turn,
 } from './fairness.ts';
 import { memory } from './memory.ts';
 import { type LedgerDeps, type RememberedLedger, rememberedTurns, settle } from './remembered-item.ts';
@@ -85,18 +85,6 @@ export function firstComeFirstServed(deps: LedgerDeps, config: LedgerConfig, led
       return place.placeMs;
     },
   };
-}
-
-/** A place of the event's own, milliseconds since the epoch; undefined where it is the end of the line. */
-export function ownPlace({ place }: Turn, after: EventTurns): number | undefined {
-  switch (place.at) {
-    case 'end of line':
-      return undefined;
-    case 'end of plan':
-      return (after.planned_ms ?? 0) - place.spacingMs;
-    default:
-      return place.ms;
-  }
 }
 
 /** By turns with others, in the live line. */

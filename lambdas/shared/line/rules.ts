@@ -350,6 +350,22 @@ export function comeBack(
   return { placeMs: throttles > 0 ? nowMs + random * backoff : nowMs };
 }
 
+/** How far ahead the gate's next free slot is, in milliseconds. */
+export function gateAhead({ next_ms = 0 }: LedgerState, nowMs: number): number {
+  return next_ms - nowMs;
+}
+
+/** Why there is no slot of the gate: it gives none so far ahead. */
+export function gateFull(
+  state: LedgerState,
+  { nowMs, lane }: { nowMs: number; lane: Lane },
+): { refused: 'SlotExpired'; because: string } | undefined {
+  const ahead = gateAhead(state, nowMs);
+  return ahead >= GATE_AHEAD_MS[lane]
+    ? { refused: 'SlotExpired', because: `the next free slot is ${Math.round(ahead)} ms away` }
+    : undefined;
+}
+
 /**
  * A slot of the gate. Refused with `SlotExpired` when the gate is too far ahead: back to the line.
  *
@@ -367,9 +383,9 @@ export function takeSlot(
   if (lane === 'backfill' && liveLine(state, nowMs) >= LIVE_LINE_SHORT_MS) {
     return { refused: 'SlotExpired', because: liveFirst(state, nowMs).because };
   }
-  const ahead = (state.next_ms ?? 0) - nowMs;
-  if (ahead >= GATE_AHEAD_MS[lane]) {
-    return { refused: 'SlotExpired', because: `the next free slot is ${Math.round(ahead)} ms away` };
+  const full = gateFull(state, { nowMs, lane });
+  if (full) {
+    return full;
   }
   const image = countImages(state, 1, dailyImageCap(state, config), nowMs);
   const premises: Premise[] = [

@@ -598,7 +598,6 @@ test.each<[what: string, endMs: number, placeMs: number, over?: LedgerState]>([
 describe('the round that was written', () => {
   const turn = (add?: Record<string, number>): Turn => ({
     round: 7,
-    isNew: true,
     place: { at: 'end of line' },
     change: { premises: [], ...(add && { add }) },
   });
@@ -637,12 +636,12 @@ describe('who comes back to the line', () => {
     ['the same, alone', 50, given, { round: 100, round_ms: NOW, gate_round: 7 }, true],
   ])('who %s: a new turn', (_, before, event, state, isNew) => {
     const turn = standInLine(event, state, config, { nowMs: NOW, before, random: 0.5 });
-    expect(turn.isNew).toBe(isNew);
-    expect(turn).toEqual(
-      isNew
+    expect(turn).toEqual({
+      isNew,
+      ...(isNew
         ? joinEvent(event, state, config, NOW)
-        : joinEventAgain(event, state, config, { nowMs: NOW, round: before!, random: 0.5 }),
-    );
+        : joinEventAgain(event, state, config, { nowMs: NOW, round: before!, random: 0.5 })),
+    });
   });
 
   test('stands behind what its event is ahead at the gate', () => {
@@ -674,5 +673,5 @@ test.each<[what: string, turn: Pick<Turn, 'change' | 'place'>, back: string]>([
     ': photos + -1',
   ],
 ])('a turn %s is given back', (_, turn, back) => {
-  expect(told(giveTurnBack({ round: 7, isNew: true, ...turn }))).toBe(back);
+  expect(told(giveTurnBack({ round: 7, ...turn }))).toBe(back);
 });
